@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Addresses as users write them (tcp://HOST:PORT, unix:/PATH, unix:@NAME) and as the kernel
+ * takes them. Hosts are numeric: the daemon never resolves a name.
+ */
+#ifndef ECHOD_BASE_ADDRESS_H
+#define ECHOD_BASE_ADDRESS_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "base/attributes.h"
+
+/* Large enough for every text that address_format() writes, NUL included (a path may escape to 4x).
+ */
+#define ADDRESS_TEXT_MAX 480
+
+enum address_transport {
+	ADDRESS_TCP,  /* tcp://HOST:PORT, stream over IPv4 or IPv6 */
+	ADDRESS_UNIX, /* unix:/PATH or unix:@NAME, stream */
+};
+
+struct address {
+	enum address_transport transport;
+	bool wildcard;    /* HOST was *: IPv6 and IPv4, or IPv4 alone where there is no IPv6 */
+	socklen_t length; /* of the sockaddr in use */
+	union {
+		struct sockaddr sa;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+		struct sockaddr_un un;
+	} u;
+};
+
+/* Return "tcp" or "unix". */
+const char *address_transport_name(enum address_transport transport);
+
+/*
+ * Parse the URL form. Returns 0, or -EINVAL with *ret_error a static text that says what is
+ * wrong and what would be right.
+ */
+ATTR_MUSTCHECK int address_parse(
+    const char *text, struct address *ret_address, const char **ret_error);
+
+/* Parse HOST:PORT without a scheme (control.http); results and errors as address_parse(). */
+ATTR_MUSTCHECK int address_parse_host_port(
+    const char *text, struct address *ret_address, const char **ret_error);
+
+/* Compare transport, family, host, port and path; wildcard does not count. */
+bool address_equal(const struct address *a, const struct address *b);
+
+/* Read back the local address of FD with getsockname(2). Returns 0 or -errno. */
+ATTR_MUSTCHECK int address_of_socket(int fd, struct address *ret_address);
+
+/* Return the port in host order; 0 for a UNIX address. */
+in_port_t address_port(const struct address *address);
+
+/* Return whether this is a UNIX address with a file (not abstract, not unnamed). */
+bool address_is_path(const struct address *address);
+
+/* Return whether this is an IP address of the loopback range, or a UNIX address. */
+bool address_is_loopback(const struct address *address);
+
+/* Write the URL form that address_parse() takes; returns BUFFER. */
+char *address_format(const struct address *address, char *buffer, size_t size);
+
+/*
+ * Write a peer or local address for logs and JSON: "192.0.2.1:7", "[2001:db8::1]:7", "unix:PATH";
+ * an IPv4-mapped IPv6 address is written as IPv4. Bytes of a path are escaped. Returns BUFFER.
+ */
+char *address_format_sockaddr(
+    const struct sockaddr *sa, socklen_t length, char *buffer, size_t size);
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The log: any thread writes a line, one log thread carries it to the target. A target that is
+ * slow, stopped or full costs its own lines (dropped and counted), never the caller's time.
+ * This room holds the daemon's only globals: the level, the queue and the sink.
+ */
+#ifndef ECHOD_BASE_LOG_H
+#define ECHOD_BASE_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/attributes.h"
+#include "base/error_list.h"
+
+/* The values are those of syslog(3). */
+enum log_level {
+	LOG_LEVEL_ERROR = 3,   /* something that was asked for cannot be done */
+	LOG_LEVEL_WARNING = 4, /* served on, but an operator should look */
+	LOG_LEVEL_NOTICE = 5,  /* a change of state: start, reload, drain, stop */
+	LOG_LEVEL_INFO = 6,    /* what happens in normal work */
+	LOG_LEVEL_DEBUG = 7,   /* for those who read the source */
+};
+
+enum log_target {
+	LOG_TARGET_STDERR,
+	LOG_TARGET_JOURNAL, /* through log_settings.journal_send */
+	LOG_TARGET_SYSLOG,
+	LOG_TARGET_FILE,
+};
+
+enum log_format {
+	LOG_FORMAT_TEXT, /* TIME LEVEL MESSAGE key=value ... */
+	LOG_FORMAT_JSON, /* one object a line: time, level, message, then the fields */
+};
+
+/* One structured field of a line. The log copies and escapes the text; NULL leaves it out. */
+struct log_field {
+	const char *key;  /* static, lower case with underscores; journal: ECHOD_KEY */
+	const char *text; /* not for a number */
+	int64_t number;
+	bool is_number;
+};
+
+#define LOG_TEXT(KEY, TEXT) ((struct log_field){ .key = (KEY), .text = (TEXT) })
+#define LOG_NUMBER(KEY, NUMBER) \
+	((struct log_field){ .key = (KEY), .number = (int64_t)(NUMBER), .is_number = true })
+
+struct log_settings {
+	enum log_level level;
+	enum log_target target;
+	enum log_format format; /* stderr, syslog and file; the journal has its own */
+	bool stderr_priority;   /* stderr lines get <N> prefixes, see sd-daemon(3) */
+	const char *file;       /* absolute path, for LOG_TARGET_FILE */
+	int64_t rate_limit;     /* lines per second over all threads, 0: none */
+	/* Hands one entry to the journal: 0 or -errno. Called on the log thread; may block it. */
+	int (*journal_send)(const struct iovec *fields, int count);
+};
+
+/* What /metrics shows of the log. */
+struct log_totals {
+	uint64_t written;    /* lines that the target took */
+	uint64_t dropped;    /* lines lost because the target was slow, full or gone */
+	uint64_t suppressed; /* lines over the rate limit */
+};
+
+/*
+ * Start the log thread with SETTINGS (copied). Before this, and after log_close(), lines go
+ * straight to stderr. Main thread only. Returns 0, or -errno with a line in ERRORS.
+ */
+ATTR_MUSTCHECK int log_open(const struct log_settings *settings, struct error_list *errors);
+
+/*
+ * Change to SETTINGS at run time. A file that cannot be opened leaves the old target in place:
+ * -errno and a line in ERRORS. Main thread only. Never waits for a slow target.
+ */
+ATTR_MUSTCHECK int log_change(const struct log_settings *settings, struct error_list *errors);
+
+/* Open the log file again, after rotation; the other targets need nothing. As log_change(). */
+ATTR_MUSTCHECK int log_reopen(struct error_list *errors);
+
+/*
+ * Write what is queued, waiting at most TIMEOUT_NS (and a quarter of a second for the thread to
+ * leave), stop the thread, free everything. A thread that is stuck in its target is left behind:
+ * log_open() may follow all the same. Main thread only.
+ */
+void log_close(int64_t timeout_ns);
+
+/* Change the level alone. Any thread. */
+void log_set_level(enum log_level level);
+
+/* Return whether a line of LEVEL would be written: ask before work that only the line needs. */
+bool log_enabled(enum log_level level);
+
+/* Return "error", "warning", "notice", "info" or "debug". */
+const char *log_level_name(enum log_level level);
+
+/* Read the totals. Any thread. */
+void log_totals_read(struct log_totals *ret_totals);
+
+/*
+ * Write one line; any thread, never blocks on the target, keeps errno. FIELDS may be NULL with
+ * COUNT 0. The level is checked before anything is formatted. The message is escaped and cut at
+ * 1 KiB; fields after the sixteenth, and those that do not fit in the line, are left out.
+ */
+void log_fields(enum log_level level, const struct log_field *fields, size_t count,
+    const char *format, ...) ATTR_PRINTF(4, 5);
+
+#define log_write(LEVEL, ...) \
+	do { \
+		if (log_enabled(LEVEL)) \
+			log_fields((LEVEL), NULL, 0, __VA_ARGS__); \
+	} while (0)
+#define log_error(...) log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_warning(...) log_write(LOG_LEVEL_WARNING, __VA_ARGS__)
+#define log_notice(...) log_write(LOG_LEVEL_NOTICE, __VA_ARGS__)
+#define log_info(...) log_write(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_debug(...) log_write(LOG_LEVEL_DEBUG, __VA_ARGS__)
+
+#endif

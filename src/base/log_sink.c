@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "base/log_sink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "base/text.h"
+
+#define LOG_SINK_MODE 0640
+#define LOG_SINK_POLL_MS 50 /* how late an interrupt may be seen */
+
+/* Say what is wrong with the open file, NULL when nothing is. */
+static const char *
+log_sink_file_fault(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return strerror(errno);
+	if (!S_ISREG(st.st_mode))
+		return "is not a regular file";
+	/* another name or owner: somebody else laid it where we were going to write */
+	if (st.st_nlink > 1)
+		return "has more than one hard link";
+	if (st.st_uid != geteuid() && st.st_uid != 0)
+		return "belongs to another user";
+	return NULL;
+}
+
+static int
+log_sink_open_file(const char *path, struct error_list *errors, int *ret_fd)
+{
+	char shown[512];
+	const char *fault;
+	int fd, r;
+
+	if (path == NULL || path[0] != '/') {
+		error_list_add(errors, "log file: needs an absolute path");
+		return -EINVAL;
+	}
+	text_escape_string(path, shown, sizeof(shown));
+	/* without O_NONBLOCK a FIFO in its place would hold up the main loop */
+	fd = open(path,
+	    O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | O_CLOEXEC,
+	    LOG_SINK_MODE);
+	if (fd < 0) {
+		struct stat st;
+
+		r = -errno;
+		if (r == -ELOOP && lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
+			error_list_add(errors,
+			    "log file %s: is a symbolic link, which is not followed", shown);
+		else if (r == -ENXIO)
+			error_list_add(errors, "log file %s: is not a regular file", shown);
+		else
+			error_list_add(errors, "log file %s: open: %s", shown, strerror(-r));
+		return r;
+	}
+	fault = log_sink_file_fault(fd);
+	if (fault != NULL) {
+		error_list_add(errors, "log file %s: %s", shown, fault);
+		close(fd);
+		return -EPERM;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+int
+log_sink_open(
+    const struct log_settings *settings, struct error_list *errors, struct log_sink *ret_sink)
+{
+	struct log_sink sink = {
+		.target = settings->target,
+		.format = settings->format,
+		.fd = -1,
+	};
+
+	switch (settings->target) {
+	case LOG_TARGET_STDERR:
+		sink.fd = STDERR_FILENO;
+		sink.priority = settings->stderr_priority;
+		break;
+	case LOG_TARGET_JOURNAL:
+		if (settings->journal_send == NULL) {
+			error_list_add(
+			    errors, "log target journal: this build has no support for it");
+			return -EOPNOTSUPP;
+		}
+		sink.journal_send = settings->journal_send;
+		break;
+	case LOG_TARGET_SYSLOG:
+		break;
+	case LOG_TARGET_FILE: {
+		int r = log_sink_open_file(settings->file, errors, &sink.fd);
+
+		if (r < 0)
+			return r;
+		break;
+	}
+	}
+	*ret_sink = sink;
+	return 0;
+}
+
+void
+log_sink_close(struct log_sink *sink)
+{
+	if (sink->target == LOG_TARGET_FILE && sink->fd >= 0)
+		close(sink->fd);
+	if (sink->attached)
+		closelog();
+	*sink = (struct log_sink)LOG_SINK_STDERR;
+}
+
+void
+log_sink_follow(struct log_sink *next, const struct log_sink *old)
+{
+	struct stat a, b;
+
+	if (old->torn && next->fd >= 0 && fstat(next->fd, &a) == 0 && fstat(old->fd, &b) == 0)
+		next->torn = a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/*
+ * Wait until FD takes more. It is asked before each write too, because a write that blocks could
+ * not be interrupted: a pipe or socket that is writable takes a line of PIPE_BUF without blocking.
+ */
+static int
+log_sink_wait(int fd, atomic_bool *interrupt)
+{
+	struct pollfd poller = { .fd = fd, .events = POLLOUT };
+
+	for (;;) {
+		bool last = atomic_load_explicit(interrupt, memory_order_relaxed);
+		int n = poll(&poller, 1, last ? 0 : LOG_SINK_POLL_MS);
+
+		if (n > 0)
+			return 0; /* errors are for write(2) to tell */
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (last)
+			return -ECANCELED;
+	}
+}
+
+/* One write(2), unless the target takes the line in pieces. */
+static int
+log_sink_put(struct log_sink *sink, const char *line, size_t length, atomic_bool *interrupt)
+{
+	bool wait = sink->target == LOG_TARGET_STDERR;
+	size_t done = 0;
+
+	while (done < length) {
+		ssize_t n = 0;
+		int r = wait ? log_sink_wait(sink->fd, interrupt) : 0;
+
+		if (r == 0) {
+			n = write(sink->fd, line + done, length - done);
+			r = n > 0 ? 0 : n == 0 ? -EIO : -errno;
+		}
+		if (r == -EAGAIN && atomic_load_explicit(interrupt, memory_order_relaxed))
+			r = -ECANCELED;
+		if (r == 0) {
+			done += (size_t)n;
+		} else if (r == -EAGAIN) {
+			if (wait) /* poll(2) said otherwise: do not spin */
+				(void)poll(NULL, 0, LOG_SINK_POLL_MS);
+			wait = true;
+		} else if (r != -EINTR) {
+			/* where nothing went out, what stood torn before stays so */
+			if (done > 0)
+				sink->torn = line[done - 1] != '\n';
+			return r;
+		}
+	}
+	sink->torn = false;
+	return 0;
+}
+
+static size_t
+log_sink_render(const struct log_sink *sink, const struct log_record *record, char *line)
+{
+	enum log_prefix prefix = LOG_PREFIX_TIME;
+
+	if (sink->target == LOG_TARGET_SYSLOG)
+		prefix = LOG_PREFIX_NONE;
+	else if (sink->priority)
+		prefix = LOG_PREFIX_PRIORITY;
+	if (sink->format == LOG_FORMAT_JSON)
+		return log_record_json(record, prefix, line);
+	return log_record_text(record, prefix, line);
+}
+
+int
+log_sink_write(struct log_sink *sink, const struct log_record *record, atomic_bool *interrupt)
+{
+	char buffer[1 + LOG_RECORD_LINE];
+	char *line = buffer + 1;
+	size_t length;
+
+	if (sink->target == LOG_TARGET_JOURNAL) {
+		struct iovec vectors[LOG_RECORD_IOVECS];
+		int r, count = log_record_journal(record, line, vectors);
+
+		r = sink->journal_send(vectors, count);
+		return r < 0 ? r : 0;
+	}
+	length = log_sink_render(sink, record, line);
+	if (sink->target == LOG_TARGET_SYSLOG) {
+		if (!sink->attached)
+			openlog("echod", LOG_PID | LOG_NDELAY, LOG_DAEMON);
+		sink->attached = true;
+		syslog((int)log_record_level(record), "%s", line);
+		return 0;
+	}
+	line[length++] = '\n';
+	if (sink->torn) {
+		*--line = '\n';
+		length++;
+	}
+	return log_sink_put(sink, line, length, interrupt);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Where log lines go: stderr, a file, syslog or the journal. This room opens a target and puts
+ * one record into it; it knows nothing of queues and threads. Opening is for the main thread,
+ * writing and closing for the log thread: they may block.
+ */
+#ifndef ECHOD_BASE_LOG_SINK_H
+#define ECHOD_BASE_LOG_SINK_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "base/attributes.h"
+#include "base/error_list.h"
+#include "base/log.h"
+#include "base/log_record.h"
+
+struct log_sink {
+	enum log_target target;
+	enum log_format format;
+	bool priority; /* stderr: <N> instead of time and level */
+	bool torn;     /* the last line ends in its middle: begin with a newline */
+	bool attached; /* syslog: openlog(3) was called */
+	int fd;        /* stderr: 2; file: ours; else -1 */
+	int (*journal_send)(const struct iovec *fields, int count);
+};
+
+/* A sink for stderr, as it is before anything is known. */
+#define LOG_SINK_STDERR \
+	{ \
+		.target = LOG_TARGET_STDERR, .fd = STDERR_FILENO \
+	}
+
+/*
+ * Open the target of SETTINGS; keeps no pointer into them. A file must be regular, with one name,
+ * and belong to us or to root: never through a symbolic link. -errno with a line in ERRORS.
+ */
+ATTR_MUSTCHECK int log_sink_open(
+    const struct log_settings *settings, struct error_list *errors, struct log_sink *ret_sink);
+
+/* Close what log_sink_open() opened. */
+void log_sink_close(struct log_sink *sink);
+
+/* Let NEXT know that OLD, which it replaces, left a torn line where NEXT goes on. */
+void log_sink_follow(struct log_sink *next, const struct log_sink *old);
+
+/*
+ * Write RECORD as one line. Waits for a slow stderr until *INTERRUPT is true: then
+ * -ECANCELED, and the same record may be tried again. Any other -errno: the line is lost.
+ */
+ATTR_MUSTCHECK int log_sink_write(
+    struct log_sink *sink, const struct log_record *record, atomic_bool *interrupt);
+
+#endif
