@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The configuration as a plain struct: built once, checked, then never written again. A reload
+ * builds another one and compares the two. This room owns the struct, its defaults and the
+ * comparison; config_file.c fills it from a file, directives.c describes every field.
+ * It does not log, bind or open anything.
+ */
+#ifndef ECHOD_CONFIG_CONFIG_H
+#define ECHOD_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/address.h"
+#include "base/attributes.h"
+#include "base/error_list.h"
+
+/* Upper bound of directives in one section: the size of each section's table of origins. */
+#define CONFIG_SECTION_MAX 32
+#define CONFIG_LISTENER_NAME_MAX 64
+
+/* Where a value comes from; file is NULL for a default. The config owns the file name. */
+struct config_origin {
+	const char *file;
+	unsigned line;
+	bool refused; /* the value given there was a mistake: the field still has its default */
+};
+
+/* The sections of the file; their tables are in directives.h. */
+enum config_section {
+	CONFIG_TOP, /* keys outside every group, such as workers */
+	CONFIG_LISTENERS,
+	CONFIG_LIMITS,
+	CONFIG_LOG,
+	CONFIG_CONTROL,
+	CONFIG_SHUTDOWN,
+};
+#define CONFIG_SECTIONS 6
+
+enum config_log_target {
+	CONFIG_LOG_AUTO, /* the journal when stderr is connected to it, else stderr */
+	CONFIG_LOG_STDERR,
+	CONFIG_LOG_JOURNAL,
+	CONFIG_LOG_SYSLOG,
+	CONFIG_LOG_FILE,
+};
+
+/* The form of a line on stderr, in syslog and in a file. */
+enum config_log_format {
+	CONFIG_LOG_TEXT,
+	CONFIG_LOG_JSON,
+};
+
+/* Which ended connections get a line of their own. */
+enum config_log_connections {
+	CONFIG_LOG_CONNECTIONS_OFF,
+	CONFIG_LOG_CONNECTIONS_ERRORS, /* those that an error, a reset, a stall or a deadline cut */
+	CONFIG_LOG_CONNECTIONS_CLOSE,  /* all, when they end */
+	CONFIG_LOG_CONNECTIONS_ALL,    /* all, when they begin and when they end */
+};
+
+struct listener_config {
+	char *name;         /* owned; label in metrics, FileDescriptorName= under systemd */
+	char *address_text; /* owned; as written, normalised */
+	struct address address;
+	bool enabled;
+	int64_t backlog;
+	bool v6only;
+	bool freebind;
+	bool nodelay;
+	int64_t dscp;                /* 0 to 63 */
+	int64_t mss;                 /* bytes, 0: the kernel's choice */
+	int64_t mode;                /* permission bits of a UNIX socket's file */
+	char *group;                 /* owned; "" for the daemon's own */
+	int64_t connections;         /* cap, 0: only limits.connections */
+	int64_t idle_timeout;        /* ns, 0: none */
+	int64_t lifetime;            /* ns, 0: none */
+	int64_t byte_limit;          /* bytes, 0: none */
+	struct config_origin origin; /* of the listener's group itself */
+	struct config_origin origins[CONFIG_SECTION_MAX]; /* by row of listener_directives */
+};
+
+struct limits_config {
+	int64_t connections;
+	int64_t output_high;    /* bytes waiting for a peer at which reading stops */
+	int64_t output_low;     /* bytes waiting at which reading goes on */
+	int64_t stall_timeout;  /* ns without progress of a waiting output, 0: none */
+	int64_t linger_timeout; /* ns that a connection may wait for the peer's FIN after ours */
+};
+
+struct log_config {
+	int64_t level;       /* enum log_level */
+	int64_t target;      /* enum config_log_target */
+	int64_t format;      /* enum config_log_format */
+	char *file;          /* owned; "" unless target is file */
+	int64_t connections; /* enum config_log_connections */
+	int64_t rate_limit;  /* lines per second, 0: none */
+};
+
+struct control_config {
+	char *http;                  /* owned; HOST:PORT, "" for no TCP door */
+	struct address http_address; /* valid when http is not "" */
+	int64_t clients;
+	int64_t timeout; /* ns for a whole request */
+};
+
+struct shutdown_config {
+	int64_t delay;      /* ns to go on accepting after /readyz turned 503 */
+	int64_t timeout;    /* ns for the drain */
+	int64_t idle_grace; /* ns without traffic after which a drain may close a connection */
+};
+
+struct config {
+	char *path;                        /* owned; NULL when built from defaults alone */
+	struct listener_config *listeners; /* owned */
+	size_t listener_count;
+	struct limits_config limits;
+	int64_t workers; /* 0: one per CPU */
+	struct log_config log;
+	struct control_config control;
+	struct shutdown_config shutdown;
+	/*
+	 * By enum config_section and row of that section's table. Listeners have their own; the
+	 * first place of CONFIG_LISTENERS is the origin of the list.
+	 */
+	struct config_origin origins[CONFIG_SECTIONS][CONFIG_SECTION_MAX];
+	char **file_names; /* owned; what origins point to, escaped for printing */
+	size_t file_name_count;
+};
+
+/* Build the configuration that echod runs with when there is no file. NULL: out of memory. */
+struct config *config_new_default(void);
+
+/* The same without any listener: what a file is read into. NULL: out of memory. */
+struct config *config_new_empty(void);
+
+/*
+ * Append a listener with defaults, without name and address. The config owns it; it moves when
+ * another one is added. NULL: out of memory.
+ */
+struct listener_config *config_add_listener(struct config *config);
+
+/*
+ * Check what one directive alone cannot show: no enabled listener, names and addresses used twice,
+ * marks in the wrong order, keys that do not suit the address, a log file that does not suit the
+ * target. Adds a line per mistake, with FILE:LINE where known. Values refused before are not
+ * judged.
+ */
+void config_check(const struct config *config, struct error_list *errors);
+
+/* Free a configuration; NULL is fine. */
+void config_free(struct config *config);
+
+/* Return the enabled listener with that name, NULL if there is none. */
+const struct listener_config *config_find_listener(const struct config *config, const char *name);
+
+/*
+ * Call CHANGED once for each directive whose value differs between OLD and NEW: key is the full
+ * path ("limits.connections", "listeners.echo.idle_timeout"; "listeners.echo" for one that came
+ * or went), from and to are the values as text ("" when absent), needs_restart tells that
+ * the running daemon keeps the old value.
+ */
+void config_diff(const struct config *old, const struct config *new,
+    void (*changed)(
+	void *context, const char *key, const char *from, const char *to, bool needs_restart),
+    void *context);
+
+#endif

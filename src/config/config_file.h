@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Reading /etc/echod.conf and writing the effective configuration. The only room that knows
+ * libconfig: a strict typed walk over its tree, so that a wrong type, an unknown key, a number
+ * that libconfig would wrap, or a bad unit is an error with file, line, key and remedy.
+ */
+#ifndef ECHOD_CONFIG_CONFIG_FILE_H
+#define ECHOD_CONFIG_CONFIG_FILE_H
+
+#include <stdio.h>
+
+#include "config/config.h"
+
+/*
+ * Read and check PATH, with its @include files (relative to the including file's folder).
+ * Returns a complete configuration, or NULL with all mistakes in ERRORS as "FILE:LINE: ...", in
+ * the order of the file; ERRORS must be empty before. Each file is read once; one that changes
+ * meanwhile is an error. A pipe is fine too when it ends within 5 seconds. Out of memory, libconfig
+ * may end the process.
+ */
+struct config *config_file_read(const char *path, struct error_list *errors);
+
+/* As config_file_read() for TEXT at hand, called NAME in messages; @include is refused. */
+struct config *config_file_parse(const char *name, const char *text, struct error_list *errors);
+
+/*
+ * Write the effective configuration to OUT in the syntax of the file, each value followed by a
+ * comment with its origin: "# default" or "# FILE:LINE". Reading the output back gives the
+ * same configuration.
+ */
+void config_file_dump(const struct config *config, FILE *out);
+
+#endif

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "config/directives.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define KIB INT64_C(1024)
+#define GIB (INT64_C(1) << 30)
+#define PIB (INT64_C(1) << 50)
+#define HOUR (3600 * NS_PER_S)
+#define YEAR (365 * 24 * HOUR)
+
+/* One row each; STRUCT is the section's struct, KEY both the field and the key in the file. */
+#define ROW(STRUCT, KEY, TYPE, EFFECT, DEFAULT, HELP) \
+	.key = #KEY, .type = DIRECTIVE_##TYPE, .effect = DIRECTIVE_##EFFECT, \
+	.offset = offsetof(struct STRUCT, KEY), .default_text = DEFAULT, .help = HELP
+#define NUMBER(STRUCT, KEY, TYPE, EFFECT, MINIMUM, MAXIMUM, DEFAULT, HELP) \
+	ROW(STRUCT, KEY, TYPE, EFFECT, DEFAULT, HELP), .minimum = MINIMUM, .maximum = MAXIMUM
+#define WORD(STRUCT, KEY, EFFECT, WORDS, DEFAULT, HELP) \
+	ROW(STRUCT, KEY, WORD, EFFECT, DEFAULT, HELP), .words = WORDS
+
+static const struct directive_word log_levels[] = {
+	{ "error", LOG_LEVEL_ERROR },
+	{ "warning", LOG_LEVEL_WARNING },
+	{ "notice", LOG_LEVEL_NOTICE },
+	{ "info", LOG_LEVEL_INFO },
+	{ "debug", LOG_LEVEL_DEBUG },
+	{ NULL, 0 },
+};
+
+static const struct directive_word log_targets[] = {
+	{ "auto", CONFIG_LOG_AUTO },
+	{ "stderr", CONFIG_LOG_STDERR },
+	{ "journal", CONFIG_LOG_JOURNAL },
+	{ "syslog", CONFIG_LOG_SYSLOG },
+	{ "file", CONFIG_LOG_FILE },
+	{ NULL, 0 },
+};
+
+static const struct directive_word log_formats[] = {
+	{ "text", CONFIG_LOG_TEXT },
+	{ "json", CONFIG_LOG_JSON },
+	{ NULL, 0 },
+};
+
+static const struct directive_word log_connections[] = {
+	{ "off", CONFIG_LOG_CONNECTIONS_OFF },
+	{ "errors", CONFIG_LOG_CONNECTIONS_ERRORS },
+	{ "close", CONFIG_LOG_CONNECTIONS_CLOSE },
+	{ "all", CONFIG_LOG_CONNECTIONS_ALL },
+	{ NULL, 0 },
+};
+
+static const struct directive top_rows[] = {
+	{ NUMBER(
+	    config, workers, COUNT, RESTART, 0, 64, "0", "Worker threads; 0 starts one per CPU.") },
+};
+
+static const struct directive listener_rows[] = {
+	{ ROW(listener_config, name, NAME, LIVE, NULL,
+	    "Name in logs and metrics, and FileDescriptorName= of an inherited socket.") },
+	{ .key = "address",
+	    .type = DIRECTIVE_ADDRESS,
+	    .effect = DIRECTIVE_LIVE,
+	    .offset = offsetof(struct listener_config, address_text),
+	    .address_offset = offsetof(struct listener_config, address),
+	    .help = "Where to listen: tcp://HOST:PORT, unix:/PATH or unix:@NAME; HOST is numeric "
+		    "or *." },
+	{ ROW(listener_config, enabled, BOOLEAN, LIVE, "true",
+	    "Whether the listener is served; false keeps its settings without a socket.") },
+	{ NUMBER(listener_config, backlog, COUNT, LIVE, 1, 65535, "4096",
+	    "Connections that the kernel may queue; net.core.somaxconn caps it.") },
+	{ ROW(listener_config, v6only, BOOLEAN, RESTART, "false",
+	      "Whether an IPv6 listener refuses IPv4 clients."),
+	    .suits = DIRECTIVE_IPV6 },
+	{ ROW(listener_config, freebind, BOOLEAN, RESTART, "false",
+	      "Whether to bind an address that the machine does not have yet."),
+	    .suits = DIRECTIVE_TCP },
+	{ ROW(listener_config, nodelay, BOOLEAN, NEW_CONNECTIONS, "true",
+	      "Whether small echoes leave at once (TCP_NODELAY)."),
+	    .suits = DIRECTIVE_TCP },
+	{ NUMBER(listener_config, dscp, COUNT, NEW_CONNECTIONS, 0, 63, "0",
+	      "Differentiated services code point of what is sent."),
+	    .suits = DIRECTIVE_TCP },
+	{ NUMBER(listener_config, mss, COUNT, NEW_CONNECTIONS, 88, 65495, "0",
+	      "Largest TCP segment in bytes; 0 leaves it to the kernel."),
+	    .suits = DIRECTIVE_TCP, .zero = true },
+	{ NUMBER(listener_config, mode, MODE, LIVE, 0, 0777, "0660",
+	      "Permission bits of a UNIX socket's file."),
+	    .suits = DIRECTIVE_UNIX },
+	{ NUMBER(listener_config, group, STRING, LIVE, 0, 255, "",
+	      "Group that owns a UNIX socket's file; empty for the daemon's own."),
+	    .suits = DIRECTIVE_UNIX },
+	{ NUMBER(listener_config, connections, COUNT, LIVE, 0, 1000000, "0",
+	    "Most connections at a time on this listener; 0 leaves it to limits.connections.") },
+	{ NUMBER(listener_config, idle_timeout, DURATION, LIVE, 0, YEAR, "10m",
+	    "Time without traffic after which a connection is closed; 0s for never.") },
+	{ NUMBER(listener_config, lifetime, DURATION, LIVE, 0, YEAR, "0s",
+	    "Longest life of a connection; 0s for no limit.") },
+	{ NUMBER(listener_config, byte_limit, SIZE, NEW_CONNECTIONS, 0, PIB, "0B",
+	    "Most bytes taken from a connection before it is closed; 0B for no limit.") },
+};
+
+static const struct directive limits_rows[] = {
+	{ NUMBER(limits_config, connections, COUNT, LIVE, 1, 1000000, "10000",
+	    "Most connections at a time over all listeners; one more is closed at once.") },
+	{ NUMBER(limits_config, output_high, SIZE, LIVE, 4 * KIB, GIB, "256KiB",
+	    "Bytes waiting for a peer at which reading from it stops.") },
+	{ NUMBER(limits_config, output_low, SIZE, LIVE, 0, GIB, "64KiB",
+	    "Bytes waiting for a peer at which reading goes on; must be below output_high.") },
+	{ NUMBER(limits_config, stall_timeout, DURATION, LIVE, 0, YEAR, "60s",
+	    "Time without progress of waiting output after which a peer is cut; 0s for never.") },
+	{ NUMBER(limits_config, linger_timeout, DURATION, LIVE, NS_PER_MS, 600 * NS_PER_S, "5s",
+	    "Time that a closing connection waits for the peer's end after ours.") },
+};
+
+static const struct directive log_rows[] = {
+	{ WORD(log_config, level, LIVE, log_levels, "info", "Least important level to log.") },
+	{ WORD(log_config, target, LIVE, log_targets, "auto",
+	    "Where the log goes; auto is the journal under systemd, else stderr.") },
+	{ WORD(log_config, format, LIVE, log_formats, "text",
+	    "Form of a line on stderr, in syslog and in a file.") },
+	{ NUMBER(log_config, file, STRING, LIVE, 0, DIRECTIVE_TEXT_MAX - 1, "",
+	    "Absolute path of the log file, for target file.") },
+	{ WORD(log_config, connections, LIVE, log_connections, "errors",
+	    "Which connections get a line of their own.") },
+	{ NUMBER(log_config, rate_limit, COUNT, LIVE, 0, 1000000, "200",
+	    "Most lines per second; the rest is counted. 0 for no limit.") },
+};
+
+static const struct directive control_rows[] = {
+	{ ROW(control_config, http, HOST_PORT, RESTART, "127.0.0.1:9862",
+	      "Address of the control port, HOST:PORT; empty for none."),
+	    .address_offset = offsetof(struct control_config, http_address) },
+	{ NUMBER(control_config, clients, COUNT, LIVE, 1, 1024, "64",
+	    "Most clients of the control port at a time.") },
+	{ NUMBER(control_config, timeout, DURATION, LIVE, 100 * NS_PER_MS, 600 * NS_PER_S, "5s",
+	    "Time for one request to the control port, start to end.") },
+};
+
+static const struct directive shutdown_rows[] = {
+	{ NUMBER(shutdown_config, delay, DURATION, LIVE, 0, 24 * HOUR, "0s",
+	    "Time to go on accepting after a stop was asked for and /readyz turned 503.") },
+	{ NUMBER(shutdown_config, timeout, DURATION, LIVE, 0, 24 * HOUR, "30s",
+	    "Time for open connections to end by themselves before the rest is cut.") },
+	{ NUMBER(shutdown_config, idle_grace, DURATION, LIVE, 0, 24 * HOUR, "1s",
+	    "Time without traffic after which a drain closes a connection.") },
+};
+
+#define TABLE(SECTION, ROWS) \
+	{ \
+		.section = SECTION, .rows = ROWS, .count = ARRAY_SIZE(ROWS) \
+	}
+static const struct directive_table tables[CONFIG_SECTIONS] = {
+	[CONFIG_TOP] = TABLE("", top_rows),
+	[CONFIG_LISTENERS] = TABLE("listeners", listener_rows),
+	[CONFIG_LIMITS] = TABLE("limits", limits_rows),
+	[CONFIG_LOG] = TABLE("log", log_rows),
+	[CONFIG_CONTROL] = TABLE("control", control_rows),
+	[CONFIG_SHUTDOWN] = TABLE("shutdown", shutdown_rows),
+};
+
+_Static_assert(
+    ARRAY_SIZE(listener_rows) <= CONFIG_SECTION_MAX, "the table of origins is too small");
+
+const struct directive_table *
+directive_table(enum config_section section)
+{
+	return &tables[section];
+}
+
+const struct directive *
+directive_find(const struct directive_table *table, const char *key)
+{
+	for (size_t i = 0; i < table->count; i++) {
+		if (strcmp(table->rows[i].key, key) == 0)
+			return &table->rows[i];
+	}
+	return NULL;
+}
+
+bool
+directive_suits_address(const struct directive *row, const struct address *address)
+{
+	switch (row->suits) {
+	case DIRECTIVE_ANY:
+		return true;
+	case DIRECTIVE_TCP:
+		return address->transport == ADDRESS_TCP;
+	case DIRECTIVE_IPV6:
+		return address->transport == ADDRESS_TCP && address->u.sa.sa_family == AF_INET6;
+	case DIRECTIVE_UNIX:
+		return address->transport == ADDRESS_UNIX;
+	}
+	return false;
+}
+
+const char *
+directive_effect_name(enum directive_effect effect)
+{
+	switch (effect) {
+	case DIRECTIVE_LIVE:
+		return "live";
+	case DIRECTIVE_NEW_CONNECTIONS:
+		return "new connections";
+	case DIRECTIVE_RESTART:
+		return "restart";
+	}
+	return "unknown";
+}
+
+void *
+directive_base(const struct config *config, enum config_section section)
+{
+	/* one function for readers and for the builder, as strchr(3) does it */
+	struct config *base = (struct config *)(uintptr_t)config;
+
+	switch (section) {
+	case CONFIG_TOP:
+		return base;
+	case CONFIG_LISTENERS:
+		return NULL;
+	case CONFIG_LIMITS:
+		return &base->limits;
+	case CONFIG_LOG:
+		return &base->log;
+	case CONFIG_CONTROL:
+		return &base->control;
+	case CONFIG_SHUTDOWN:
+		return &base->shutdown;
+	}
+	return NULL;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The one table of directives. Parsing, range checks, defaults, -T, the comparison at reload,
+ * and the lint that compares etc/echod.conf and echod.conf(5) all read it.
+ */
+#ifndef ECHOD_CONFIG_DIRECTIVES_H
+#define ECHOD_CONFIG_DIRECTIVES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/config.h"
+
+enum directive_type {
+	DIRECTIVE_BOOLEAN,   /* bool: true or false */
+	DIRECTIVE_COUNT,     /* int64_t: a bare whole number */
+	DIRECTIVE_DURATION,  /* int64_t ns: a string with a unit */
+	DIRECTIVE_SIZE,      /* int64_t bytes: a string with a unit */
+	DIRECTIVE_WORD,      /* int64_t: one of a closed set of words */
+	DIRECTIVE_MODE,      /* int64_t: octal permission bits in a string */
+	DIRECTIVE_STRING,    /* char *, owned by the config; the maximum counts its bytes */
+	DIRECTIVE_NAME,      /* char *: letters, digits, dot, hyphen, underscore; 1 to 64 */
+	DIRECTIVE_ADDRESS,   /* char * as written; the struct address stands in a second field */
+	DIRECTIVE_HOST_PORT, /* the same for HOST:PORT without a scheme, "" allowed */
+};
+
+/* When a reload makes a new value count. */
+enum directive_effect {
+	DIRECTIVE_LIVE,            /* at once, also for connections that are open */
+	DIRECTIVE_NEW_CONNECTIONS, /* for connections accepted from then on */
+	DIRECTIVE_RESTART,         /* only after a restart */
+};
+
+/* Which listeners a directive is for; one that is given for another kind is a mistake. */
+enum directive_suits {
+	DIRECTIVE_ANY,
+	DIRECTIVE_TCP,
+	DIRECTIVE_IPV6,
+	DIRECTIVE_UNIX,
+};
+
+/* Large enough for every text that directive_format() writes, NUL included. */
+#define DIRECTIVE_TEXT_MAX 4096
+
+/* One word of a closed set, and what the field is set to. */
+struct directive_word {
+	const char *word;
+	int64_t value;
+};
+
+struct directive {
+	const char *key;
+	enum directive_type type;
+	enum directive_effect effect;
+	enum directive_suits suits;
+	size_t offset;         /* of the field in the section's struct */
+	size_t address_offset; /* of the struct address for the two address types */
+	int64_t minimum;       /* counts, durations (ns), sizes (bytes), modes */
+	int64_t maximum;
+	bool zero;                          /* 0 is fine too, although it is below the minimum */
+	const struct directive_word *words; /* DIRECTIVE_WORD: ends with a NULL word */
+	/* as a user would write it, without quotes; NULL: must be given */
+	const char *default_text;
+	const char *help; /* one sentence */
+};
+
+struct directive_table {
+	const char *section; /* "limits"; "" for the top, "listeners" for the list */
+	const struct directive *rows;
+	size_t count;
+};
+
+/* Return the table of a section. */
+const struct directive_table *directive_table(enum config_section section);
+
+/* Return the row with that key, NULL if there is none. */
+const struct directive *directive_find(const struct directive_table *table, const char *key);
+
+/* Return whether ROW is for a listener with ADDRESS. */
+bool directive_suits_address(const struct directive *row, const struct address *address);
+
+/* Return "live", "new connections" or "restart". */
+const char *directive_effect_name(enum directive_effect effect);
+
+/*
+ * Return the struct that the rows' offsets of SECTION count from; NULL for CONFIG_LISTENERS, whose
+ * rows count from a struct listener_config. The caller writes only to a config of its own making.
+ */
+void *directive_base(const struct config *config, enum config_section section);
+
+/*
+ * Set the field of ROW in BASE from TEXT (what a user wrote, without quotes). Returns 0; -ENOMEM;
+ * or -EINVAL or -ERANGE with a line in ERRORS that starts with PREFIX ("FILE:LINE: key: ") and
+ * says what is wrong and what would be right; the field then keeps its value.
+ */
+ATTR_MUSTCHECK int directive_set(const struct directive *row, void *base, const char *text,
+    const char *prefix, struct error_list *errors);
+
+/* Return whether a user writes this type's values in quotes. */
+bool directive_is_quoted(enum directive_type type);
+
+/* Say in BUFFER what a user may write ("a whole number: 1 to 64"); returns BUFFER. */
+char *directive_describe(const struct directive *row, char *buffer, size_t size);
+
+/*
+ * Say in BUFFER what to write instead of DIGITS without a unit ("30s" in quotes), for a duration or
+ * a size; returns BUFFER.
+ */
+char *directive_unit_hint(enum directive_type type, const char *digits, char *buffer, size_t size);
+
+/* Write the field's value as a user would write it, strings without quotes; returns BUFFER. */
+char *directive_format(const struct directive *row, const void *base, char *buffer, size_t size);
+
+#endif
