@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the daemon counts. The lists below name each counter once: the enum, the JSON keys, the
+ * metric names, labels and help texts all come from them. A struct counters has one writer
+ * (the thread that owns it) and any number of readers; totals are sums over many of them.
+ */
+#ifndef ECHOD_ENGINE_COUNTERS_H
+#define ECHOD_ENGINE_COUNTERS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* X(ID, word, what it means to an operator): the closed set of ways in which a connection ends. */
+#define CLOSE_REASON_LIST(X) \
+	X(CLIENT_FIN, client_fin, "the client closed, everything was echoed") \
+	X(CLIENT_RESET, client_reset, "the client reset the connection") \
+	X(IDLE_TIMEOUT, idle_timeout, "no byte either way for idle_timeout") \
+	X(STALLED, stalled, "the client took none of its echo for stall_timeout") \
+	X(LIFETIME, lifetime, "open for lifetime") \
+	X(BYTE_LIMIT, byte_limit, "byte_limit bytes were echoed") \
+	X(DRAIN, drain, "idle while the daemon stops") \
+	X(DRAIN_FORCED, drain_forced, "still busy when the daemon had to stop") \
+	X(WRITE_ERROR, write_error, "the kernel refused a write") \
+	X(READ_ERROR, read_error, "the kernel refused a read") \
+	X(NO_MEMORY, no_memory, "the daemon was out of memory")
+
+/* X(ID, word, meaning): why an accepted connection was closed before a worker saw it. */
+#define REJECT_REASON_LIST(X) \
+	X(LIMIT, limit, "limits.connections was reached") \
+	X(LISTENER_LIMIT, listener_limit, "the listener's connections was reached") \
+	X(NO_DESCRIPTORS, no_descriptors, "no descriptor was free")
+
+/* X(ID, errno name): the errors of accept(2) that are told apart. */
+#define ACCEPT_ERROR_LIST(X) \
+	X(EMFILE, EMFILE) \
+	X(ENFILE, ENFILE) \
+	X(ENOBUFS, ENOBUFS) \
+	X(ENOMEM, ENOMEM) \
+	X(OTHER, other)
+
+/* X(ID, key, metric, kind, help): the counters without a label but listener. */
+#define PLAIN_COUNTER_LIST(X) \
+	X(CONNECTIONS_ACCEPTED, connections_accepted, "echod_connections_accepted_total", COUNTER, \
+	    "Connections accepted and handed to a worker.") \
+	X(RECEIVED_BYTES, received_bytes, "echod_received_bytes_total", COUNTER, \
+	    "Bytes read from clients to be echoed.") \
+	X(SENT_BYTES, sent_bytes, "echod_sent_bytes_total", COUNTER, \
+	    "Echoed bytes that the kernel took.") \
+	X(READ_PAUSES, read_pauses, "echod_read_pauses_total", COUNTER, \
+	    "Times that reading stopped because a client did not take its echo.") \
+	X(PENDING_BYTES, pending_bytes, "echod_pending_bytes", GAUGE, \
+	    "Bytes read and not yet taken by the kernel.")
+
+enum close_reason {
+#define X(ID, word, meaning) CLOSE_##ID,
+	CLOSE_REASON_LIST(X)
+#undef X
+	    CLOSE_REASON_COUNT,
+	CLOSE_NONE = CLOSE_REASON_COUNT, /* not ending yet */
+};
+
+enum reject_reason {
+#define X(ID, word, meaning) REJECT_##ID,
+	REJECT_REASON_LIST(X)
+#undef X
+	    REJECT_REASON_COUNT,
+	REJECT_NONE = REJECT_REASON_COUNT, /* admitted */
+};
+
+/* Every counter there is, one cell each in a struct counters. */
+enum counter {
+#define X(ID, key, metric, kind, help) COUNTER_##ID,
+	PLAIN_COUNTER_LIST(X)
+#undef X
+#define X(ID, word, meaning) COUNTER_CLOSED_##ID,
+	    CLOSE_REASON_LIST(X)
+#undef X
+#define X(ID, word, meaning) COUNTER_REJECTED_##ID,
+		REJECT_REASON_LIST(X)
+#undef X
+#define X(ID, word) COUNTER_ACCEPT_##ID,
+		    ACCEPT_ERROR_LIST(X)
+#undef X
+			COUNTER_COUNT,
+};
+
+enum counter_kind {
+	COUNTER_KIND_COUNTER, /* only grows */
+	COUNTER_KIND_GAUGE,   /* goes both ways */
+};
+
+/* One row of the table behind the lists. Rows of one family follow each other. */
+struct counter_info {
+	const char *key;    /* JSON member; of the family when there is a label */
+	const char *metric; /* Prometheus name */
+	const char *label;  /* "reason", "errno" or NULL */
+	const char *value;  /* the label's value, NULL without a label */
+	enum counter_kind kind;
+	const char *help;
+};
+
+/* Cells of one owner. Readers may see a sum that is a moment old, never a torn one. */
+struct counters {
+	_Atomic uint64_t cells[COUNTER_COUNT];
+};
+
+/* A sum of many owners' cells, for one reader. */
+struct counters_sum {
+	uint64_t values[COUNTER_COUNT];
+};
+
+/* Add N (two's complement, so that gauges can go down). The owner only: no locked instruction. */
+static inline void
+counters_add(struct counters *counters, enum counter id, uint64_t n)
+{
+	uint64_t value = atomic_load_explicit(&counters->cells[id], memory_order_relaxed);
+
+	atomic_store_explicit(&counters->cells[id], value + n, memory_order_relaxed);
+}
+
+/* Add COUNTERS to SUM. Any thread. */
+void counters_sum(const struct counters *counters, struct counters_sum *sum);
+
+/* Return the table's row for ID. */
+const struct counter_info *counter_info(enum counter id);
+
+/* Return the word for REASON as in logs, JSON and metrics. */
+const char *close_reason_name(enum close_reason reason);
+
+/* Return the counter for one reason or error. */
+enum counter close_reason_counter(enum close_reason reason);
+
+/* Return the counter for one reason to reject. */
+enum counter reject_reason_counter(enum reject_reason reason);
+
+/* Return the counter for an errno of accept(2). */
+enum counter accept_error_counter(int error);
+
+#endif

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+/* How long a listener that goes may take to serve its backlog. */
+#define BACKLOG_DRAIN_NS (200 * NS_PER_MS)
+
+/* Descriptors for what is neither a connection nor counted by engine_descriptors(). */
+#define DESCRIPTOR_RESERVE 32
+
+static size_t
+engine_worker_count(const struct config *cfg)
+{
+	cpu_set_t cpus;
+
+	if (cfg->workers > 0)
+		return (size_t)cfg->workers;
+	CPU_ZERO(&cpus);
+	if (sched_getaffinity(0, sizeof(cpus), &cpus) < 0 || CPU_COUNT(&cpus) < 1)
+		return 1;
+	return (size_t)CPU_COUNT(&cpus);
+}
+
+int64_t
+engine_descriptors(const struct config *cfg)
+{
+	/* a worker has a selector, an eventfd and a pair of its own; a listener may have a lock */
+	return cfg->limits.connections + cfg->control.clients +
+	       4 * (int64_t)engine_worker_count(cfg) + 2 * (int64_t)cfg->listener_count +
+	       DESCRIPTOR_RESERVE;
+}
+
+struct worker_settings
+engine_worker_settings(const struct config *cfg)
+{
+	return (struct worker_settings){ .output_high = (size_t)cfg->limits.output_high,
+		.output_low = (size_t)cfg->limits.output_low,
+		.stall_timeout_ns = cfg->limits.stall_timeout,
+		.linger_timeout_ns = cfg->limits.linger_timeout,
+		.log_connections = (enum config_log_connections)cfg->log.connections };
+}
+
+struct engine *
+engine_new(struct loop *loop, const struct config *cfg, struct error_list *errors)
+{
+	struct worker_settings settings = engine_worker_settings(cfg);
+	size_t wanted = engine_worker_count(cfg);
+	struct engine *engine = calloc(1, sizeof(*engine));
+
+	if (engine == NULL) {
+		error_list_add(errors, "out of memory");
+		return NULL;
+	}
+	engine->loop = loop;
+	TAILQ_INIT(&engine->services);
+	TAILQ_INIT(&engine->listeners);
+	engine->workers = calloc(wanted, sizeof(*engine->workers));
+	if (engine->workers == NULL ||
+	    admission_init(&engine->admission, loop, &engine->listeners) < 0)
+		goto fail;
+	while (engine->worker_count < wanted) {
+		struct worker *worker = worker_new((unsigned)engine->worker_count, &settings);
+
+		if (worker == NULL)
+			goto fail;
+		engine->workers[engine->worker_count++] = worker;
+	}
+	return engine;
+fail:
+	error_list_add(errors, "cannot make %zu workers: %s", wanted, strerror(errno));
+	engine_free(engine);
+	return NULL;
+}
+
+void
+engine_free(struct engine *engine)
+{
+	struct listener *lis;
+	struct service *service;
+
+	if (engine == NULL)
+		return;
+	engine_stop(engine);
+	while ((lis = TAILQ_FIRST(&engine->listeners)) != NULL) {
+		TAILQ_REMOVE(&engine->listeners, lis, next);
+		listener_free(lis);
+	}
+	for (size_t i = 0; i < engine->worker_count; i++)
+		worker_free(engine->workers[i]);
+	while ((service = TAILQ_FIRST(&engine->services)) != NULL) {
+		TAILQ_REMOVE(&engine->services, service, next);
+		service_free(service);
+	}
+	admission_done(&engine->admission);
+	free(engine->workers);
+	free(engine);
+}
+
+int
+engine_start(struct engine *engine)
+{
+	for (size_t i = 0; i < engine->worker_count; i++) {
+		int r = worker_start(engine->workers[i]);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+void
+engine_close_listener(struct engine *engine, struct listener *lis)
+{
+	char address[ADDRESS_TEXT_MAX];
+	struct log_field fields[] = { LOG_TEXT("listener", lis->service->name),
+		LOG_TEXT("address", address) };
+
+	address_format(&lis->socket.address, address, sizeof(address));
+	log_fields(LOG_LEVEL_NOTICE, fields, ARRAY_SIZE(fields), "listener closed");
+	listener_pause(lis);
+	listener_drain_backlog(lis, BACKLOG_DRAIN_NS);
+	TAILQ_REMOVE(&engine->listeners, lis, next);
+	listener_free(lis);
+}
+
+void
+engine_close_listeners(struct engine *engine)
+{
+	struct listener *lis;
+
+	while ((lis = TAILQ_FIRST(&engine->listeners)) != NULL)
+		engine_close_listener(engine, lis);
+}
+
+void
+engine_drain(struct engine *engine, enum worker_phase phase, int64_t idle_grace_ns)
+{
+	for (size_t i = 0; i < engine->worker_count; i++) {
+		if (worker_drain(engine->workers[i], phase, idle_grace_ns) < 0)
+			log_error("out of memory: worker %zu was not told to drain", i);
+	}
+}
+
+void
+engine_stop(struct engine *engine)
+{
+	for (size_t i = 0; i < engine->worker_count; i++)
+		worker_stop(engine->workers[i]);
+}
+
+int64_t
+engine_connections(const struct engine *engine)
+{
+	int64_t total = 0;
+
+	for (size_t i = 0; i < engine->worker_count; i++)
+		total += atomic_load_explicit(&engine->workers[i]->load, memory_order_relaxed);
+	return total;
+}
+
+void
+engine_sum(const struct engine *engine, struct counters_sum *ret_sum)
+{
+	struct counters_sum sum = { .values = { 0 } }, one;
+	const struct service *service;
+
+	TAILQ_FOREACH (service, &engine->services, next) {
+		service_sum(service, &one);
+		for (int i = 0; i < COUNTER_COUNT; i++)
+			sum.values[i] += one.values[i];
+	}
+	*ret_sum = sum;
+}
+
+const struct listener *
+engine_find_listener(const struct engine *engine, const struct service *service)
+{
+	const struct listener *lis;
+
+	TAILQ_FOREACH (lis, &engine->listeners, next) {
+		if (lis->service == service)
+			return lis;
+	}
+	return NULL;
+}

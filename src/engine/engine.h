@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The data plane as a whole: workers, listeners, services and admission, built from a
+ * configuration and changed by the next one
+ * (plan.c). Everything here is called on the main loop.
+ */
+#ifndef ECHOD_ENGINE_ENGINE_H
+#define ECHOD_ENGINE_ENGINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attributes.h"
+#include "base/error_list.h"
+#include "config/config.h"
+#include "engine/admission.h"
+#include "engine/counters.h"
+#include "engine/listener.h"
+#include "engine/loop.h"
+#include "engine/service.h"
+#include "engine/worker.h"
+
+struct engine {
+	struct loop *loop;              /* borrowed: the main loop */
+	struct worker **workers;        /* owned */
+	size_t worker_count;            /* never changes */
+	struct service_list services;   /* owned; every name that ever was */
+	struct listener_list listeners; /* owned; those that are open */
+	struct admission admission;
+	uint64_t last_id; /* of the connection accepted last */
+};
+
+/* Build the workers of CFG, not yet running, and no listener. NULL with a line in ERRORS. */
+struct engine *engine_new(struct loop *loop, const struct config *cfg, struct error_list *errors);
+
+/* Stop what runs (connections are cut), close all, free. NULL is fine. */
+void engine_free(struct engine *engine);
+
+/* Start the workers' threads; all signals must be blocked in the caller. Returns 0 or -errno. */
+ATTR_MUSTCHECK int engine_start(struct engine *engine);
+
+/* Serve what is in the backlog of LIS, then close and free it. */
+void engine_close_listener(struct engine *engine, struct listener *lis);
+
+/* Serve what is in the backlogs, then close every listener. */
+void engine_close_listeners(struct engine *engine);
+
+/* Tell every worker the next step of a stop; see worker_drain(). */
+void engine_drain(struct engine *engine, enum worker_phase phase, int64_t idle_grace_ns);
+
+/* Cut what is left and stop the workers' threads. */
+void engine_stop(struct engine *engine);
+
+/* Return how many connections are served. */
+int64_t engine_connections(const struct engine *engine);
+
+/* Add up everything that was ever counted into RET_SUM. */
+void engine_sum(const struct engine *engine, struct counters_sum *ret_sum);
+
+/* Return the open listener of a service, NULL while it has none. */
+const struct listener *engine_find_listener(
+    const struct engine *engine, const struct service *service);
+
+/* Take what a worker needs from a configuration. */
+struct worker_settings engine_worker_settings(const struct config *cfg);
+
+/* Return how many descriptors serving CFG may take, reserves included. */
+int64_t engine_descriptors(const struct config *cfg);
+
+#endif

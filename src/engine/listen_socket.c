@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "engine/listen_socket.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define RETRY_NS (20 * NS_PER_MS)
+
+static int
+listen_socket_set(int fd, int level, int option, int value)
+{
+	return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
+}
+
+/* Linux hands these on to every accepted socket, so no connection pays for them. */
+static int
+listen_socket_set_inherited(int fd, const struct listener_config *cfg, sa_family_t family)
+{
+	int tos = (int)cfg->dscp << 2;
+	int r;
+
+	if (family == AF_UNIX)
+		return 0;
+	r = listen_socket_set(fd, IPPROTO_TCP, TCP_NODELAY, cfg->nodelay ? 1 : 0);
+	if (r == 0 && cfg->mss > 0)
+		r = listen_socket_set(fd, IPPROTO_TCP, TCP_MAXSEG, (int)cfg->mss);
+	if (r == 0 && family == AF_INET6)
+		r = listen_socket_set(fd, IPPROTO_IPV6, IPV6_TCLASS, tos);
+	/* also for IPv6: a dual-stack socket serves IPv4 as well */
+	if (r == 0)
+		r = listen_socket_set(fd, IPPROTO_IP, IP_TOS, tos);
+	return r;
+}
+
+static int
+listen_socket_set_bind_options(int fd, const struct listener_config *cfg, sa_family_t family)
+{
+	int r;
+
+	if (family == AF_UNIX)
+		return 0;
+	r = listen_socket_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (r == 0 && family == AF_INET6)
+		r = listen_socket_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, cfg->v6only ? 1 : 0);
+	if (r == 0 && cfg->freebind)
+		r = listen_socket_set(fd, IPPROTO_IP, IP_FREEBIND, 1);
+	return r;
+}
+
+/* A wildcard falls back to IPv4 where the kernel has no IPv6. */
+static int
+listen_socket_create(struct address *address)
+{
+	int type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+	int fd = socket(address->u.sa.sa_family, type, 0);
+
+	if (fd < 0 && errno == EAFNOSUPPORT && address->wildcard) {
+		in_port_t port = address->u.in6.sin6_port;
+
+		memset(&address->u, 0, sizeof(address->u));
+		address->u.in.sin_family = AF_INET;
+		address->u.in.sin_port = port;
+		address->length = sizeof(address->u.in);
+		fd = socket(AF_INET, type, 0);
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+/* Wraps the steps so that each failure names its step. WHO is "listeners.NAME". */
+static int
+listen_socket_fail(struct error_list *errors, const char *who, const char *step,
+    const struct listener_config *cfg, int error)
+{
+	error_list_add(
+	    errors, "%s: cannot %s %s: %s", who, step, cfg->address_text, strerror(-error));
+	return error;
+}
+
+static int
+listen_socket_try(const struct listener_config *cfg, const char *who, struct listen_socket *sock,
+    struct error_list *errors)
+{
+	struct address address = cfg->address;
+	sa_family_t family;
+	int r;
+
+	sock->fd = listen_socket_create(&address);
+	if (sock->fd < 0)
+		return listen_socket_fail(errors, who, "make a socket for", cfg, sock->fd);
+	family = address.u.sa.sa_family;
+	r = listen_socket_set_bind_options(sock->fd, cfg, family);
+	if (r == 0)
+		r = listen_socket_set_inherited(sock->fd, cfg, family);
+	if (r < 0)
+		return listen_socket_fail(errors, who, "set the options of", cfg, r);
+	if (address_is_path(&address)) {
+		r = socket_file_bind(sock->fd, &address, who, &sock->file, errors);
+		if (r == 0)
+			r = socket_file_set_access(
+			    &sock->file, (mode_t)cfg->mode, cfg->group, who, errors);
+		if (r < 0)
+			return r;
+	} else if (bind(sock->fd, &address.u.sa, address.length) < 0) {
+		return listen_socket_fail(errors, who, "bind", cfg, -errno);
+	}
+	if (listen(sock->fd, (int)cfg->backlog) < 0)
+		return listen_socket_fail(errors, who, "listen on", cfg, -errno);
+	r = address_of_socket(sock->fd, &sock->address);
+	if (r < 0)
+		return listen_socket_fail(errors, who, "read back", cfg, r);
+	return 0;
+}
+
+int
+listen_socket_open(const struct listener_config *cfg, int64_t patience_ns,
+    struct listen_socket *ret_socket, struct error_list *errors)
+{
+	int64_t deadline_ns = clock_now_ns() + patience_ns;
+	char who[CONFIG_LISTENER_NAME_MAX + 16];
+
+	(void)snprintf(who, sizeof(who), "listeners.%s", cfg->name);
+	for (;;) {
+		struct listen_socket sock = LISTEN_SOCKET_NONE;
+		struct error_list found = ERROR_LIST_EMPTY;
+		struct timespec pause = { .tv_nsec = RETRY_NS };
+		int r = listen_socket_try(cfg, who, &sock, &found);
+
+		if (r == 0) {
+			*ret_socket = sock;
+			error_list_done(&found);
+			return 0;
+		}
+		listen_socket_close(&sock);
+		if (r != -EADDRINUSE || clock_now_ns() >= deadline_ns) {
+			error_list_add(errors, "%s", error_list_first(&found));
+			error_list_done(&found);
+			return r;
+		}
+		error_list_done(&found);
+		(void)nanosleep(&pause, NULL);
+	}
+}
+
+int
+listen_socket_adopt(const struct listener_config *cfg, int fd, struct listen_socket *ret_socket,
+    struct error_list *errors)
+{
+	struct listen_socket sock = LISTEN_SOCKET_NONE;
+	int flags = fcntl(fd, F_GETFL);
+	int r = 0;
+
+	sock.fd = fd;
+	sock.inherited = true;
+	/* inherited descriptors are blocking and survive exec unless somebody says otherwise */
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+	    fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		r = -errno;
+	if (r == 0)
+		r = address_of_socket(fd, &sock.address);
+	if (r == 0)
+		r = listen_socket_update(&sock, cfg, errors);
+	if (r < 0) {
+		error_list_add(errors, "listeners.%s: cannot take over inherited descriptor %d: %s",
+		    cfg->name, fd, strerror(-r));
+		listen_socket_close(&sock);
+		return r;
+	}
+	*ret_socket = sock;
+	return 0;
+}
+
+int
+listen_socket_update(
+    struct listen_socket *sock, const struct listener_config *cfg, struct error_list *errors)
+{
+	char who[CONFIG_LISTENER_NAME_MAX + 16];
+	int r = listen_socket_set_inherited(sock->fd, cfg, sock->address.u.sa.sa_family);
+
+	(void)snprintf(who, sizeof(who), "listeners.%s", cfg->name);
+	if (r < 0)
+		return listen_socket_fail(errors, who, "set the options of", cfg, r);
+	if (sock->file.lock_fd >= 0) {
+		r = socket_file_set_access(&sock->file, (mode_t)cfg->mode, cfg->group, who, errors);
+		if (r < 0)
+			return r;
+	}
+	/* a second listen(2) only changes the backlog */
+	if (listen(sock->fd, (int)cfg->backlog) < 0)
+		return listen_socket_fail(errors, who, "set the backlog of", cfg, -errno);
+	return 0;
+}
+
+void
+listen_socket_close(struct listen_socket *sock)
+{
+	/* first the name, then the socket: nobody finds a file that refuses */
+	socket_file_remove(&sock->file);
+	if (sock->fd >= 0)
+		close(sock->fd);
+	sock->fd = -1;
+}

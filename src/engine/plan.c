@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "engine/plan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "engine/acceptor.h"
+#include "engine/engine.h"
+
+/* One enabled listener of the configuration that is being applied. */
+struct plan_entry {
+	const struct listener_config *cfg;
+	struct service *service;
+	bool new_service;     /* not in engine->services yet */
+	struct listener *lis; /* NULL: left out, because this machine cannot have it */
+	bool new_listener;    /* not in engine->listeners yet */
+};
+
+struct plan {
+	struct plan_entry *entries;
+	size_t count;
+};
+
+/*
+ * The listener that already serves CFG. The address decides, not the name: so a rename keeps the
+ * socket. Port 0 stands for a new port each time, there the name has to agree as well.
+ */
+static struct listener *
+plan_match(const struct engine *engine, const struct listener_config *cfg)
+{
+	struct listener *lis;
+
+	TAILQ_FOREACH (lis, &engine->listeners, next) {
+		if (!address_equal(&lis->configured, &cfg->address))
+			continue;
+		if (cfg->address.transport == ADDRESS_TCP && address_port(&cfg->address) == 0 &&
+		    strcmp(lis->service->name, cfg->name) != 0)
+			continue;
+		return lis;
+	}
+	return NULL;
+}
+
+/* A machine without IPv6 serves the defaults that it can; a file has to be met to the letter. */
+static bool
+plan_may_leave_out(const struct config *cfg, const struct listener_config *listener, int error)
+{
+	return cfg->path == NULL && listener->address.u.sa.sa_family == AF_INET6 &&
+	       (error == -EAFNOSUPPORT || error == -EADDRNOTAVAIL);
+}
+
+static int
+plan_open_listener(struct engine *engine, const struct listener_config *cfg,
+    struct inheritance *inheritance, int64_t patience_ns, struct listener **ret_lis,
+    struct error_list *errors)
+{
+	struct listener_hooks hooks = acceptor_hooks(engine);
+	int fd = inheritance_take(inheritance, cfg);
+	struct listen_socket socket;
+	struct listener *lis;
+	int r;
+
+	if (fd >= 0)
+		r = listen_socket_adopt(cfg, fd, &socket, errors);
+	else
+		r = listen_socket_open(cfg, patience_ns, &socket, errors);
+	if (r < 0)
+		return r;
+	lis = listener_new(engine->loop, &socket, &hooks);
+	if (lis == NULL) {
+		listen_socket_close(&socket);
+		error_list_add(errors, "listeners.%s: out of memory", cfg->name);
+		return -ENOMEM;
+	}
+	lis->configured = cfg->address;
+	*ret_lis = lis;
+	return 0;
+}
+
+static int
+plan_make_entry(struct engine *engine, const struct config *cfg, struct plan_entry *entry,
+    struct inheritance *inheritance, int64_t patience_ns, struct error_list *errors)
+{
+	struct error_list found = ERROR_LIST_EMPTY;
+	int r;
+
+	entry->service = service_find(&engine->services, entry->cfg->name);
+	if (entry->service == NULL) {
+		entry->service = service_new(entry->cfg->name, engine->worker_count);
+		entry->new_service = true;
+		if (entry->service == NULL) {
+			error_list_add(errors, "listeners.%s: out of memory", entry->cfg->name);
+			return -ENOMEM;
+		}
+	}
+	entry->lis = plan_match(engine, entry->cfg);
+	if (entry->lis != NULL)
+		return 0;
+	entry->new_listener = true;
+	r = plan_open_listener(engine, entry->cfg, inheritance, patience_ns, &entry->lis, &found);
+	if (r < 0 && plan_may_leave_out(cfg, entry->cfg, r)) {
+		log_info("no IPv6 here: %s", error_list_first(&found));
+		r = 0;
+	} else {
+		for (size_t i = 0; i < found.count; i++)
+			error_list_add(errors, "%s", found.lines[i]);
+	}
+	error_list_done(&found);
+	return r;
+}
+
+/* Undo what a plan made; after a commit nothing of it is new any more. */
+static void
+plan_done(struct plan *plan)
+{
+	for (size_t i = 0; i < plan->count; i++) {
+		struct plan_entry *entry = &plan->entries[i];
+
+		if (entry->new_listener)
+			listener_free(entry->lis);
+		if (entry->new_service)
+			service_free(entry->service);
+	}
+	free(plan->entries);
+}
+
+static int
+plan_make(struct engine *engine, const struct config *cfg, struct inheritance *inheritance,
+    int64_t patience_ns, struct plan *plan, struct error_list *errors)
+{
+	int first = 0;
+
+	plan->count = 0;
+	plan->entries = calloc(cfg->listener_count + 1, sizeof(*plan->entries));
+	if (plan->entries == NULL) {
+		error_list_add(errors, "out of memory");
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < cfg->listener_count; i++) {
+		struct plan_entry *entry = &plan->entries[plan->count];
+		int r;
+
+		if (!cfg->listeners[i].enabled)
+			continue;
+		plan->count++;
+		entry->cfg = &cfg->listeners[i];
+		r = plan_make_entry(engine, cfg, entry, inheritance, patience_ns, errors);
+		if (first == 0)
+			first = r;
+	}
+	return first;
+}
+
+static bool
+plan_has(const struct plan *plan, const struct listener *lis)
+{
+	for (size_t i = 0; i < plan->count; i++) {
+		if (plan->entries[i].lis == lis)
+			return true;
+	}
+	return false;
+}
+
+static void
+plan_announce(const struct listener *lis, const struct listener_config *cfg)
+{
+	char address[ADDRESS_TEXT_MAX];
+	const char *origin = lis->socket.inherited ? "inherited" : "bound";
+	struct log_field fields[] = { LOG_TEXT("listener", lis->service->name),
+		LOG_TEXT("address", address), LOG_TEXT("origin", origin) };
+
+	address_format(&lis->socket.address, address, sizeof(address));
+	log_fields(LOG_LEVEL_NOTICE, fields, ARRAY_SIZE(fields), "listening");
+	if (lis->socket.inherited && !address_equal(&lis->socket.address, &cfg->address))
+		log_warning("listeners.%s: the inherited socket serves %s, not the configured %s",
+		    cfg->name, address, cfg->address_text);
+}
+
+/* Posts fail only without memory; a worker then keeps its old settings until the next reload. */
+static void
+plan_commit_entry(struct engine *engine, struct plan_entry *entry)
+{
+	struct share_settings settings = service_settings(entry->cfg);
+	struct error_list errors = ERROR_LIST_EMPTY;
+	struct listener *lis = entry->lis;
+	bool lost = false;
+
+	if (entry->new_service)
+		TAILQ_INSERT_TAIL(&engine->services, entry->service, next);
+	for (size_t i = 0; i < engine->worker_count; i++) {
+		struct share *share = &entry->service->shares[i];
+
+		if (entry->new_service)
+			lost |= worker_add_share(engine->workers[i], share) < 0;
+		lost |= worker_set_share(engine->workers[i], share, &settings) < 0;
+	}
+	entry->new_service = false;
+	if (lost)
+		log_error("listeners.%s: out of memory: not every worker has its settings",
+		    entry->cfg->name);
+	if (lis == NULL)
+		return;
+	lis->service = entry->service;
+	lis->connections_limit = entry->cfg->connections;
+	if (entry->new_listener) {
+		TAILQ_INSERT_TAIL(&engine->listeners, lis, next);
+		plan_announce(lis, entry->cfg);
+		listener_resume(lis);
+	} else if (listen_socket_update(&lis->socket, entry->cfg, &errors) < 0) {
+		log_warning("%s", error_list_first(&errors));
+	}
+	entry->new_listener = false;
+	error_list_done(&errors);
+}
+
+static void
+plan_commit(struct engine *engine, const struct config *cfg, struct plan *plan)
+{
+	struct worker_settings settings = engine_worker_settings(cfg);
+	struct listener *lis, *next;
+
+	engine->admission.limit = cfg->limits.connections;
+	for (size_t i = 0; i < engine->worker_count; i++) {
+		if (worker_set(engine->workers[i], &settings) < 0)
+			log_error("out of memory: worker %zu keeps its old limits", i);
+	}
+	TAILQ_FOREACH_SAFE (lis, &engine->listeners, next, next) {
+		if (!plan_has(plan, lis))
+			engine_close_listener(engine, lis);
+	}
+	for (size_t i = 0; i < plan->count; i++)
+		plan_commit_entry(engine, &plan->entries[i]);
+}
+
+int
+plan_apply(struct engine *engine, const struct config *cfg, struct inheritance *inheritance,
+    int64_t patience_ns, struct error_list *errors)
+{
+	struct plan plan;
+	int r = plan_make(engine, cfg, inheritance, patience_ns, &plan, errors);
+
+	if (r == 0)
+		plan_commit(engine, cfg, &plan);
+	plan_done(&plan);
+	return r;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "engine/service.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct service *
+service_new(const char *name, size_t worker_count)
+{
+	struct service *service = calloc(1, sizeof(*service));
+
+	if (service == NULL)
+		return NULL;
+	service->worker_count = worker_count;
+	service->name = strdup(name);
+	service->shares = calloc(worker_count, sizeof(*service->shares));
+	if (service->name == NULL || service->shares == NULL) {
+		service_free(service);
+		return NULL;
+	}
+	for (size_t i = 0; i < worker_count; i++) {
+		struct share *share = &service->shares[i];
+
+		share->name = service->name;
+		share->connections = &service->connections;
+		TAILQ_INIT(&share->by_age);
+		TAILQ_INIT(&share->by_activity);
+	}
+	return service;
+}
+
+void
+service_free(struct service *service)
+{
+	if (service == NULL)
+		return;
+	free(service->shares);
+	free(service->name);
+	free(service);
+}
+
+struct service *
+service_find(const struct service_list *services, const char *name)
+{
+	struct service *service;
+
+	TAILQ_FOREACH (service, services, next) {
+		if (strcmp(service->name, name) == 0)
+			return service;
+	}
+	return NULL;
+}
+
+void
+service_sum(const struct service *service, struct counters_sum *ret_sum)
+{
+	*ret_sum = (struct counters_sum){ .values = { 0 } };
+	counters_sum(&service->acceptor, ret_sum);
+	for (size_t i = 0; i < service->worker_count; i++)
+		counters_sum(&service->shares[i].counters, ret_sum);
+}
+
+struct share_settings
+service_settings(const struct listener_config *cfg)
+{
+	return (struct share_settings){ .idle_timeout_ns = cfg->idle_timeout,
+		.lifetime_ns = cfg->lifetime,
+		.byte_limit = (uint64_t)cfg->byte_limit };
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "engine/socket_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LOCK_SUFFIX ".lock"
+#define LOCK_TRIES 16
+
+static void
+socket_file_lock_path(const char *path, char *buffer, size_t size)
+{
+	(void)snprintf(buffer, size, "%s" LOCK_SUFFIX, path);
+}
+
+/*
+ * The holder removes the lock file when it leaves. So after flock(2) the name may stand for
+ * another file, or none: only a lock on the file that the name still stands for counts.
+ */
+static int
+socket_file_lock(const char *path, int *ret_fd)
+{
+	char lock_path[sizeof(((struct socket_file *)NULL)->path) + sizeof(LOCK_SUFFIX)];
+
+	socket_file_lock_path(path, lock_path, sizeof(lock_path));
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		struct stat held, named;
+		int fd = open(
+		    lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
+
+		if (fd < 0)
+			return -errno;
+		if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+			int error = errno;
+
+			close(fd);
+			return error == EWOULDBLOCK ? -EADDRINUSE : -error;
+		}
+		if (fstat(fd, &held) == 0 && lstat(lock_path, &named) == 0 &&
+		    held.st_ino == named.st_ino && held.st_dev == named.st_dev) {
+			*ret_fd = fd;
+			return 0;
+		}
+		close(fd);
+	}
+	return -EADDRINUSE;
+}
+
+/* Return whether a process listens at ADDRESS: only a refused connection proves that none does. */
+static bool
+socket_file_is_served(const struct address *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	bool served = true;
+
+	if (fd < 0)
+		return true;
+	if (connect(fd, &address->u.sa, address->length) < 0)
+		served = errno != ECONNREFUSED && errno != ENOENT;
+	close(fd);
+	return served;
+}
+
+/* With the lock held: make room for the bind. */
+static int
+socket_file_clear(const struct address *address, const char *who, struct error_list *errors)
+{
+	const char *path = address->u.un.sun_path;
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode)) {
+		error_list_add(errors,
+		    "%s: cannot bind unix:%s: the path exists and is not a socket; it was left as "
+		    "it is",
+		    who, path);
+		return -EEXIST;
+	}
+	if (socket_file_is_served(address)) {
+		error_list_add(
+		    errors, "%s: cannot bind unix:%s: another process serves it", who, path);
+		return -EADDRINUSE;
+	}
+	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+static int
+socket_file_claim(int fd, const struct address *address, struct socket_file *file, const char *who,
+    struct error_list *errors)
+{
+	size_t before = error_list_count(errors);
+	struct stat st;
+	int r = socket_file_clear(address, who, errors);
+
+	if (r == 0 && bind(fd, &address->u.sa, address->length) < 0)
+		r = -errno;
+	if (r == 0 && lstat(file->path, &st) < 0)
+		r = -errno;
+	if (r < 0) {
+		if (error_list_count(errors) == before)
+			error_list_add(
+			    errors, "%s: cannot bind unix:%s: %s", who, file->path, strerror(-r));
+		return r;
+	}
+	file->device = st.st_dev;
+	file->inode = st.st_ino;
+	return 0;
+}
+
+int
+socket_file_bind(int fd, const struct address *address, const char *who,
+    struct socket_file *ret_file, struct error_list *errors)
+{
+	struct socket_file file = SOCKET_FILE_NONE;
+	int r;
+
+	memcpy(file.path, address->u.un.sun_path, sizeof(file.path));
+	r = socket_file_lock(file.path, &file.lock_fd);
+	if (r < 0) {
+		error_list_add(errors, "%s: cannot lock unix:%s" LOCK_SUFFIX ": %s", who, file.path,
+		    r == -EADDRINUSE ? "another echod serves this path" : strerror(-r));
+		return r;
+	}
+	r = socket_file_claim(fd, address, &file, who, errors);
+	if (r < 0) {
+		socket_file_remove(&file);
+		return r;
+	}
+	*ret_file = file;
+	return 0;
+}
+
+static int
+socket_file_group(const char *group, gid_t *ret_gid)
+{
+	struct group entry, *found = NULL;
+	char buffer[4096];
+	int r = getgrnam_r(group, &entry, buffer, sizeof(buffer), &found);
+
+	if (r != 0)
+		return -r;
+	if (found == NULL)
+		return -ENOENT;
+	*ret_gid = found->gr_gid;
+	return 0;
+}
+
+int
+socket_file_set_access(const struct socket_file *file, mode_t mode, const char *group,
+    const char *who, struct error_list *errors)
+{
+	gid_t gid = getegid();
+	int r = group[0] == '\0' ? 0 : socket_file_group(group, &gid);
+
+	if (r < 0) {
+		error_list_add(errors, "%s: cannot use group \"%s\": %s", who, group,
+		    r == -ENOENT ? "there is no such group" : strerror(-r));
+		return r;
+	}
+	if (fchownat(AT_FDCWD, file->path, (uid_t)-1, gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    chmod(file->path, mode) < 0) {
+		r = -errno;
+		error_list_add(errors, "%s: cannot set mode %04o and group \"%s\" of %s: %s", who,
+		    (unsigned)mode, group, file->path, strerror(-r));
+		return r;
+	}
+	return 0;
+}
+
+void
+socket_file_remove(struct socket_file *file)
+{
+	char lock_path[sizeof(file->path) + sizeof(LOCK_SUFFIX)];
+	struct stat st;
+
+	if (file->lock_fd < 0)
+		return;
+	if (lstat(file->path, &st) == 0 && file->inode != 0 && st.st_ino == file->inode &&
+	    st.st_dev == file->device)
+		(void)unlink(file->path);
+	socket_file_lock_path(file->path, lock_path, sizeof(lock_path));
+	(void)unlink(lock_path);
+	close(file->lock_fd);
+	file->lock_fd = -1;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The file of a UNIX socket. PATH.lock, held with flock(2), decides who may replace a stale
+ * file; the file's device and inode decide who may remove it.
+ */
+#ifndef ECHOD_ENGINE_SOCKET_FILE_H
+#define ECHOD_ENGINE_SOCKET_FILE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/address.h"
+#include "base/attributes.h"
+#include "base/error_list.h"
+
+struct socket_file {
+	int lock_fd; /* owned; -1: no file */
+	dev_t device;
+	ino_t inode;
+	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+};
+
+#define SOCKET_FILE_NONE \
+	{ \
+		.lock_fd = -1 \
+	}
+
+/*
+ * Bind FD to the path in ADDRESS. A socket that nobody serves is replaced; one that answers, or
+ * that another echod has locked, is -EADDRINUSE; anything that is no socket is -EEXIST and stays
+ * as it is. WHO starts the line in ERRORS.
+ */
+ATTR_MUSTCHECK int socket_file_bind(int fd, const struct address *address, const char *who,
+    struct socket_file *ret_file, struct error_list *errors);
+
+/*
+ * Give the file permission bits MODE and group GROUP ("" for the daemon's own). Called between
+ * bind and listen, so that nobody connects before. Returns 0 or -errno with a line in ERRORS.
+ */
+ATTR_MUSTCHECK int socket_file_set_access(const struct socket_file *file, mode_t mode,
+    const char *group, const char *who, struct error_list *errors);
+
+/* Remove the file if it is still the one that was bound, then the lock. */
+void socket_file_remove(struct socket_file *file);
+
+#endif

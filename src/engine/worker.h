@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A worker: one thread, one loop, the connections that live on it, and the coarse timer that
+ * checks idle, stalled, too old and lingering ones. Other threads reach it by loop_post() only,
+ * through the calls marked "main loop" below.
+ */
+#ifndef ECHOD_ENGINE_WORKER_H
+#define ECHOD_ENGINE_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/attributes.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "engine/connection.h"
+#include "engine/counters.h"
+#include "engine/loop.h"
+
+/* What a reload may change for every connection of a worker. */
+struct worker_settings {
+	size_t output_high;       /* bytes */
+	size_t output_low;        /* bytes */
+	int64_t stall_timeout_ns; /* 0: none */
+	int64_t linger_timeout_ns;
+	enum config_log_connections log_connections;
+};
+
+/* What a reload may change for the connections of one listener. */
+struct share_settings {
+	int64_t idle_timeout_ns; /* 0: none */
+	int64_t lifetime_ns;     /* 0: none */
+	uint64_t byte_limit;     /* 0: none; counts for connections accepted from then on */
+};
+
+/*
+ * One worker's share of a service (a listener's name): settings, counters, connections. Made
+ * by the main loop, then the worker's alone, except for counters and name, which all may read.
+ */
+struct share {
+	TAILQ_ENTRY(share) next;      /* worker->shares */
+	const char *name;             /* borrowed from the service; NUL-terminated, never changes */
+	_Atomic int64_t *connections; /* borrowed: the service's count, given back at close */
+	struct share_settings settings;
+	struct counters counters;
+	struct connection_list by_age;      /* oldest first */
+	struct connection_list by_activity; /* longest idle first, within a tenth of a second */
+};
+
+TAILQ_HEAD(share_list, share);
+
+/* How far a stop has come; it only grows. */
+enum worker_phase {
+	WORKER_SERVING,
+	WORKER_DRAINING, /* connections are finished as they become idle */
+	WORKER_CUTTING,  /* the deadline passed: all are finished */
+};
+
+struct worker {
+	struct loop *loop;
+	struct event *tick;
+	pthread_t thread;
+	bool started; /* main loop's: thread is valid */
+	unsigned id;
+	_Atomic int64_t load; /* connections handed over and not yet freed; any reader */
+	struct worker_settings settings;
+	struct share_list shares;
+	struct connection_list pending;   /* output not empty, least recently checked first */
+	struct connection_list lingering; /* longest lingering first */
+	enum worker_phase phase;
+	int64_t idle_grace_ns; /* while draining */
+};
+
+/* Build worker ID with its loop; no thread yet. NULL with errno set. Main loop. */
+struct worker *worker_new(unsigned id, const struct worker_settings *settings);
+
+/* Start the thread. All signals must be blocked in the caller. Returns 0 or -errno. Main loop. */
+ATTR_MUSTCHECK int worker_start(struct worker *worker);
+
+/* Cut all connections (drain_forced), stop the thread and wait for it. Main loop. */
+void worker_stop(struct worker *worker);
+
+/* Free a worker that was stopped or never started. NULL is fine. */
+void worker_free(struct worker *worker);
+
+/* Hand over a share (owned by the caller, outlives the worker's thread). 0 or -ENOMEM. Main loop.
+ */
+ATTR_MUSTCHECK int worker_add_share(struct worker *worker, struct share *share);
+
+/* Change the settings of SHARE. 0 or -ENOMEM. Main loop. */
+ATTR_MUSTCHECK int worker_set_share(
+    struct worker *worker, struct share *share, const struct share_settings *settings);
+
+/* Change the worker's own settings. 0 or -ENOMEM. Main loop. */
+ATTR_MUSTCHECK int worker_set(struct worker *worker, const struct worker_settings *settings);
+
+/*
+ * Hand over an accepted descriptor. Takes FD when it returns 0; on -ENOMEM it is still the
+ * caller's. Main loop.
+ */
+ATTR_MUSTCHECK int worker_take(struct worker *worker, struct share *share, int fd, uint64_t id,
+    const union connection_peer *peer);
+
+/* Move on to the next step of a stop. 0 or -ENOMEM. Main loop. */
+ATTR_MUSTCHECK int worker_drain(
+    struct worker *worker, enum worker_phase phase, int64_t idle_grace_ns);
+
+/* Give back the place of a connection in the counts of WORKER and SHARE. The worker's thread. */
+void worker_release(struct worker *worker, struct share *share);
+
+/* Log one line about CONN with its fields. The worker's thread. */
+void worker_log(enum log_level level, const struct connection *conn, const char *message);
+
+#endif
