@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "control/door.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/listener.h>
+
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/log.h"
+
+#define HEADERS_MAX 8192
+#define BODY_MAX 4096
+
+/* Most of a request that waits in memory; evhttp gives up on one long before. */
+#define INPUT_MAX (2 * (HEADERS_MAX + BODY_MAX))
+
+/* How often deadlines are looked at, and accepting is tried again after an error. */
+#define SWEEP_NS (250 * NS_PER_MS)
+
+/* How soon after a line about failing accepts there may be another one. */
+#define EPISODE_NS (10 * NS_PER_S)
+
+/* While every place is taken, how long a client may think about its request. */
+#define PATIENCE_NS (250 * NS_PER_MS)
+
+/*
+ * evhttp does not tell when a client comes or goes. But it lets us make the bufferevent, and we
+ * keep a reference to it: once evhttp has freed its own, the callbacks are gone. The descriptor
+ * goes with the last reference (BEV_OPT_CLOSE_ON_FREE). If evhttp closed it, the next to get its
+ * number would share it with the events of a bufferevent that is still there, and lose input.
+ */
+struct door_client {
+	TAILQ_ENTRY(door_client) next;
+	struct bufferevent *bev; /* a reference of our own */
+	int64_t since_ns;
+	bool expired; /* told to go */
+};
+
+TAILQ_HEAD(door_client_list, door_client);
+
+struct door {
+	int fd;                     /* owned; -1 until the door is open */
+	struct evhttp *http;        /* owned */
+	struct evconnlistener *evl; /* owned by http */
+	struct event *sweep;        /* owned */
+	struct door_settings settings;
+	struct door_hooks hooks;
+	struct door_client_list clients; /* longest there first */
+	size_t count;
+	int64_t armed_ns; /* when a line about failing accepts was last made possible */
+};
+
+/*
+ * evhttp sets the listener's argument to itself, so these two cannot reach the door: which of
+ * them is set tells whether the episode has had its line. The sweep starts accepting again.
+ */
+static void
+door_on_error_again(struct evconnlistener *evl, void *arg)
+{
+	(void)arg;
+	(void)evconnlistener_disable(evl);
+}
+
+static void
+door_on_error(struct evconnlistener *evl, void *arg)
+{
+	log_warning("control port: cannot accept: %s", strerror(errno));
+	door_on_error_again(evl, arg);
+	evconnlistener_set_error_cb(evl, door_on_error_again);
+}
+
+/* Without memory evhttp makes a bufferevent of its own, or closes the client. */
+static struct bufferevent *
+door_on_connect(struct event_base *base, void *arg)
+{
+	struct door *door = arg;
+	struct door_client *client = calloc(1, sizeof(*client));
+	int64_t now_ns = clock_now_ns();
+
+	if (now_ns - door->armed_ns >= EPISODE_NS) {
+		evconnlistener_set_error_cb(door->evl, door_on_error);
+		door->armed_ns = now_ns;
+	}
+	if (client != NULL)
+		client->bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+	if (client == NULL || client->bev == NULL) {
+		free(client);
+		return NULL;
+	}
+	bufferevent_setwatermark(client->bev, EV_READ, 0, INPUT_MAX);
+	bufferevent_incref(client->bev);
+	client->since_ns = now_ns;
+	TAILQ_INSERT_TAIL(&door->clients, client, next);
+	if (++door->count >= door->settings.clients)
+		(void)evconnlistener_disable(door->evl);
+	return client->bev;
+}
+
+static void
+door_forget(struct door *door, struct door_client *client)
+{
+	TAILQ_REMOVE(&door->clients, client, next);
+	door->count--;
+	(void)bufferevent_decref(client->bev);
+	free(client);
+}
+
+/* ASKING: its request is not there yet, or not answered yet. */
+static bool
+door_is_late(const struct door *door, const struct door_client *client, bool asking, int64_t now_ns)
+{
+	int64_t age_ns = now_ns - client->since_ns;
+
+	if (asking && door->count >= door->settings.clients && age_ns >= PATIENCE_NS)
+		return true;
+	return age_ns >= door->settings.timeout_ns;
+}
+
+static void
+door_on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+	struct door *door = arg;
+	struct door_client *client, *next;
+	int64_t now_ns = clock_now_ns();
+	bool again = false;
+
+	(void)fd;
+	(void)what;
+	TAILQ_FOREACH_SAFE (client, &door->clients, next, next) {
+		bufferevent_data_cb reading;
+		bufferevent_event_cb served;
+
+		bufferevent_getcb(client->bev, &reading, NULL, &served, NULL);
+		if (served == NULL) {
+			door_forget(door, client);
+		} else if (!client->expired &&
+			   door_is_late(door, client, reading != NULL, now_ns)) {
+			client->expired = again = true;
+			bufferevent_trigger_event(client->bev,
+			    BEV_EVENT_READING | BEV_EVENT_TIMEOUT, BEV_OPT_DEFER_CALLBACKS);
+		}
+	}
+	/* evhttp frees those in the present turn: their places are there at its end */
+	if (again)
+		event_active(door->sweep, EV_TIMEOUT, 0);
+	if (door->count < door->settings.clients)
+		(void)evconnlistener_enable(door->evl);
+}
+
+/* The answer is written, evhttp frees the client next. */
+static void
+door_on_answered(struct evhttp_request *req, void *arg)
+{
+	struct door *door = arg;
+
+	(void)req;
+	event_active(door->sweep, EV_TIMEOUT, 0);
+}
+
+static void
+door_on_request(struct evhttp_request *req, void *arg)
+{
+	struct door *door = arg;
+
+	evhttp_request_set_on_complete_cb(req, door_on_answered, door);
+	door->hooks.asked(door->hooks.context, req);
+}
+
+/* Build what serves FD. On failure door_free() puts away what is there; FD stays open. */
+static int
+door_open(struct door *door, struct event_base *base, int fd)
+{
+	struct timeval interval = clock_timeval(SWEEP_NS);
+
+	door->sweep = event_new(base, -1, EV_PERSIST, door_on_sweep, door);
+	door->http = evhttp_new(base);
+	if (door->sweep == NULL || door->http == NULL || event_add(door->sweep, &interval) < 0)
+		return -ENOMEM;
+	evhttp_set_max_headers_size(door->http, HEADERS_MAX);
+	evhttp_set_max_body_size(door->http, BODY_MAX);
+	/* all, even those that evhttp has no name for: a refusal is ours to word */
+	evhttp_set_allowed_methods(door->http, UINT16_MAX);
+	evhttp_set_bevcb(door->http, door_on_connect, door);
+	evhttp_set_gencb(door->http, door_on_request, door);
+	door->evl = evconnlistener_new(base, NULL, NULL, LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+	if (door->evl == NULL)
+		return -ENOMEM;
+	if (evhttp_bind_listener(door->http, door->evl) == NULL) {
+		evconnlistener_free(door->evl);
+		return -ENOMEM;
+	}
+	evconnlistener_set_error_cb(door->evl, door_on_error);
+	return 0;
+}
+
+struct door *
+door_new(
+    struct loop *loop, int fd, const struct door_settings *settings, const struct door_hooks *hooks)
+{
+	struct door *door = calloc(1, sizeof(*door));
+
+	if (door == NULL)
+		return NULL;
+	TAILQ_INIT(&door->clients);
+	door->hooks = *hooks;
+	door->fd = -1;
+	if (door_open(door, loop_base(loop), fd) < 0) {
+		door_free(door);
+		return NULL;
+	}
+	door->fd = fd;
+	door_change(door, settings);
+	return door;
+}
+
+void
+door_change(struct door *door, const struct door_settings *settings)
+{
+	struct timeval timeout = clock_timeval(settings->timeout_ns);
+
+	door->settings = *settings;
+	evhttp_set_timeout_tv(door->http, &timeout);
+	if (door->count >= settings->clients)
+		(void)evconnlistener_disable(door->evl);
+}
+
+void
+door_free(struct door *door)
+{
+	struct door_client *client;
+
+	if (door == NULL)
+		return;
+	if (door->http != NULL)
+		evhttp_free(door->http);
+	while ((client = TAILQ_FIRST(&door->clients)) != NULL)
+		door_forget(door, client);
+	if (door->sweep != NULL)
+		event_free(door->sweep);
+	if (door->fd >= 0)
+		close(door->fd);
+	free(door);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One way into the control port: a listening socket and the evhttp behind it, with the bounds
+ * that evhttp lacks: a cap on clients, an absolute deadline for each, a pause when accept(2)
+ * fails. It hands on every request that could be parsed and knows nothing of what is asked.
+ * Main loop only.
+ */
+#ifndef ECHOD_CONTROL_DOOR_H
+#define ECHOD_CONTROL_DOOR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/address.h"
+#include "engine/loop.h"
+
+struct door;
+struct evhttp_request;
+
+struct door_settings {
+	size_t clients;     /* most at a time */
+	int64_t timeout_ns; /* from the accept to the last byte of the answer */
+};
+
+/* What a door tells its owner. */
+struct door_hooks {
+	/* A request of any method came; it is answered now or later, exactly once. */
+	void (*asked)(void *context, struct evhttp_request *req);
+	void *context;
+};
+
+/* Serve FD, a socket that listens; takes it when this succeeds. NULL: out of memory. */
+struct door *door_new(struct loop *loop, int fd, const struct door_settings *settings,
+    const struct door_hooks *hooks);
+
+/* Change the bounds; they count for clients that are already there too. */
+void door_change(struct door *door, const struct door_settings *settings);
+
+/* Close the socket and every client, answered or not. NULL is fine. */
+void door_free(struct door *door);
+
+#endif

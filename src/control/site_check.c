@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "control/site_check.h"
+
+#include <stdbool.h>
+#include <string.h>
+#include <strings.h>
+
+#include <event2/http.h>
+#include <event2/keyvalq_struct.h>
+
+#include "base/attributes.h"
+#include "base/list.h"
+
+#define PORT_DIGITS_MAX 5
+
+/* Length of the host at the start of TEXT ("HOST" or "HOST:PORT"); 0 when it is neither. */
+static size_t
+site_check_host_length(const char *text)
+{
+	size_t length = text[0] == '[' ? strcspn(text, "]") + 1 : strcspn(text, ":");
+	size_t digits;
+
+	/* a bracket that is never closed counts one beyond the end */
+	if (length > strlen(text))
+		return 0;
+	if (text[length] == '\0')
+		return length;
+	digits = strspn(text + length + 1, "0123456789");
+	if (text[length] != ':' || digits == 0 || digits > PORT_DIGITS_MAX ||
+	    text[length + 1 + digits] != '\0')
+		return 0;
+	return length;
+}
+
+static bool
+site_check_is_ours(const struct site_check *check, const char *text)
+{
+	const char *const ours[] = { "localhost", "127.0.0.1", "[::1]", check->host };
+	size_t length = site_check_host_length(text);
+
+	for (size_t i = 0; length > 0 && i < ARRAY_SIZE(ours); i++) {
+		if (strlen(ours[i]) == length && strncasecmp(text, ours[i], length) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+site_check_origin(const struct site_check *check, const char *origin)
+{
+	if (strncasecmp(origin, "http://", 7) == 0)
+		return site_check_is_ours(check, origin + 7);
+	if (strncasecmp(origin, "https://", 8) == 0)
+		return site_check_is_ours(check, origin + 8);
+	return false;
+}
+
+void
+site_check_init(struct site_check *check, const struct address *address)
+{
+	address_format_sockaddr(&address->u.sa, address->length, check->host, sizeof(check->host));
+	*strrchr(check->host, ':') = '\0';
+}
+
+int
+site_check_request(
+    const struct site_check *check, struct evhttp_request *req, const char **ret_error)
+{
+	const struct evkeyval *header;
+	size_t hosts = 0;
+
+	TAILQ_FOREACH (header, evhttp_request_get_input_headers(req), next) {
+		if (strcasecmp(header->key, "Host") == 0) {
+			hosts++;
+			if (site_check_is_ours(check, header->value))
+				continue;
+			*ret_error = "Host must be localhost, 127.0.0.1, [::1] or the address in "
+				     "control.http";
+			return 403;
+		}
+		if ((strcasecmp(header->key, "Origin") == 0 &&
+			!site_check_origin(check, header->value)) ||
+		    (strcasecmp(header->key, "Sec-Fetch-Site") == 0 &&
+			strcasecmp(header->value, "cross-site") == 0)) {
+			*ret_error = "requests of other sites are refused";
+			return 403;
+		}
+	}
+	/* RFC 9112, section 3.2 */
+	if (hosts == 1)
+		return 0;
+	*ret_error = "one Host header is needed";
+	return 400;
+}
