@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "daemon/server.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "config/config_file.h"
+#include "daemon/descriptor_limit.h"
+#include "daemon/reload.h"
+#include "daemon/service_manager.h"
+#include "daemon/stop.h"
+#include "engine/plan.h"
+
+/* How long an address in use may take to come free at start: a killed predecessor is dying. */
+#define START_PATIENCE_NS NS_PER_S
+
+#define STATUS_INTERVAL_NS (2 * NS_PER_S)
+
+/* How long the last lines may take to reach a slow log. */
+#define LOG_CLOSE_NS NS_PER_S
+
+struct config *
+server_read_config(const struct options *options, struct error_list *errors)
+{
+	struct config *cfg;
+
+	if (options->config_path != NULL)
+		return config_file_read(options->config_path, errors);
+	cfg = config_new_default();
+	if (cfg == NULL)
+		error_list_add(errors, "out of memory");
+	return cfg;
+}
+
+static enum log_target
+server_log_target(const struct config *cfg)
+{
+	switch ((enum config_log_target)cfg->log.target) {
+	case CONFIG_LOG_STDERR:
+		return LOG_TARGET_STDERR;
+	case CONFIG_LOG_JOURNAL:
+		return LOG_TARGET_JOURNAL;
+	case CONFIG_LOG_SYSLOG:
+		return LOG_TARGET_SYSLOG;
+	case CONFIG_LOG_FILE:
+		return LOG_TARGET_FILE;
+	case CONFIG_LOG_AUTO:
+		break;
+	}
+	if (service_manager_is_supported() && service_manager_has_journal_stderr())
+		return LOG_TARGET_JOURNAL;
+	return LOG_TARGET_STDERR;
+}
+
+struct log_settings
+server_log_settings(const struct config *cfg, const struct options *options)
+{
+	return (struct log_settings){
+		.level = options->verbose ? LOG_LEVEL_DEBUG : (enum log_level)cfg->log.level,
+		.target = server_log_target(cfg),
+		.format = cfg->log.format == CONFIG_LOG_JSON ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT,
+		.stderr_priority = service_manager_has_journal_stderr(),
+		.file = cfg->log.file,
+		.rate_limit = cfg->log.rate_limit,
+		.journal_send = service_manager_journal_send,
+	};
+}
+
+static void
+server_on_libevent_log(int severity, const char *message)
+{
+	switch (severity) {
+	case EVENT_LOG_ERR:
+		log_error("libevent: %s", message);
+		break;
+	case EVENT_LOG_WARN:
+		log_warning("libevent: %s", message);
+		break;
+	default:
+		log_debug("libevent: %s", message);
+		break;
+	}
+}
+
+/* libevent has lost its footing; it has said why. A core is worth more than exit(1). */
+static void
+server_on_libevent_fatal(int error)
+{
+	static const char message[] = "echod: libevent gave up\n";
+
+	(void)error;
+	(void)!write(STDERR_FILENO, message, sizeof(message) - 1);
+	abort();
+}
+
+static void
+server_on_signal(void *context, int number)
+{
+	struct server *server = context;
+
+	switch (number) {
+	case SIGHUP:
+		reload_run(server);
+		break;
+	case SIGUSR1:
+		reload_reopen_log();
+		break;
+	case SIGQUIT:
+		stop_now(server);
+		break;
+	default:
+		stop_begin(server);
+		break;
+	}
+}
+
+static void
+server_on_status(evutil_socket_t fd, short what, void *arg)
+{
+	struct server *server = arg;
+	int64_t connections = engine_connections(server->engine);
+
+	(void)fd;
+	(void)what;
+	if (connections == server->status_connections)
+		return;
+	server->status_connections = connections;
+	service_manager_status("%s %lld connections",
+	    server->phase == SERVER_RUNNING ? "Serving" : "Draining", (long long)connections);
+}
+
+static int
+server_start_timers(struct server *server)
+{
+	struct timeval interval = clock_timeval(STATUS_INTERVAL_NS);
+	int64_t watchdog_ns = service_manager_watchdog_ns();
+
+	server->status_timer = event_new(
+	    loop_base(server->loop), -1, EV_PERSIST, server_on_status, server);
+	server->stop_timer = stop_timer_new(server);
+	server->signals = signals_new(server->loop, server_on_signal, server);
+	if (server->status_timer == NULL || server->stop_timer == NULL || server->signals == NULL ||
+	    event_add(server->status_timer, &interval) < 0)
+		return -ENOMEM;
+	if (watchdog_ns == 0)
+		return 0;
+	server->heartbeat = heartbeat_new(server->loop, server->engine, watchdog_ns);
+	return server->heartbeat == NULL ? -ENOMEM : 0;
+}
+
+/* The code for a step that failed with ERROR (0: it did not); OTHERWISE is the step's own. */
+static enum server_exit
+server_exit_for(int error, enum server_exit otherwise)
+{
+	switch (-error) {
+	case 0:
+		return SERVER_EXIT_OK;
+	case EACCES:
+	case EPERM:
+		return SERVER_EXIT_PERMISSION;
+	case ENOMEM:
+	case EMFILE:
+	case ENFILE:
+	case EAGAIN:
+		return SERVER_EXIT_OS;
+	default:
+		return otherwise;
+	}
+}
+
+static enum server_exit
+server_open_listeners(struct server *server, struct error_list *errors)
+{
+	struct inheritance inheritance = INHERITANCE_NONE;
+	enum server_exit code = SERVER_EXIT_CONFIGURATION;
+	int r = service_manager_sockets(&inheritance, errors);
+
+	if (r == 0)
+		r = inheritance_check(&inheritance, errors);
+	if (r == 0) {
+		code = SERVER_EXIT_UNAVAILABLE;
+		r = plan_apply(
+		    server->engine, server->config, &inheritance, START_PATIENCE_NS, errors);
+	}
+	/* what is left over is worth a warning only when the rest is right */
+	inheritance_done(&inheritance, r == 0);
+	return server_exit_for(r, code);
+}
+
+static enum server_exit
+server_open_control(struct server *server, struct error_list *errors)
+{
+	const struct control_config *cfg = &server->config->control;
+
+	if (cfg->http[0] == '\0')
+		return SERVER_EXIT_OK;
+	server->control = control_server_new(
+	    server->loop, server->engine, &server->status, cfg, errors);
+	return server->control == NULL ? server_exit_for(-errno, SERVER_EXIT_UNAVAILABLE)
+				       : SERVER_EXIT_OK;
+}
+
+static enum server_exit
+server_make_loops(struct server *server, struct error_list *errors)
+{
+	event_set_log_callback(server_on_libevent_log);
+	event_set_fatal_callback(server_on_libevent_fatal);
+	server->loop = loop_new();
+	if (server->loop == NULL) {
+		error_list_add(errors, "cannot make the main loop: %s", strerror(errno));
+		return SERVER_EXIT_OS;
+	}
+	server->engine = engine_new(server->loop, server->config, errors);
+	return server->engine == NULL ? SERVER_EXIT_OS : SERVER_EXIT_OK;
+}
+
+static enum server_exit
+server_start(struct server *server, struct error_list *errors)
+{
+	int r = server_start_timers(server);
+
+	if (r == 0)
+		r = engine_start(server->engine);
+	if (r < 0)
+		error_list_add(errors, "cannot start: %s", strerror(-r));
+	return server_exit_for(r, SERVER_EXIT_OS);
+}
+
+/* The steps of a start, in order; each adds its own errors. */
+static enum server_exit
+server_build(struct server *server, struct error_list *errors)
+{
+	struct log_settings settings;
+	enum server_exit code;
+
+	server->config = server_read_config(server->options, errors);
+	if (server->config == NULL)
+		return SERVER_EXIT_CONFIGURATION;
+	settings = server_log_settings(server->config, server->options);
+	code = server_exit_for(log_open(&settings, errors), SERVER_EXIT_OS);
+	if (code == SERVER_EXIT_OK)
+		code = server_exit_for(
+		    descriptor_limit_meet(server->config, errors), SERVER_EXIT_OS);
+	if (code == SERVER_EXIT_OK)
+		code = server_make_loops(server, errors);
+	if (code == SERVER_EXIT_OK)
+		code = server_open_listeners(server, errors);
+	if (code == SERVER_EXIT_OK)
+		code = server_open_control(server, errors);
+	if (code == SERVER_EXIT_OK)
+		code = server_start(server, errors);
+	return code;
+}
+
+struct server *
+server_new(const struct options *options, enum server_exit *ret_exit)
+{
+	struct error_list errors = ERROR_LIST_EMPTY;
+	struct server *server = calloc(1, sizeof(*server));
+
+	if (server == NULL) {
+		*ret_exit = SERVER_EXIT_OS;
+		return NULL;
+	}
+	signals_block();
+	server->options = options;
+	server->status_connections = -1;
+	server->status = (struct process_status){ .started_ns = clock_now_ns(),
+		.started_wall_ns = clock_wall_ns(),
+		.not_ready = "starting",
+		.last_reload_succeeded = true,
+		.last_success_wall_ns = clock_wall_ns() };
+	*ret_exit = server_build(server, &errors);
+	if (*ret_exit != SERVER_EXIT_OK) {
+		error_list_print(&errors, stderr);
+		error_list_done(&errors);
+		server_free(server);
+		return NULL;
+	}
+	error_list_done(&errors);
+	return server;
+}
+
+enum server_exit
+server_run(struct server *server)
+{
+	int r;
+
+	server->status.not_ready = NULL;
+	log_notice("echod %s is ready: %zu workers, process %d", PACKAGE_VERSION,
+	    server->engine->worker_count, (int)getpid());
+	server_on_status(-1, 0, server);
+	service_manager_ready();
+	signals_unblock();
+	r = loop_run(server->loop);
+	if (r < 0)
+		log_error("the main loop failed: %s", strerror(errno));
+	stop_finish(server);
+	return r < 0 ? SERVER_EXIT_SOFTWARE : SERVER_EXIT_OK;
+}
+
+void
+server_free(struct server *server)
+{
+	if (server == NULL)
+		return;
+	if (server->engine != NULL)
+		engine_stop(server->engine);
+	/* what the workers still had to say, such as a snapshot for the control port */
+	if (server->loop != NULL)
+		loop_run_once(server->loop);
+	heartbeat_free(server->heartbeat);
+	signals_free(server->signals);
+	if (server->stop_timer != NULL)
+		event_free(server->stop_timer);
+	if (server->status_timer != NULL)
+		event_free(server->status_timer);
+	control_server_free(server->control);
+	engine_free(server->engine);
+	loop_free(server->loop);
+	config_free(server->config);
+	libevent_global_shutdown();
+	log_close(LOG_CLOSE_NS);
+	free(server);
+}

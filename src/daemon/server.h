@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The daemon assembled: everything hangs from struct server, which is built, run and taken down
+ * here. Changing the configuration is reload.c, coming to an end is stop.c. Main thread only.
+ */
+#ifndef ECHOD_DAEMON_SERVER_H
+#define ECHOD_DAEMON_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config/config.h"
+#include "control/control_server.h"
+#include "control/process_status.h"
+#include "daemon/heartbeat.h"
+#include "daemon/options.h"
+#include "daemon/signals.h"
+#include "engine/engine.h"
+#include "engine/loop.h"
+
+/* Exit codes of sysexits(3), and what each means here. */
+enum server_exit {
+	SERVER_EXIT_OK = 0,
+	SERVER_EXIT_USAGE = 64,         /* the command line */
+	SERVER_EXIT_UNAVAILABLE = 69,   /* an address cannot be bound */
+	SERVER_EXIT_SOFTWARE = 70,      /* an internal error */
+	SERVER_EXIT_OS = 71,            /* memory, descriptors, threads */
+	SERVER_EXIT_PERMISSION = 77,    /* an address or file may not be used */
+	SERVER_EXIT_CONFIGURATION = 78, /* the configuration, or what was inherited */
+};
+
+/* How far a stop has come; it only grows. */
+enum server_phase {
+	SERVER_RUNNING,
+	SERVER_DELAYING, /* accepting goes on while load balancers see /readyz */
+	SERVER_DRAINING, /* listeners are closed, connections end as they become idle */
+	SERVER_CUTTING,  /* the deadline passed: a last second to flush */
+	SERVER_STOPPED,
+};
+
+struct server {
+	const struct options *options;  /* borrowed from main */
+	struct config *config;          /* owned; the one in force */
+	struct loop *loop;              /* owned; the main loop */
+	struct engine *engine;          /* owned */
+	struct control_server *control; /* owned; NULL when control.http is "" */
+	struct signals *signals;        /* owned */
+	struct heartbeat *heartbeat;    /* owned; NULL without a watchdog */
+	struct event *status_timer;     /* owned; STATUS= for the service manager */
+	struct event *stop_timer;       /* owned; runs while a stop is under way */
+	struct process_status status;
+	enum server_phase phase;
+	int64_t phase_deadline_ns;  /* end of the present phase, CLOCK_MONOTONIC */
+	int64_t extended_ns;        /* when the service manager was last asked for patience */
+	int64_t status_connections; /* figure in the last STATUS=, -1: none sent yet */
+};
+
+/*
+ * Build everything for OPTIONS up to the running workers. Returns the server; or NULL, with the
+ * errors told and *ret_exit the code to leave with.
+ */
+struct server *server_new(const struct options *options, enum server_exit *ret_exit);
+
+/* Serve until a signal ends it. Returns the exit code. */
+enum server_exit server_run(struct server *server);
+
+/* Take down what server_new() built, in reverse; half-built and NULL are fine. */
+void server_free(struct server *server);
+
+/* Read the configuration that OPTIONS name. NULL with lines in ERRORS. */
+struct config *server_read_config(const struct options *options, struct error_list *errors);
+
+/* Take from CFG and OPTIONS how to log. */
+struct log_settings server_log_settings(const struct config *cfg, const struct options *options);
+
+#endif
