@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Fixtures of the functional tests. Run: ECHOD=path/to/echod python3 -m pytest tests/functional"""
+
+import os
+import pathlib
+import shutil
+import tempfile
+
+import pytest
+
+from harness import BINARY, Echod, settings
+
+
+def pytest_configure(config):
+    if not os.access(BINARY, os.X_OK) and not config.option.collectonly:
+        pytest.exit(f"no daemon to test at {BINARY}: build it, or say where in ECHOD", 2)
+
+
+@pytest.fixture
+def launch(tmp_path):
+    """Start daemons with launch(group={...}, ...); each is stopped and checked at the end.
+
+    Keywords are groups of the configuration; options is a dict of arguments for Echod.
+    """
+    daemons = []
+
+    def start(options=None, ready=True, **changes):
+        directory = tmp_path / f"echod{len(daemons)}"
+        directory.mkdir()
+        daemon = Echod(directory, settings(**changes), **(options or {}))
+        daemons.append(daemon)
+        return daemon.start() if ready else daemon
+
+    yield start
+    errors = []
+    for daemon in reversed(daemons):
+        try:
+            daemon.finish()
+        except AssertionError as error:
+            errors.append(str(error))
+    assert not errors, "\n".join(errors)
+
+
+@pytest.fixture
+def open_directory():
+    """A directory that any user may enter, with a path short enough for a UNIX socket."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="echod-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def as_root():
+    """For tests that need to be root: mount a file system, change to another user."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")

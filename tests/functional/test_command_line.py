@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Options, exit codes, and a start that cannot work."""
+
+import os
+import pwd
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from harness import BINARY, config_text, environment, free_port, run_echod, seconds, settings
+from harness import wait_until
+
+
+def test_help(tmp_path):
+    result = run_echod(tmp_path, "-h")
+    assert result.returncode == 0
+    assert result.stderr == ""
+    for option in ("--config", "--test", "--dump", "--verbose", "--version", "--help"):
+        assert option in result.stdout
+    assert run_echod(tmp_path, "--help").stdout == result.stdout
+
+
+def test_version(tmp_path):
+    result = run_echod(tmp_path, "-V")
+    assert result.returncode == 0
+    assert re.match(r"echod \d+\.\d+", result.stdout)
+    assert run_echod(tmp_path, "--version").stdout == result.stdout
+
+
+@pytest.mark.parametrize("arguments", [["-x"], ["--nonsense"], ["surplus"], ["-c"]])
+def test_usage_error(tmp_path, arguments):
+    result = run_echod(tmp_path, *arguments)
+    assert result.returncode == 64
+    assert result.stdout == ""
+    assert "echod" in result.stderr
+
+
+def test_missing_file(tmp_path):
+    path = tmp_path / "nowhere.conf"
+    for options in (["-c", path], ["-t", "-c", path]):
+        result = run_echod(tmp_path, *options)
+        assert result.returncode == 78
+        assert str(path) in result.stderr
+        assert os.strerror(2) in result.stderr
+
+
+def test_address_in_use_is_named(launch):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        address = "tcp://127.0.0.1:%d" % other.getsockname()[1]
+        daemon = launch(ready=False, listeners=[{"name": "echo", "address": address}])
+        daemon.spawn()
+        assert daemon.wait_exit() == 69
+        text = daemon.log.text()
+        assert address in text
+        assert os.strerror(98) in text
+
+
+def test_control_address_in_use_is_named(launch):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        address = "127.0.0.1:%d" % other.getsockname()[1]
+        daemon = launch(ready=False, control={"http": address})
+        daemon.spawn()
+        assert daemon.wait_exit() == 69
+        assert address in daemon.log.text()
+
+
+def test_address_of_another_machine_is_named(launch):
+    listeners = [{"name": "echo", "address": "tcp://192.0.2.1:7007"}]
+    daemon = launch(ready=False, listeners=listeners)
+    daemon.spawn()
+    assert daemon.wait_exit() == 69
+    assert "192.0.2.1:7007" in daemon.log.text()
+
+
+def test_start_that_fails_leaves_no_socket_behind(launch, tmp_path):
+    path = tmp_path / "echo.sock"
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        daemon = launch(
+            ready=False,
+            listeners=[
+                {"name": "first", "address": f"unix:{path}"},
+                {"name": "second", "address": "tcp://127.0.0.1:%d" % other.getsockname()[1]},
+            ],
+        )
+        daemon.spawn()
+        assert daemon.wait_exit() == 69
+    assert not os.path.lexists(path)
+
+
+def test_privileged_port_without_the_right(as_root, open_directory):
+    port = 1
+    limit = int(open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="ascii").read())
+    if limit <= port:
+        pytest.skip("every port may be bound by everybody here")
+    binary = open_directory / "echod"
+    shutil.copy(BINARY, binary)
+    config = open_directory / "echod.conf"
+    listeners = [{"name": "echo", "address": f"tcp://127.0.0.1:{port}"}]
+    config.write_text(config_text(settings(listeners=listeners)))
+    nobody = pwd.getpwnam("nobody")
+    result = subprocess.run(
+        [str(binary), "-c", str(config)],
+        user=nobody.pw_uid,
+        group=nobody.pw_gid,
+        extra_groups=[],
+        capture_output=True,
+        text=True,
+        timeout=seconds(10),
+        check=False,
+        env=environment(open_directory),
+    )
+    assert result.returncode == 77
+    assert f"127.0.0.1:{port}" in result.stderr
+
+
+def test_verbose_raises_the_level(launch):
+    daemon = launch(options={"more_arguments": ["-v"]}, log={"level": "error"})
+    assert daemon.log.find(level="notice"), "shown in spite of log.level"
+
+
+def test_disabled_listener_is_not_opened(launch):
+    port = free_port()
+    daemon = launch(
+        listeners=[
+            {"name": "echo", "address": "tcp://127.0.0.1:0"},
+            {"name": "off", "address": f"tcp://127.0.0.1:{port}", "enabled": False},
+        ]
+    )
+    assert daemon.control.listener("off") is None
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=1)
+
+
+def test_no_configuration_file_means_defaults(as_root, tmp_path):
+    """In a network of its own, where the default ports are free for certain."""
+    for tool in ("unshare", "nsenter", "ip", "nc"):
+        if not shutil.which(tool):
+            pytest.skip(f"needs {tool}")
+    script = 'ip link set lo up && exec "$0"'
+    with open(tmp_path / "stderr", "wb") as stderr:
+        process = subprocess.Popen(
+            ["unshare", "-n", "sh", "-c", script, str(BINARY)],
+            stderr=stderr,
+            env=environment(tmp_path),
+        )
+
+    def asked(host, port, text):
+        result = subprocess.run(
+            ["nsenter", "-n", "-t", str(process.pid), "nc", "-N", "-w", "5", host, str(port)],
+            input=text,
+            capture_output=True,
+            timeout=seconds(10),
+            check=False,
+        )
+        return result.stdout
+
+    try:
+        wait_until(lambda: asked("127.0.0.1", 7007, b"hello") == b"hello", 10, "echo over IPv4")
+        assert asked("::1", 7007, b"hello") == b"hello"
+        request = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        wait_until(lambda: b" 200 " in asked("127.0.0.1", 9862, request), 5, "the control port")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(seconds(10)) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert not list(tmp_path.glob("sanitizer.*"))
+
+
+def test_start_and_stop_are_quick(launch):
+    begin = time.monotonic()
+    daemon = launch()
+    daemon.process.terminate()
+    assert daemon.wait_exit() == 0
+    assert time.monotonic() - begin < seconds(2)

@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A log target that is slow, full or gone costs lines, never traffic; each reaches its reader."""
+
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from harness import LogFile, StreamLoad, exchange, known_ports, receive_exactly, seconds, wait_until
+
+
+def churn_until(daemon, condition, deadline=30):
+    """Make log lines by short connections until the condition holds."""
+    end = time.monotonic() + seconds(deadline)
+    while not condition():
+        assert time.monotonic() < end, "not reached by writing log lines"
+        for _ in range(100):
+            daemon.serve_one()
+
+
+def dropped(daemon):
+    return daemon.control.totals()["log_dropped"]
+
+
+def test_stopped_reader_holds_up_nobody(launch, tmp_path):
+    """Standard error is a pipe to a reader that is stopped, and later goes on."""
+    path = tmp_path / "read-by-cat"
+    with open(path, "wb") as target, subprocess.Popen(
+        ["cat"], stdin=subprocess.PIPE, stdout=target
+    ) as reader:
+        try:
+            daemon = launch(
+                {"stderr": reader.stdin, "log": path}, log={"connections": "all"}
+            )
+            reader.stdin.close()
+            streams = [daemon.connect() for _ in range(5)]
+            with StreamLoad(streams) as load:
+                os.kill(reader.pid, signal.SIGSTOP)
+                churn_until(daemon, lambda: dropped(daemon) > 0)
+                begin = time.monotonic()
+                daemon.serve_one()
+                assert time.monotonic() - begin < seconds(0.5)
+                lost = dropped(daemon)
+                os.kill(reader.pid, signal.SIGCONT)
+                daemon.log.wait_for("dropped")
+                with daemon.connect() as sock:
+                    peer = "%s:%d" % sock.getsockname()
+                    exchange(sock)
+                daemon.log.wait_for(reason="client_fin", peer=peer)
+                metrics = daemon.control.metrics()
+                assert metrics.value("echod_log_dropped_total") >= lost
+                load.finish()
+            daemon.close_clients()
+            daemon.process.terminate()
+            assert daemon.wait_exit() == 0
+        finally:
+            os.kill(reader.pid, signal.SIGCONT)
+    assert len(daemon.log.records()) == len(daemon.log.lines()), "no torn line"
+
+
+def test_stopped_reader_does_not_hold_up_the_exit(launch, tmp_path):
+    path = tmp_path / "read-by-cat"
+    with open(path, "wb") as target, subprocess.Popen(
+        ["cat"], stdin=subprocess.PIPE, stdout=target
+    ) as reader:
+        try:
+            daemon = launch(
+                {"stderr": reader.stdin, "log": path}, log={"connections": "all"}
+            )
+            reader.stdin.close()
+            os.kill(reader.pid, signal.SIGSTOP)
+            churn_until(daemon, lambda: dropped(daemon) > 0)
+            daemon.process.terminate()
+            assert daemon.wait_exit(5) == 0
+        finally:
+            os.kill(reader.pid, signal.SIGCONT)
+
+
+def test_reader_that_is_gone_is_survived(launch, tmp_path):
+    path = tmp_path / "read-by-cat"
+    with open(path, "wb") as target, subprocess.Popen(
+        ["cat"], stdin=subprocess.PIPE, stdout=target
+    ) as reader:
+        daemon = launch({"stderr": reader.stdin, "log": path})
+        reader.stdin.close()
+        reader.kill()
+    for _ in range(20):
+        daemon.serve_one()
+    wait_until(lambda: dropped(daemon) > 0, 5, "the lost lines are counted")
+
+
+def to_file(path, **keys):
+    return {"target": "file", "file": str(path), **keys}
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGHUP])
+def test_file_is_reopened_after_rotation(launch, tmp_path, number):
+    path = tmp_path / "echod.log"
+    daemon = launch({"log": path}, log=to_file(path))
+    daemon.serve_one()
+    daemon.log.wait_for(reason="client_fin")
+    old = path.with_suffix(".1")
+    path.rename(old)
+    daemon.signal(number)
+    wait_until(path.exists, 5, "a new file")
+    size = old.stat().st_size
+    with daemon.connect() as sock:
+        peer = "%s:%d" % sock.getsockname()
+        exchange(sock)
+    daemon.log.wait_for(reason="client_fin", peer=peer)
+    assert not LogFile(old).find(reason="client_fin", peer=peer)
+    assert old.stat().st_size >= size
+
+
+def test_file_that_cannot_be_opened_ends_the_start(launch, tmp_path):
+    path = tmp_path / "nowhere" / "echod.log"
+    daemon = launch(ready=False, log=to_file(path))
+    daemon.spawn()
+    assert daemon.wait_exit() in (71, 77, 78)
+    assert str(path) in daemon.log.text()
+
+
+def test_file_that_is_a_symlink_is_refused(launch, tmp_path):
+    path, target = tmp_path / "echod.log", tmp_path / "target"
+    target.write_text("precious")
+    path.symlink_to(target)
+    daemon = launch(ready=False, log=to_file(path))
+    daemon.spawn()
+    assert daemon.wait_exit() in (71, 77, 78)
+    assert str(path) in daemon.log.text()
+    assert target.read_text() == "precious"
+
+
+def in_mount_namespace(script):
+    """A prefix that prepares mounts of its own and then becomes the daemon."""
+    return ["unshare", "-m", "sh", "-e", "-c", script + '\nexec "$@"', "sh"]
+
+
+class _NamespaceLog(LogFile):
+    """A file that only the daemon's mount namespace has."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.inner = path
+
+    def enter(self, pid):
+        self.path = pathlib.Path(f"/proc/{pid}/root{self.inner}")
+
+
+def test_full_disk_holds_up_nobody(launch, tmp_path, as_root):
+    """The log is on a file system of 256 KiB; a file takes the rest of it, and goes again."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    prefix = in_mount_namespace(f"mount -t tmpfs -o size=256k tmpfs {disk}")
+    config = known_ports(**to_file(disk / "echod.log", connections="all"))
+    daemon = launch({"prefix": prefix}, ready=False, **config)
+    daemon.log = _NamespaceLog(disk / "echod.log")
+    daemon.spawn()
+    daemon.log.enter(daemon.pid)
+    daemon.wait_ready()
+    inside = pathlib.Path(f"/proc/{daemon.pid}/root{disk}")
+    with open(inside / "filler", "wb", buffering=0) as filler, pytest.raises(OSError):
+        while True:
+            filler.write(bytes(4096))
+    churn_until(daemon, lambda: dropped(daemon) > 0)
+    sock = daemon.connect()
+    sock.sendall(b"hello")
+    assert receive_exactly(sock, 5) == b"hello"
+    (inside / "filler").unlink()
+    sock.close()
+    wait_until(lambda: _appears(daemon), 10, "logging resumes without a restart")
+    assert daemon.log.mentions("dropped")
+
+
+def _appears(daemon):
+    """Whether the end of a new connection shows in the log soon."""
+    with daemon.connect() as sock:
+        peer = "%s:%d" % sock.getsockname()
+        exchange(sock)
+    try:
+        return daemon.log.wait_for(reason="client_fin", peer=peer, deadline=0.5)
+    except AssertionError:
+        return False
+
+
+def _datagrams(sock):
+    """All datagrams that wait in a socket."""
+    result = []
+    sock.setblocking(False)
+    try:
+        while True:
+            result.append(sock.recv(65536))
+    except BlockingIOError:
+        return result
+
+
+def test_journal_gets_structured_fields(launch, tmp_path, as_root):
+    directory = tmp_path / "journal"
+    directory.mkdir()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
+        journal.bind(str(directory / "socket"))
+        prefix = in_mount_namespace(
+            "mount -t tmpfs tmpfs /run\nmkdir -p /run/systemd/journal\n"
+            f"mount --bind {directory} /run/systemd/journal"
+        )
+        config = known_ports(target="journal")
+        daemon = launch({"prefix": prefix}, ready=False, **config)
+        daemon.spawn()
+        daemon.addresses = {"echo": config["listeners"][0]["address"]}
+        wait_until(daemon.is_served, 10, "the daemon serves")
+        entries = []
+
+        def ended():
+            entries.extend(_datagrams(journal))
+            return [entry for entry in entries if b"ECHOD_REASON=client_fin" in entry]
+
+        fields = wait_until(ended, 5, "an entry with the reason")[0].split(b"\n")
+        assert b"ECHOD_LISTENER=echo" in fields
+        assert b"PRIORITY=6" in fields
+        assert [field for field in fields if field.startswith(b"ECHOD_PEER=127.0.0.1:")]
+        assert [field for field in fields if field.startswith(b"MESSAGE=")]
+
+
+def test_journal_that_nobody_reads_holds_up_nobody(launch, tmp_path, as_root):
+    directory = tmp_path / "journal"
+    directory.mkdir()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
+        journal.bind(str(directory / "socket"))
+        prefix = in_mount_namespace(
+            "mount -t tmpfs tmpfs /run\nmkdir -p /run/systemd/journal\n"
+            f"mount --bind {directory} /run/systemd/journal"
+        )
+        config = known_ports(target="journal", connections="all")
+        daemon = launch({"prefix": prefix}, ready=False, **config)
+        daemon.spawn()
+        daemon.addresses = {"echo": config["listeners"][0]["address"]}
+        wait_until(daemon.is_served, 10, "the daemon serves")
+        slowest = 0.0
+        for _ in range(300):
+            begin = time.monotonic()
+            daemon.serve_one()
+            slowest = max(slowest, time.monotonic() - begin)
+        assert slowest < seconds(1)
+        daemon.process.terminate()
+        assert daemon.wait_exit(8) == 0
+
+
+def test_syslog(launch, tmp_path, as_root):
+    path = tmp_path / "log.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
+        syslog.bind(str(path))
+        prefix = in_mount_namespace(
+            f"exec 9<{tmp_path}\nmount -t tmpfs tmpfs /dev\nmknod -m 666 /dev/null c 1 3\n"
+            "mknod -m 666 /dev/urandom c 1 9\n"
+            f"touch /dev/log\nmount --bind {path} /dev/log\nexec 9<&-"
+        )
+        config = known_ports(target="syslog", format="text")
+        daemon = launch({"prefix": prefix}, ready=False, **config)
+        daemon.spawn()
+        daemon.addresses = {"echo": config["listeners"][0]["address"]}
+        wait_until(daemon.is_served, 10, "the daemon serves")
+        lines = []
+
+        def ended():
+            lines.extend(_datagrams(syslog))
+            return [line for line in lines if b"reason=client_fin" in line]
+
+        line = wait_until(ended, 5, "a line with the reason")[0]
+        assert re.match(rb"<\d+>.*echod", line)

@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A reload changes all that it says, or nothing; and disturbs no connection."""
+
+import os
+import signal
+import socket
+import time
+
+import pytest
+
+from harness import (
+    StreamLoad,
+    config_text,
+    exchange,
+    free_port,
+    receive_to_end,
+    scaled,
+    seconds,
+    settings,
+    wait_until,
+)
+
+ECHO = {"name": "echo", "address": "tcp://127.0.0.1:0"}
+
+
+def second(name="second", **keys):
+    return {"name": name, "address": f"tcp://127.0.0.1:{free_port()}", **keys}
+
+
+def port_of(listener):
+    return int(listener["address"].rpartition(":")[2])
+
+
+def reload_results(daemon):
+    metrics = daemon.control.metrics()
+    return {
+        dict(labels)["result"]: number
+        for (name, labels), number in metrics.items()
+        if name == "echod_config_reloads_total"
+    }
+
+
+def reload(daemon, config, good=True):
+    """Reload with a new file and wait for the outcome, which must be the expected one."""
+    daemon.configure(config)
+    before = reload_results(daemon)
+    daemon.signal(signal.SIGHUP)
+    wait_until(lambda: reload_results(daemon) != before, 5, "the reload is counted")
+    moved = {key for key, n in reload_results(daemon).items() if n != before.get(key, 0)}
+    assert len(moved) == 1
+    state = daemon.control.metrics().value("echod_config_last_reload_successful")
+    assert state == (1 if good else 0), daemon.log.text()[-3000:]
+
+
+def test_bad_file_changes_nothing_and_says_so(launch):
+    daemon = launch()
+    before = daemon.control.stats()
+    sock = daemon.connect()
+    exchange(sock)
+    bad = (
+        f'listeners = ( {{ name = "other"; address = "tcp://127.0.0.1:{free_port()}"; }} );\n'
+        'limits = { connections = "many"; };\n'
+    )
+    reload(daemon, bad, good=False)
+    lines = daemon.log.mentions(f"{daemon.config_path}:2: limits.connections: ")
+    assert lines and all(line["level"] in ("error", "warning") for line in lines)
+    exchange(sock)
+    assert daemon.is_served()
+    after = daemon.control.stats()
+    assert after["limits"] == before["limits"]
+    assert [row["name"] for row in after["listeners"]] == ["echo"]
+
+
+def test_six_mistakes_are_all_told(launch):
+    daemon = launch()
+    bad = "".join(f"limits_{number} = 1;\n" for number in range(6))
+    reload(daemon, bad, good=False)
+    for number in range(6):
+        assert daemon.log.mentions(f":{number + 1}: limits_{number}: ")
+    assert daemon.is_served()
+
+
+def test_missing_file_changes_nothing(launch):
+    daemon = launch()
+    os.unlink(daemon.config_path)
+    daemon.signal(signal.SIGHUP)
+    wait_until(
+        lambda: daemon.control.metrics().value("echod_config_last_reload_successful") == 0,
+        5,
+        "the failure shows in the metrics",
+    )
+    assert daemon.log.mentions(str(daemon.config_path))
+    assert daemon.is_served()
+
+
+def test_address_that_is_taken_changes_nothing(launch):
+    daemon = launch()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = {"name": "taken", "address": "tcp://127.0.0.1:%d" % other.getsockname()[1]}
+        new = second("new")
+        reload(daemon, settings(listeners=[ECHO, new, taken]), good=False)
+        assert daemon.log.mentions(taken["address"])
+    assert [row["name"] for row in daemon.control.stats()["listeners"]] == ["echo"]
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port_of(new)), timeout=1)
+    assert daemon.is_served()
+
+
+def test_good_reload_under_fifty_streams(launch):
+    """One listener comes, one goes, a timeout changes; nobody who is connected notices."""
+    gone, new = second("gone"), second("new")
+    daemon = launch(listeners=[ECHO, gone])
+    socks = [daemon.connect("echo" if n % 2 else "gone") for n in range(50)]
+    with StreamLoad(socks) as load:
+        wait_until(lambda: load.least_received > 20000, 20, "all streams flow")
+        changed = dict(ECHO, idle_timeout="500ms")
+        reload(daemon, settings(listeners=[changed, new]))
+        mark = load.received
+        daemon.addresses["new"] = new["address"]
+        exchange(daemon.connect("new"))
+        with pytest.raises(ConnectionRefusedError):
+            daemon.connect("gone")
+        idle = daemon.connect()
+        assert receive_to_end(idle) == b"", "the new timeout counts"
+        idle.close()
+        wait_until(lambda: load.received > mark + 50 * 20000, 20, "all streams go on")
+        load.check()
+        load.finish()
+    closed = daemon.control.totals()["connections_closed"]
+    assert {reason for reason, count in closed.items() if count} == {"client_fin", "idle_timeout"}
+
+
+def test_unchanged_file_changes_nothing(launch):
+    daemon = launch()
+    address = daemon.addresses["echo"]
+    sock = daemon.connect()
+    exchange(sock)
+    reload(daemon, daemon.config)
+    assert daemon.control.listener("echo")["address"] == address
+    exchange(sock)
+    assert daemon.is_served()
+
+
+def test_changed_address_moves_the_listener(launch):
+    first, then = second("echo"), second("echo")
+    daemon = launch(listeners=[first])
+    sock = daemon.connect()
+    exchange(sock)
+    reload(daemon, settings(listeners=[then]))
+    exchange(sock)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port_of(first)), timeout=1)
+    daemon.addresses["echo"] = then["address"]
+    assert daemon.is_served()
+
+
+def test_listener_can_be_disabled_and_enabled(launch):
+    extra = second("extra")
+    daemon = launch(listeners=[ECHO, extra])
+    assert daemon.is_served("extra")
+    reload(daemon, settings(listeners=[ECHO, dict(extra, enabled=False)]))
+    assert not daemon.is_served("extra")
+    reload(daemon, settings(listeners=[ECHO, extra]))
+    assert daemon.is_served("extra")
+
+
+def test_removed_unix_listener_takes_its_file_along(launch, tmp_path):
+    path = tmp_path / "echo.sock"
+    daemon = launch(listeners=[ECHO, {"name": "local", "address": f"unix:{path}"}])
+    sock = daemon.connect("local")
+    exchange(sock)
+    reload(daemon, settings(listeners=[ECHO]))
+    assert not os.path.lexists(path)
+    exchange(sock)
+
+
+def test_limit_is_raised_live(launch):
+    daemon = launch(limits={"connections": 2})
+    clients = [daemon.connect() for _ in range(2)]
+    for sock in clients:
+        exchange(sock)
+    assert not daemon.is_served()
+    reload(daemon, settings(limits={"connections": 3}))
+    assert daemon.is_served()
+    assert daemon.control.stats()["limits"]["connections"] == 3
+
+
+def test_directive_that_needs_a_restart_is_named_once(launch):
+    daemon = launch(workers=2)
+    reload(daemon, settings(workers=3))
+    lines = daemon.log.mentions("workers")
+    assert len([line for line in lines if line["level"] == "warning"]) == 1
+    assert len(daemon.control.stats()["workers"]) == 2
+    assert daemon.is_served()
+
+
+def test_connections_waiting_to_be_accepted_survive(launch):
+    daemon = launch()
+    daemon.signal(signal.SIGSTOP)
+    waiting = [daemon.connect() for _ in range(20)]
+    daemon.configure(settings(listeners=[dict(ECHO, idle_timeout="1h"), second("new")]))
+    daemon.signal(signal.SIGHUP)
+    daemon.signal(signal.SIGCONT)
+    for sock in waiting:
+        exchange(sock)
+    daemon.more_descriptors += 1
+
+
+def test_connections_waiting_at_a_removed_listener_are_served(launch):
+    gone = second("gone")
+    daemon = launch(listeners=[ECHO, gone])
+    daemon.signal(signal.SIGSTOP)
+    waiting = [daemon.connect("gone") for _ in range(500)]
+    daemon.configure(settings())
+    daemon.signal(signal.SIGHUP)
+    daemon.signal(signal.SIGCONT)
+    for sock in waiting:
+        exchange(sock)
+    assert not daemon.is_served("gone")
+
+
+def test_storm_of_reloads_ends_with_the_last_file(launch):
+    daemon = launch()
+    with StreamLoad([daemon.connect() for _ in range(5)]) as load:
+        for number in range(scaled(100, 30)):
+            daemon.configure(settings(limits={"connections": 500 + number}))
+            daemon.signal(signal.SIGHUP)
+        daemon.configure(settings(limits={"connections": 321}))
+        daemon.signal(signal.SIGHUP)
+        wait_until(
+            lambda: daemon.control.stats()["limits"]["connections"] == 321, 10, "the last file"
+        )
+        load.finish()
+
+
+def test_torn_file_is_never_half_applied(launch):
+    """The file grows in steps with a HUP after each; the daemon runs on old or new, not between."""
+    daemon = launch(limits={"connections": 111})
+    text = config_text(settings(limits={"connections": 222}))
+    seen = set()
+    end = time.monotonic() + seconds(20)
+    for length in range(0, len(text), 60):
+        daemon.config_path.write_text(text[:length])
+        daemon.signal(signal.SIGHUP)
+        stats = daemon.control.stats()
+        seen.add((stats["limits"]["connections"], len(stats["workers"])))
+        assert time.monotonic() < end
+    daemon.config_path.write_text(text)
+    daemon.signal(signal.SIGHUP)
+    wait_until(lambda: daemon.control.stats()["limits"]["connections"] == 222, 5, "the whole file")
+    assert all(workers == 2 for _, workers in seen)
+    assert daemon.is_served()

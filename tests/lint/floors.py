@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Includes go only downwards, in the order of the house, and libraries stay in their rooms."""
+
+import os
+import re
+
+from common import Lint, ROOT, read, tree_files
+
+FLOORS = ["base", "config", "engine", "control", "daemon"]
+# A library's header, and the files that may include it.
+LIBRARIES = [
+    (r"libconfig\.h", r"src/config/config_\w*file\w*\.[ch]|src/config/config_file\w*\.[ch]",
+     "only src/config/config_file*.c knows libconfig"),
+    (r"systemd/.*", r"src/daemon/service_manager\.c", "only src/daemon/service_manager.c knows systemd"),
+    (r"event2/http\w*\.h", r"src/control/.*", "evhttp stays in src/control"),
+    (r"event2/.*|event\.h|evhttp\.h", r"src/(engine|control|daemon)/.*",
+     "libevent begins at src/engine"),
+    (r"jansson\.h", r"src/(control|daemon)/.*", "jansson begins at src/control"),
+]
+
+
+def allowed_rooms(floor):
+    if floor == "client":
+        return {"client", "base"}
+    return set(FLOORS[:FLOORS.index(floor) + 1])
+
+
+def check_order(lint, name, includes):
+    """<config.h> opens each .c and nothing else; a .c then includes its own header."""
+    if name.endswith(".h"):
+        for line, header in includes:
+            if header == "<config.h>":
+                lint.complain(f"{name}:{line}", "a header leaves <config.h> to its users")
+        return
+    if not includes or includes[0][1] != "<config.h>":
+        lint.complain(f"{name}:1", "the first include of a .c is <config.h>")
+        return
+    own = name[len("src/"):-len("c")] + "h"
+    if os.path.isfile(os.path.join(ROOT, "src", own)):
+        if len(includes) < 2 or includes[1][1] != f'"{own}"':
+            lint.complain(f"{name}:{includes[0][0]}", f'the second include is "{own}"')
+
+
+def main():
+    lint = Lint()
+    names = [name for name in tree_files() if re.fullmatch(r"src/.*\.[ch]", name)]
+    for name in names:
+        floor = name.split("/")[1]
+        if floor not in FLOORS + ["client"]:
+            lint.complain(name, f"src/{floor} is no floor: {', '.join(FLOORS)} and client are")
+            continue
+        includes = []
+        for number, line in enumerate(read(name).splitlines(), 1):
+            match = re.match(r'\s*#\s*include\s+([<"][^>"]+[>"])', line)
+            if match:
+                includes.append((number, match.group(1)))
+        check_order(lint, name, includes)
+        for number, header in includes:
+            place = f"{name}:{number}"
+            path = header[1:-1]
+            if header.startswith('"'):
+                room = path.split("/")[0]
+                if "/" not in path or not os.path.isfile(os.path.join(ROOT, "src", path)):
+                    lint.complain(place, f'{header} is not "floor/room.h" of a file in src')
+                elif room not in allowed_rooms(floor):
+                    lint.complain(place, f"src/{floor} may not include src/{room}: {header}")
+                continue
+            for pattern, users, rule in LIBRARIES:
+                if re.fullmatch(pattern, path):
+                    if not re.fullmatch(users, name) and floor != "client":
+                        lint.complain(place, f"{rule}: {header}")
+                    break
+    lint.done(len(names), "sources")
+
+
+main()

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The small rooms of the base floor: units, addresses, text, lists of errors.
+ */
+#include <config.h>
+
+#include <arpa/inet.h>
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/address.h"
+#include "base/clock.h"
+#include "base/error_list.h"
+#include "base/text.h"
+#include "base/units.h"
+
+START_TEST(durations_are_parsed)
+{
+	static const struct {
+		const char *text;
+		int64_t ns;
+	} rows[] = {
+		{ "0s", 0 },
+		{ "1ns", 1 },
+		{ "250ms", 250 * NS_PER_MS },
+		{ "30s", 30 * NS_PER_S },
+		{ "10m", 600 * NS_PER_S },
+		{ "2h", 7200 * NS_PER_S },
+		{ "1d", 86400 * NS_PER_S },
+		{ "9223372036854775807ns", INT64_MAX },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const char *error = NULL;
+		int64_t ns = -1;
+
+		ck_assert_int_eq(units_parse_duration(rows[i].text, &ns, &error), 0);
+		ck_assert_int_eq(ns, rows[i].ns);
+	}
+}
+END_TEST
+
+START_TEST(bad_durations_are_refused)
+{
+	static const struct {
+		const char *text;
+		int result;
+		const char *says;
+	} rows[] = {
+		{ "", -EINVAL, "not a duration" },
+		{ "s", -EINVAL, "not a duration" },
+		{ "-1s", -EINVAL, "not a duration" },
+		{ "+1s", -EINVAL, "not a duration" },
+		{ " 1s", -EINVAL, "not a duration" },
+		{ "30", -EINVAL, "no unit" },
+		{ "1 s", -EINVAL, "unknown unit" },
+		{ "1.5s", -EINVAL, "unknown unit" },
+		{ "1sec", -EINVAL, "unknown unit" },
+		{ "1S", -EINVAL, "unknown unit" },
+		{ "9223372036854775808ns", -ERANGE, "too large" },
+		{ "106752d", -ERANGE, "too large" },
+		{ "99999999999999999999s", -ERANGE, "too large" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const char *error = NULL;
+		int64_t ns = -7;
+
+		ck_assert_int_eq(units_parse_duration(rows[i].text, &ns, &error), rows[i].result);
+		ck_assert_ptr_nonnull(strstr(error, rows[i].says));
+		ck_assert_int_eq(ns, -7);
+	}
+}
+END_TEST
+
+START_TEST(sizes_are_parsed_and_written)
+{
+	static const struct {
+		const char *text;
+		int64_t bytes;
+	} rows[] = {
+		{ "0B", 0 },
+		{ "1000B", 1000 },
+		{ "64KiB", 65536 },
+		{ "1MiB", 1048576 },
+		{ "3GiB", INT64_C(3) << 30 },
+		{ "1TiB", INT64_C(1) << 40 },
+	};
+	char text[UNITS_TEXT_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const char *error = NULL;
+		int64_t bytes = -1;
+
+		ck_assert_int_eq(units_parse_size(rows[i].text, &bytes, &error), 0);
+		ck_assert_int_eq(bytes, rows[i].bytes);
+		ck_assert_str_eq(units_format_size(bytes, text, sizeof(text)), rows[i].text);
+	}
+	ck_assert_str_eq(units_format_duration(90 * NS_PER_S, text, sizeof(text)), "90s");
+	ck_assert_str_eq(units_format_duration(120 * NS_PER_S, text, sizeof(text)), "2m");
+	ck_assert_str_eq(units_format_duration(1500 * NS_PER_MS, text, sizeof(text)), "1500ms");
+}
+END_TEST
+
+START_TEST(addresses_survive_a_round_trip)
+{
+	static const char *const rows[] = { "tcp://127.0.0.1:7", "tcp://[::1]:65535", "tcp://*:7",
+		"tcp://[2001:db8::1]:0", "unix:/run/echod/echo.sock", "unix:@echod" };
+	char text[ADDRESS_TEXT_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct address address;
+		const char *error = NULL;
+
+		ck_assert_int_eq(address_parse(rows[i], &address, &error), 0);
+		ck_assert_str_eq(address_format(&address, text, sizeof(text)), rows[i]);
+		ck_assert(address_equal(&address, &address));
+	}
+}
+END_TEST
+
+START_TEST(bad_addresses_are_refused)
+{
+	static const struct {
+		const char *text;
+		const char *says;
+	} rows[] = {
+		{ "", "is not an address" },
+		{ "127.0.0.1:7", "is not an address" },
+		{ "udp://127.0.0.1:7", "is not an address" },
+		{ "tcp://localhost:7", "no numeric host" },
+		{ "tcp://127.1:7", "no numeric host" },
+		{ "tcp://::1:7", "no numeric host" },
+		{ "tcp://:7", "no numeric host" },
+		{ "tcp://[::1]", "no valid port" },
+		{ "tcp://127.0.0.1", "no valid port" },
+		{ "tcp://127.0.0.1:", "no valid port" },
+		{ "tcp://127.0.0.1:65536", "no valid port" },
+		{ "tcp://127.0.0.1:7x", "no valid port" },
+		{ "tcp://127.0.0.1:-7", "no valid port" },
+		{ "tcp://[fe80::1%no-such-if]:7", "interface" },
+		{ "unix:", "no usable socket path" },
+		{ "unix:relative", "no usable socket path" },
+		{ "unix:@", "no usable socket path" },
+		{ "unix:/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+		  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+		    "no usable socket path" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct address address;
+		const char *error = NULL;
+
+		ck_assert_int_eq(address_parse(rows[i].text, &address, &error), -EINVAL);
+		ck_assert_msg(strstr(error, rows[i].says) != NULL, "%s: %s", rows[i].text, error);
+	}
+}
+END_TEST
+
+START_TEST(loopback_is_told_apart)
+{
+	static const struct {
+		const char *text;
+		bool loopback;
+	} rows[] = {
+		{ "tcp://127.0.0.1:1", true },
+		{ "tcp://127.255.255.255:1", true },
+		{ "tcp://128.0.0.1:1", false },
+		{ "tcp://[::1]:1", true },
+		{ "tcp://[::ffff:127.0.0.1]:1", true },
+		{ "tcp://[::ffff:10.0.0.1]:1", false },
+		{ "tcp://*:1", false },
+		{ "unix:@x", true },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct address address;
+		const char *error = NULL;
+
+		ck_assert_int_eq(address_parse(rows[i].text, &address, &error), 0);
+		ck_assert(address_is_loopback(&address) == rows[i].loopback);
+	}
+}
+END_TEST
+
+START_TEST(mapped_peers_read_as_ipv4)
+{
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(7) };
+	char text[ADDRESS_TEXT_MAX];
+
+	ck_assert_int_eq(inet_pton(AF_INET6, "::ffff:192.0.2.1", &in6.sin6_addr), 1);
+	address_format_sockaddr((struct sockaddr *)&in6, sizeof(in6), text, sizeof(text));
+	ck_assert_str_eq(text, "192.0.2.1:7");
+}
+END_TEST
+
+START_TEST(text_is_escaped)
+{
+	static const struct {
+		const char *source;
+		const char *result;
+	} rows[] = {
+		{ "plain text", "plain text" },
+		{ "tab\there", "tab\\x09here" },
+		{ "line\nforged", "line\\x0aforged" },
+		{ "\x1b[2J", "\\x1b[2J" },
+		{ "back\\slash", "back\\x5cslash" },
+		{ "caf\xc3\xa9", "caf\xc3\xa9" },
+		{ "\xff\xfe", "\\xff\\xfe" },
+		{ "\xc0\xaf", "\\xc0\\xaf" },          /* overlong */
+		{ "\xed\xa0\x80", "\\xed\\xa0\\x80" }, /* surrogate */
+		{ "\xc2\x9b", "\\xc2\\x9b" },          /* C1: CSI */
+		{ "\xe2\x80\xae", "\\xe2\\x80\\xae" }, /* right-to-left override */
+		{ "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80" },
+		{ "\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80" }, /* beyond Unicode */
+		{ "\x7f", "\\x7f" },
+	};
+	char text[64];
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		ck_assert_str_eq(
+		    text_escape_string(rows[i].source, text, sizeof(text)), rows[i].result);
+	/* cut between characters, never inside one */
+	ck_assert_str_eq(text_escape_string("ab\n", text, 6), "ab");
+	ck_assert_str_eq(text_escape_string("ab\xc3\xa9", text, 4), "ab");
+}
+END_TEST
+
+START_TEST(distance_counts_edits)
+{
+	ck_assert_uint_eq(text_distance("backlog", "backlog"), 0);
+	ck_assert_uint_eq(text_distance("baklog", "backlog"), 1);
+	ck_assert_uint_eq(text_distance("bakclog", "backlog"), 1);
+	ck_assert_uint_eq(text_distance("backlogs", "backlog"), 1);
+	ck_assert_uint_eq(text_distance("", "abc"), 3);
+	ck_assert_uint_eq(text_distance("idle", "lifetime"), 6);
+}
+END_TEST
+
+START_TEST(error_lists_keep_their_order)
+{
+	struct error_list list = ERROR_LIST_EMPTY;
+
+	ck_assert_uint_eq(error_list_count(&list), 0);
+	error_list_add(&list, "first %d", 1);
+	error_list_add(&list, "second");
+	ck_assert_uint_eq(error_list_count(&list), 2);
+	ck_assert_str_eq(error_list_first(&list), "first 1");
+	ck_assert_str_eq(list.lines[1], "second");
+	error_list_done(&list);
+	ck_assert_uint_eq(error_list_count(&list), 0);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("base");
+	TCase *tests = tcase_create("base");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	suite_add_tcase(suite, tests);
+	tcase_add_test(tests, durations_are_parsed);
+	tcase_add_test(tests, bad_durations_are_refused);
+	tcase_add_test(tests, sizes_are_parsed_and_written);
+	tcase_add_test(tests, addresses_survive_a_round_trip);
+	tcase_add_test(tests, bad_addresses_are_refused);
+	tcase_add_test(tests, loopback_is_told_apart);
+	tcase_add_test(tests, mapped_peers_read_as_ipv4);
+	tcase_add_test(tests, text_is_escaped);
+	tcase_add_test(tests, distance_counts_edits);
+	tcase_add_test(tests, error_lists_keep_their_order);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
