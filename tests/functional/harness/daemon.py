@@ -249,6 +249,7 @@ class Echod:
                 assert self.process.poll() is None, (
                     f"ended on its own with {self.process.returncode}:\n{self.log.text()[-4000:]}"
                 )
+                self._check_reports()
                 self._check_descriptors()
                 self.signal(signal.SIGTERM)
                 assert self.wait_exit() == 0, f"exit code {self.exit_code}:\n{self.log.text()}"

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "engine/snapshot.h"
+
+#include <check.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "engine/engine.h"
+#include "engine/plan.h"
+
+#define PATIENCE_NS (10 * NS_PER_S)
+#define CLIENTS_MAX 64
+
+static struct loop *loop;
+static struct engine *engine;
+static struct config *cfg;
+static struct error_list errors = ERROR_LIST_EMPTY;
+static int clients[CLIENTS_MAX];
+static size_t client_count;
+
+/* What the last answer said: the records are copied, they do not outlive it. */
+static unsigned asked, answers;
+static bool answered_empty_handed;
+static struct snapshot last;
+static struct connection_info rows[CLIENTS_MAX];
+
+static void
+add_listener(const char *name, const char *address)
+{
+	struct listener_config *lis = config_add_listener(cfg);
+	const char *error;
+
+	ck_assert_ptr_nonnull(lis);
+	free(lis->name);
+	free(lis->address_text);
+	lis->name = strdup(name);
+	lis->address_text = strdup(address);
+	ck_assert_int_eq(address_parse(address, &lis->address, &error), 0);
+	lis->enabled = true;
+}
+
+static void
+setup(void)
+{
+	sigset_t all;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, NULL);
+	client_count = 0;
+	asked = answers = 0;
+	cfg = config_new_empty();
+	ck_assert_ptr_nonnull(cfg);
+	cfg->workers = 2;
+	add_listener("one", "tcp://127.0.0.1:0");
+	add_listener("two", "tcp://127.0.0.1:0");
+	add_listener("local", "unix:@check_snapshot");
+	loop = loop_new();
+	ck_assert_ptr_nonnull(loop);
+	engine = engine_new(loop, cfg, &errors);
+	ck_assert_ptr_nonnull(engine);
+	ck_assert_int_eq(plan_apply(engine, cfg, NULL, 0, &errors), 0);
+}
+
+static void
+teardown(void)
+{
+	for (size_t i = 0; i < client_count; i++)
+		close(clients[i]);
+	engine_stop(engine);
+	loop_run_once(loop);
+	engine_free(engine);
+	loop_free(loop);
+	config_free(cfg);
+	error_list_done(&errors);
+}
+
+static void
+start(void)
+{
+	ck_assert_int_eq(engine_start(engine), 0);
+}
+
+static void
+turn(void)
+{
+	loop_run_once(loop);
+	usleep(500);
+}
+
+/* Connect to the listener of that name and make sure that a worker has the connection. */
+static int
+client_new(const char *name)
+{
+	int64_t deadline = clock_now_ns() + PATIENCE_NS;
+	const struct listener *lis = engine_find_listener(
+	    engine, service_find(&engine->services, name));
+	char byte = 'x';
+	int fd;
+
+	ck_assert_ptr_nonnull(lis);
+	fd = socket(lis->socket.address.u.sa.sa_family, SOCK_STREAM, 0);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(connect(fd, &lis->socket.address.u.sa, lis->socket.address.length), 0);
+	ck_assert_int_eq(send(fd, &byte, 1, 0), 1);
+	while (recv(fd, &byte, 1, MSG_DONTWAIT) != 1) {
+		ck_assert_int_lt(clock_now_ns(), deadline);
+		turn();
+	}
+	clients[client_count++] = fd;
+	return fd;
+}
+
+static void
+on_snapshot(void *context, const struct snapshot *snapshot)
+{
+	ck_assert_ptr_eq(context, engine);
+	answers++;
+	answered_empty_handed = snapshot == NULL;
+	if (snapshot == NULL)
+		return;
+	last = *snapshot;
+	ck_assert_uint_le(snapshot->count, CLIENTS_MAX);
+	if (snapshot->count > 0)
+		memcpy(rows, snapshot->infos, snapshot->count * sizeof(rows[0]));
+}
+
+static void
+request(size_t limit)
+{
+	unsigned before = answers;
+
+	ck_assert_int_eq(snapshot_request(engine, limit, on_snapshot, engine), 0);
+	ck_assert_uint_eq(answers, before);
+	asked++;
+}
+
+/* Ask and wait until that and all that was asked before is answered, once each. */
+static void
+ask(size_t limit)
+{
+	int64_t deadline = clock_now_ns() + PATIENCE_NS;
+
+	request(limit);
+	while (answers < asked) {
+		ck_assert_int_lt(clock_now_ns(), deadline);
+		turn();
+	}
+	turn();
+	ck_assert_uint_eq(answers, asked);
+	ck_assert(!answered_empty_handed);
+}
+
+START_TEST(workers_that_do_not_run_count_as_empty)
+{
+	ask(100);
+	ck_assert_uint_eq(last.count, 0);
+	ck_assert_int_eq(last.total, 0);
+	start();
+	client_new("one");
+	engine_stop(engine);
+	ask(100);
+	ck_assert_uint_eq(last.count, 0);
+}
+END_TEST
+
+START_TEST(rows_say_what_happened)
+{
+	struct sockaddr_in local, peer;
+	socklen_t length = sizeof(local);
+	char data[1000] = "";
+	size_t echoed = 0;
+	int fd;
+
+	start();
+	fd = client_new("two");
+	ck_assert_int_eq(send(fd, data, sizeof(data), 0), sizeof(data));
+	while (echoed < sizeof(data))
+		echoed += (size_t)recv(fd, data, sizeof(data), 0);
+	ask(10);
+	ck_assert_int_eq(last.total, 1);
+	ck_assert_uint_eq(last.count, 1);
+	ck_assert_str_eq(rows[0].listener, "two");
+	ck_assert_uint_lt(rows[0].worker, 2);
+	ck_assert_int_eq(rows[0].transport, ADDRESS_TCP);
+	ck_assert_int_eq(rows[0].state, CONNECTION_OPEN);
+	ck_assert_uint_eq(rows[0].bytes_in, 1001);
+	ck_assert_uint_eq(rows[0].bytes_out, 1001);
+	ck_assert_uint_ge(rows[0].reads, 2);
+	ck_assert_uint_eq(rows[0].pending_bytes, 0);
+	ck_assert(!rows[0].read_paused);
+	ck_assert_int_le(rows[0].accepted_ns, rows[0].active_ns);
+	ck_assert_int_le(rows[0].active_ns, last.taken_ns);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&local, &length), 0);
+	ck_assert_uint_eq(rows[0].peer.in.sin_port, local.sin_port);
+	ck_assert_int_eq(getpeername(fd, (struct sockaddr *)&peer, &length), 0);
+	ck_assert_uint_eq(rows[0].local.u.in.sin_port, peer.sin_port);
+}
+END_TEST
+
+START_TEST(unix_rows_know_their_client)
+{
+	start();
+	client_new("local");
+	ask(10);
+	ck_assert_uint_eq(last.count, 1);
+	ck_assert_int_eq(rows[0].transport, ADDRESS_UNIX);
+	ck_assert_int_eq(rows[0].peer.un.pid, getpid());
+	ck_assert_int_eq(rows[0].local.u.sa.sa_family, AF_UNIX);
+}
+END_TEST
+
+START_TEST(oldest_come_first_over_workers_and_listeners)
+{
+	static const char *const names[] = { "one", "two", "local" };
+	static const size_t limits[] = { 0, 1, 7, 20, 1000 };
+	bool seen[2] = { false, false };
+
+	start();
+	for (size_t i = 0; i < 20; i++)
+		client_new(names[i % 3]);
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+		ask(limits[i]);
+		ck_assert_int_eq(last.total, 20);
+		ck_assert_uint_eq(last.count, limits[i] < 20 ? limits[i] : 20);
+		for (size_t row = 0; row < last.count; row++) {
+			ck_assert_uint_eq(rows[row].id, row + 1);
+			ck_assert_str_eq(rows[row].listener, names[row % 3]);
+			seen[rows[row].worker] = true;
+		}
+	}
+	ck_assert(seen[0] && seen[1]);
+}
+END_TEST
+
+START_TEST(pause_shows_while_it_lasts)
+{
+	int64_t deadline = clock_now_ns() + PATIENCE_NS;
+	static char data[65536];
+	int fd;
+
+	start();
+	fd = client_new("one");
+	do {
+		ck_assert_int_lt(clock_now_ns(), deadline);
+		while (send(fd, data, sizeof(data), MSG_DONTWAIT) > 0)
+			;
+		ask(10);
+	} while (!rows[0].read_paused);
+	ck_assert_uint_ge(rows[0].pending_bytes, 1);
+	ck_assert_uint_eq(rows[0].bytes_in - rows[0].bytes_out, rows[0].pending_bytes);
+	ck_assert_uint_ge(rows[0].pauses, 1);
+	while (rows[0].paused_ns < 20 * NS_PER_MS) {
+		ck_assert_int_lt(clock_now_ns(), deadline);
+		ask(10);
+	}
+}
+END_TEST
+
+START_TEST(answers_under_way_survive_a_stop)
+{
+	start();
+	for (size_t i = 0; i < 10; i++)
+		client_new("one");
+	for (size_t i = 0; i < 50; i++)
+		request(5);
+	engine_stop(engine);
+	loop_run_once(loop);
+	ck_assert_uint_eq(answers, 50);
+	ck_assert_uint_eq(last.count, 5);
+}
+END_TEST
+
+START_TEST(many_at_once_while_connections_come_and_go)
+{
+	start();
+	for (size_t round = 0; round < 20; round++) {
+		for (size_t i = 0; i < 20; i++)
+			request(CLIENTS_MAX);
+		client_new(round % 2 == 0 ? "one" : "local");
+		if (round % 3 == 2)
+			close(clients[--client_count]);
+	}
+	ask(CLIENTS_MAX);
+	ck_assert_uint_eq(answers, 20 * 20 + 1);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("snapshot");
+	TCase *tcase = tcase_create("snapshot");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_set_timeout(tcase, 30);
+	tcase_add_test(tcase, workers_that_do_not_run_count_as_empty);
+	tcase_add_test(tcase, rows_say_what_happened);
+	tcase_add_test(tcase, unix_rows_know_their_client);
+	tcase_add_test(tcase, oldest_come_first_over_workers_and_listeners);
+	tcase_add_test(tcase, pause_shows_while_it_lasts);
+	tcase_add_test(tcase, answers_under_way_survive_a_stop);
+	tcase_add_test(tcase, many_at_once_while_connections_come_and_go);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
