@@ -83,13 +83,14 @@ log_totals_read(struct log_totals *ret_totals)
 
 /* Count one line against limit and queue before any work goes into it. */
 static bool
-log_admit(void)
+log_admit(enum log_level level)
 {
 	enum log_verdict verdict = LOG_VERDICT_ADMITTED;
 
 	pthread_mutex_lock(&room.shared.lock);
 	if (room.open)
-		verdict = log_queue_admit(&room.shared.queue, clock_now_ns());
+		verdict = log_queue_admit(
+		    &room.shared.queue, clock_now_ns(), level <= LOG_LEVEL_NOTICE);
 	/* the thread must see that a summary is due, should nothing follow */
 	if (verdict == LOG_VERDICT_SUPPRESSED && room.shared.queue.window_suppressed == 1)
 		pthread_cond_signal(&room.shared.wake);
@@ -145,7 +146,7 @@ log_fields(
 
 	if (!log_enabled(level))
 		return;
-	if (log_admit()) {
+	if (log_admit(level)) {
 		errno = saved; /* for %m */
 		va_start(ap, format);
 		record = log_record_new(level, clock_wall_ns(), fields, count, format, ap);
@@ -154,6 +155,20 @@ log_fields(
 			log_write_through(record);
 	}
 	errno = saved;
+}
+
+void
+log_abort(const char *format, ...)
+{
+	struct log_record *record;
+	va_list ap;
+
+	va_start(ap, format);
+	record = log_record_new(LOG_LEVEL_ERROR, clock_wall_ns(), NULL, 0, format, ap);
+	va_end(ap);
+	/* not by the thread, which has no time left */
+	log_write_through(record);
+	abort();
 }
 
 /* Start the log thread, with all signals blocked: they are for the main loop. */

@@ -54,7 +54,7 @@ struct log_settings {
 	enum log_format format; /* stderr, syslog and file; the journal has its own */
 	bool stderr_priority;   /* stderr lines get <N> prefixes, see sd-daemon(3) */
 	const char *file;       /* absolute path, for LOG_TARGET_FILE */
-	int64_t rate_limit;     /* lines per second over all threads, 0: none */
+	int64_t rate_limit;     /* info and debug lines per second over all threads, 0: none */
 	/* Hands one entry to the journal: 0 or -errno. Called on the log thread; may block it. */
 	int (*journal_send)(const struct iovec *fields, int count);
 };
@@ -107,6 +107,12 @@ void log_totals_read(struct log_totals *ret_totals);
  */
 void log_fields(enum log_level level, const struct log_field *fields, size_t count,
     const char *format, ...) ATTR_PRINTF(4, 5);
+
+/*
+ * Write the last words straight to stderr, whatever the target, and end with abort(3). For what
+ * must not happen. Any thread.
+ */
+void log_abort(const char *format, ...) ATTR_PRINTF(1, 2) ATTR_NORETURN;
 
 #define log_write(LEVEL, ...) \
 	do { \

@@ -104,8 +104,8 @@ log_carrier_report(struct log_carrier *carrier)
 	struct log_gap *gap = &carrier->gap;
 
 	if (gap->lost > 0 &&
-	    log_carrier_say(
-		carrier, "dropped %" PRIu64 " lines: the log target was slow or full", gap->lost))
+	    log_carrier_say(carrier,
+		"dropped %" PRIu64 " lines: the log target was slow, full or gone", gap->lost))
 		gap->lost = 0;
 	if (gap->suppressed > 0 &&
 	    log_carrier_say(

@@ -19,14 +19,16 @@ log_queue_roll(struct log_queue *queue, int64_t now_ns, bool ending)
 }
 
 enum log_verdict
-log_queue_admit(struct log_queue *queue, int64_t now_ns)
+log_queue_admit(struct log_queue *queue, int64_t now_ns, bool important)
 {
 	log_queue_roll(queue, now_ns, false);
-	if (queue->rate_limit > 0 && queue->window_lines >= queue->rate_limit) {
-		queue->window_suppressed++;
-		return LOG_VERDICT_SUPPRESSED;
+	if (!important) {
+		if (queue->rate_limit > 0 && queue->window_lines >= queue->rate_limit) {
+			queue->window_suppressed++;
+			return LOG_VERDICT_SUPPRESSED;
+		}
+		queue->window_lines++;
 	}
-	queue->window_lines++;
 	if (queue->used == LOG_QUEUE_LINES) {
 		queue->gap.lost++;
 		return LOG_VERDICT_FULL;

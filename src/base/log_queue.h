@@ -44,8 +44,11 @@ enum log_verdict {
 	LOG_VERDICT_SUPPRESSED, /* counted */
 };
 
-/* Judge one line at NOW_NS, before any work goes into it. */
-enum log_verdict log_queue_admit(struct log_queue *queue, int64_t now_ns);
+/*
+ * Judge one line at NOW_NS, before any work goes into it. An IMPORTANT one (a change of state, a
+ * warning, an error) is never suppressed: no flood of ordinary lines may hide a failed reload.
+ */
+enum log_verdict log_queue_admit(struct log_queue *queue, int64_t now_ns, bool important);
 
 /* Append RECORD and take it over. False when there is no room, or it is NULL: counted as lost. */
 ATTR_MUSTCHECK bool log_queue_push(struct log_queue *queue, struct log_record *record);

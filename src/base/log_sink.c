@@ -215,6 +215,9 @@ log_sink_write(struct log_sink *sink, const struct log_record *record, atomic_bo
 	}
 	length = log_sink_render(sink, record, line);
 	if (sink->target == LOG_TARGET_SYSLOG) {
+		/* syslog(3) has no way to fail */
+		if (access(_PATH_LOG, F_OK) < 0)
+			return -errno;
 		if (!sink->attached)
 			openlog("echod", LOG_PID | LOG_NDELAY, LOG_DAEMON);
 		sink->attached = true;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/directive_list.h"
 #include "config/directives.h"
 
 struct change_sink {
@@ -53,6 +54,9 @@ config_free(struct config *config)
 	free(config->file_names);
 	free(config->log.file);
 	free(config->control.http);
+	directive_list_free(&config->control.http_hosts);
+	free(config->control.socket);
+	free(config->control.group);
 	free(config->path);
 	free(config);
 }
@@ -156,10 +160,10 @@ diff_table(const struct directive_table *table, const char *prefix, const void *
 	for (size_t i = 0; i < table->count; i++) {
 		const struct directive *row = &table->rows[i];
 
+		if (directive_equal(row, old, new))
+			continue;
 		directive_format(row, old, from, sizeof(from));
 		directive_format(row, new, to, sizeof(to));
-		if (strcmp(from, to) == 0)
-			continue;
 		(void)snprintf(
 		    key, sizeof(key), "%s%s%s", prefix, *prefix != '\0' ? "." : "", row->key);
 		sink->changed(

@@ -21,6 +21,12 @@
 #define CONFIG_SECTION_MAX 32
 #define CONFIG_LISTENER_NAME_MAX 64
 
+/* Several texts, in the order in which they were given. */
+struct config_list {
+	char **items; /* owned, as each of them is */
+	size_t count;
+};
+
 /* Where a value comes from; file is NULL for a default. The config owns the file name. */
 struct config_origin {
 	const char *file;
@@ -100,10 +106,14 @@ struct log_config {
 };
 
 struct control_config {
-	char *http;                  /* owned; HOST:PORT, "" for no TCP door */
-	struct address http_address; /* valid when http is not "" */
-	int64_t clients;
-	int64_t timeout; /* ns for a whole request */
+	char *http;                    /* owned; HOST:PORT, "" for no TCP door */
+	struct address http_address;   /* valid when http is not "" */
+	struct config_list http_hosts; /* names and addresses that a Host header may have too */
+	char *socket;                  /* owned; a path, "auto", or "" for no UNIX door */
+	int64_t mode;                  /* permission bits of the socket's file */
+	char *group;                   /* owned; "" for the daemon's own */
+	int64_t clients;               /* at a time, of each door */
+	int64_t timeout;               /* ns for a whole request */
 };
 
 struct shutdown_config {

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "base/units.h"
 #include "config/directives.h"
 
@@ -186,27 +187,58 @@ check_log(const struct config *config, struct error_list *errors)
 		    format_prefix(file, prefix, sizeof(prefix)));
 }
 
-/* The control port on the address of a listener could never be bound. */
+/* A door of the control port on the ADDRESS of a listener could never be bound. */
 static void
-check_control(const struct config *config, struct error_list *errors)
+check_door(const struct config *config, const char *key, const char *text,
+    const struct address *address, struct error_list *errors)
 {
-	const struct config_origin *http = section_origin(config, CONFIG_CONTROL, "http");
+	const struct config_origin *origin = section_origin(config, CONFIG_CONTROL, key);
 	char prefix[PLACE_MAX], other[PLACE_MAX];
 
-	if (*config->control.http == '\0' || http->refused ||
-	    address_port(&config->control.http_address) == 0)
-		return;
 	for (size_t i = 0; i < config->listener_count; i++) {
 		const struct listener_config *lis = &config->listeners[i];
 
 		if (!lis->enabled || lis->address_text == NULL ||
-		    !address_equal(&lis->address, &config->control.http_address))
+		    !address_equal(&lis->address, address))
 			continue;
 		error_list_add(errors,
-		    "%scontrol.http: \"%s\" is the address of listeners[%zu] too%s",
-		    format_prefix(http, prefix, sizeof(prefix)), config->control.http, i,
+		    "%scontrol.%s: \"%s\" is the address of listeners[%zu] too%s",
+		    format_prefix(origin, prefix, sizeof(prefix)), key, text, i,
 		    format_other(listener_origin(lis, "address"), "set", other, sizeof(other)));
 	}
+}
+
+static void
+check_control_socket(const struct config *config, struct error_list *errors)
+{
+	const struct config_origin *origin = section_origin(config, CONFIG_CONTROL, "socket");
+	const char *path = config->control.socket, *reason;
+	char prefix[PLACE_MAX], shown[160],
+	    url[sizeof("unix:") + sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	struct address address;
+
+	if (origin->refused || *path == '\0' || strcmp(path, "auto") == 0)
+		return;
+	(void)snprintf(url, sizeof(url), "unix:%s", path);
+	if (*path != '/' || address_parse(url, &address, &reason) < 0)
+		error_list_add(errors,
+		    "%scontrol.socket: \"%s\" is not an absolute path (write \"/PATH\", \"auto\" "
+		    "or \"\")",
+		    format_prefix(origin, prefix, sizeof(prefix)),
+		    text_escape_string(path, shown, sizeof(shown)));
+	else
+		check_door(config, "socket", path, &address, errors);
+}
+
+static void
+check_control(const struct config *config, struct error_list *errors)
+{
+	const struct control_config *control = &config->control;
+
+	if (*control->http != '\0' && address_port(&control->http_address) != 0 &&
+	    !section_origin(config, CONFIG_CONTROL, "http")->refused)
+		check_door(config, "http", control->http, &control->http_address, errors);
+	check_control_socket(config, errors);
 }
 
 void

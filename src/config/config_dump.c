@@ -33,6 +33,18 @@ put_quoted(FILE *out, const char *text)
 	return width;
 }
 
+static int
+put_list(FILE *out, const struct config_list *list)
+{
+	int width = fprintf(out, "(");
+
+	for (size_t i = 0; i < list->count; i++) {
+		width += fprintf(out, i > 0 ? ", " : " ");
+		width += put_quoted(out, list->items[i]);
+	}
+	return width + fprintf(out, " )");
+}
+
 static void
 put_origin(FILE *out, const struct config_origin *origin)
 {
@@ -49,12 +61,13 @@ put_row(FILE *out, const char *indent, const struct directive *row, const void *
 	char text[DIRECTIVE_TEXT_MAX];
 	int width;
 
-	directive_format(row, base, text, sizeof(text));
 	width = fprintf(out, "%s%s = ", indent, row->key);
-	if (directive_is_quoted(row->type))
-		width += put_quoted(out, text);
+	if (directive_is_list(row->type))
+		width += put_list(out, (const void *)((const char *)base + row->offset));
+	else if (directive_is_quoted(row->type))
+		width += put_quoted(out, directive_format(row, base, text, sizeof(text)));
 	else
-		width += fprintf(out, "%s", text);
+		width += fprintf(out, "%s", directive_format(row, base, text, sizeof(text)));
 	(void)fprintf(out, ";%*s", width < VALUE_WIDTH ? VALUE_WIDTH - width : 1, "");
 	put_origin(out, origin);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "config/config_file_value.h"
 #include "config/config_scan.h"
 #include "config/config_source.h"
 #include "config/directives.h"
@@ -104,104 +105,17 @@ report_unknown(struct walk *w, const struct target *target, const config_setting
 		error_list_add(w->errors, "%sunknown key", prefix);
 }
 
-/* Say what SETTING holds: a text for "... is not what belongs here". */
-static const char *
-describe_setting(const config_setting_t *setting, char *buffer, size_t size)
-{
-	char shown[SHOWN_MAX];
-	const char *text;
-
-	switch (config_setting_type(setting)) {
-	case CONFIG_TYPE_GROUP:
-		return "a group { }";
-	case CONFIG_TYPE_LIST:
-		return "a list ( )";
-	case CONFIG_TYPE_ARRAY:
-		return "an array [ ]";
-	case CONFIG_TYPE_BOOL:
-		return config_setting_get_bool(setting) ? "true" : "false";
-	default:
-		text = config_setting_get_string(setting);
-		if (text == NULL)
-			return "nothing";
-		if (*text == CONFIG_SOURCE_BARE) {
-			text_escape_string(text + 1, buffer, size);
-		} else {
-			text_escape_string(text, shown, sizeof(shown));
-			(void)snprintf(buffer, size, "\"%s\"", shown);
-		}
-		return buffer;
-	}
-}
-
-/* Explain a value without quotes where quotes belong. */
-static void
-report_unquoted(struct walk *w, const struct directive *row, const char *text, const char *prefix)
-{
-	char shown[SHOWN_MAX], describe[DESCRIPTION_MAX];
-	bool number = text[strspn(text, "0123456789")] == '\0';
-
-	text_escape_string(text, shown, sizeof(shown));
-	if (number && (row->type == DIRECTIVE_DURATION || row->type == DIRECTIVE_SIZE))
-		error_list_add(w->errors, "%s%s has no unit (write %s)", prefix, shown,
-		    directive_unit_hint(row->type, text, describe, sizeof(describe)));
-	else if (number && row->type != DIRECTIVE_NAME && row->type != DIRECTIVE_MODE)
-		error_list_add(w->errors, "%s%s is a number (write %s)", prefix, shown,
-		    directive_describe(row, describe, sizeof(describe)));
-	else
-		error_list_add(
-		    w->errors, "%s%s has no quotes (write \"%s\")", prefix, shown, shown);
-}
-
-/*
- * Return the text that directive_set() takes, or NULL after a report: a string where a string is
- * wanted, true and false, a number without quotes.
- */
-static const char *
-value_text(struct walk *w, const struct directive *row, const config_setting_t *setting,
-    const char *prefix)
-{
-	bool quoted = directive_is_quoted(row->type);
-	char shown[SHOWN_MAX + 2], describe[DESCRIPTION_MAX];
-	const char *text = NULL, *found;
-
-	if (config_setting_type(setting) == CONFIG_TYPE_STRING) {
-		text = config_setting_get_string(setting);
-		if (text == NULL) {
-			w->result = -ENOMEM;
-			return NULL;
-		}
-		if (quoted != (*text == CONFIG_SOURCE_BARE))
-			return quoted ? text : text + 1;
-		if (quoted) {
-			report_unquoted(w, row, text + 1, prefix);
-			return NULL;
-		}
-	} else if (config_setting_type(setting) == CONFIG_TYPE_BOOL &&
-		   row->type == DIRECTIVE_BOOLEAN) {
-		return config_setting_get_bool(setting) ? "true" : "false";
-	}
-	found = describe_setting(setting, shown, sizeof(shown));
-	directive_describe(row, describe, sizeof(describe));
-	error_list_add(w->errors, "%s%s %s (write %s)", prefix, found,
-	    text != NULL ? "has quotes" : "does not belong here", describe);
-	return NULL;
-}
-
 static void
 set_key(struct walk *w, const struct target *target, const struct directive *row,
     const config_setting_t *setting)
 {
 	struct config_origin *origin = &target->origins[row - target->table->rows];
 	char prefix[PREFIX_MAX];
-	const char *text;
-	int r = -EINVAL;
+	int r;
 
 	format_prefix(w, setting, target->path, row->key, prefix, sizeof(prefix));
 	*origin = origin_of(w, setting);
-	text = value_text(w, row, setting, prefix);
-	if (text != NULL)
-		r = directive_set(row, target->base, text, prefix, w->errors);
+	r = config_file_set(row, target->base, setting, prefix, w->errors);
 	if (r == -ENOMEM)
 		w->result = r;
 	origin->refused = r < 0;
@@ -255,7 +169,7 @@ set_listener(struct walk *w, const config_setting_t *setting)
 	if (!config_setting_is_group(setting)) {
 		format_prefix(w, setting, path, "", prefix, sizeof(prefix));
 		error_list_add(w->errors, "%s%s does not belong here (write { ... })", prefix,
-		    describe_setting(setting, shown, sizeof(shown)));
+		    config_file_describe(setting, shown, sizeof(shown)));
 		return;
 	}
 	target = (struct target){
@@ -278,7 +192,7 @@ set_listeners(struct walk *w, const config_setting_t *setting)
 	format_prefix(w, setting, "", "listeners", prefix, sizeof(prefix));
 	if (!config_setting_is_list(setting)) {
 		error_list_add(w->errors, "%s%s does not belong here (write %s)", prefix,
-		    describe_setting(setting, shown, sizeof(shown)), LISTENERS_EXAMPLE);
+		    config_file_describe(setting, shown, sizeof(shown)), LISTENERS_EXAMPLE);
 		return;
 	}
 	if (count == 0)
@@ -305,7 +219,7 @@ set_section(struct walk *w, enum config_section section, const config_setting_t 
 	} else {
 		format_prefix(w, setting, target.path, "", prefix, sizeof(prefix));
 		error_list_add(w->errors, "%s%s does not belong here (write %s = { ... };)", prefix,
-		    describe_setting(setting, shown, sizeof(shown)), target.path);
+		    config_file_describe(setting, shown, sizeof(shown)), target.path);
 	}
 }
 

@@ -16,6 +16,8 @@
 
 #include "base/text.h"
 #include "base/units.h"
+#include "config/directive_list.h"
+#include "config/directive_text.h"
 
 /* A value as it is shown in a message, and the whole message after the value. */
 #define SHOWN_MAX 160
@@ -30,12 +32,6 @@ struct refusal {
 	const char *prefix;
 	struct error_list *errors;
 };
-
-bool
-directive_is_quoted(enum directive_type type)
-{
-	return type != DIRECTIVE_BOOLEAN && type != DIRECTIVE_COUNT;
-}
 
 static void refuse(const struct refusal *refusal, const char *format, ...) ATTR_PRINTF(2, 3);
 
@@ -54,105 +50,6 @@ refuse(const struct refusal *refusal, const char *format, ...)
 	    refusal->errors, "%s%s%s%s %s", refusal->prefix, quote, shown, quote, reason);
 }
 
-/* Write a number of ROW as a user would: a field's value or a bound of its range. */
-static char *
-format_number(const struct directive *row, int64_t value, char *buffer, size_t size)
-{
-	switch (row->type) {
-	case DIRECTIVE_DURATION:
-		return units_format_duration(value, buffer, size);
-	case DIRECTIVE_SIZE:
-		return units_format_size(value, buffer, size);
-	case DIRECTIVE_MODE:
-		(void)snprintf(buffer, size, "%04" PRIo64, (uint64_t)value);
-		return buffer;
-	default:
-		(void)snprintf(buffer, size, "%" PRId64, value);
-		return buffer;
-	}
-}
-
-static char *
-format_range(const struct directive *row, char *buffer, size_t size)
-{
-	const char *quote = directive_is_quoted(row->type) ? "\"" : "";
-	char zero[UNITS_TEXT_MAX + 8] = "", low[UNITS_TEXT_MAX], high[UNITS_TEXT_MAX];
-
-	if (row->zero)
-		(void)snprintf(zero, sizeof(zero), "%s%s%s, or ", quote,
-		    format_number(row, 0, low, sizeof(low)), quote);
-	(void)snprintf(buffer, size, "%s%s%s%s to %s%s%s", zero, quote,
-	    format_number(row, row->minimum, low, sizeof(low)), quote, quote,
-	    format_number(row, row->maximum, high, sizeof(high)), quote);
-	return buffer;
-}
-
-static char *
-format_words(const struct directive_word *words, char *buffer, size_t size)
-{
-	int used = 0;
-
-	buffer[0] = '\0';
-	for (; words->word != NULL && (size_t)used < size; words++)
-		used += snprintf(buffer + used, size - (size_t)used, "%s\"%s\"",
-		    used > 0 ? ", " : "", words->word);
-	return buffer;
-}
-
-char *
-directive_describe(const struct directive *row, char *buffer, size_t size)
-{
-	char list[DESCRIPTION_MAX];
-
-	switch (row->type) {
-	case DIRECTIVE_BOOLEAN:
-		(void)snprintf(buffer, size, "true or false");
-		break;
-	case DIRECTIVE_COUNT:
-		(void)snprintf(
-		    buffer, size, "a whole number: %s", format_range(row, list, sizeof(list)));
-		break;
-	case DIRECTIVE_DURATION:
-		(void)snprintf(buffer, size, "a duration in quotes, such as \"30s\"");
-		break;
-	case DIRECTIVE_SIZE:
-		(void)snprintf(buffer, size, "a size in quotes, such as \"64KiB\"");
-		break;
-	case DIRECTIVE_WORD:
-		(void)snprintf(
-		    buffer, size, "one of %s", format_words(row->words, list, sizeof(list)));
-		break;
-	case DIRECTIVE_MODE:
-		(void)snprintf(buffer, size, "octal permission bits in quotes, such as \"0660\"");
-		break;
-	case DIRECTIVE_STRING:
-		(void)snprintf(buffer, size, "text in quotes");
-		break;
-	case DIRECTIVE_NAME:
-		(void)snprintf(buffer, size, "a name in quotes, such as \"echo\"");
-		break;
-	case DIRECTIVE_ADDRESS:
-		(void)snprintf(buffer, size, "an address in quotes, such as \"tcp://127.0.0.1:7\"");
-		break;
-	case DIRECTIVE_HOST_PORT:
-		(void)snprintf(buffer, size, "HOST:PORT in quotes, such as \"127.0.0.1:9862\"");
-		break;
-	}
-	return buffer;
-}
-
-char *
-directive_unit_hint(enum directive_type type, const char *digits, char *buffer, size_t size)
-{
-	if (type == DIRECTIVE_DURATION)
-		(void)snprintf(buffer, size, "\"%.20ss\"", digits);
-	else if (strcmp(digits, "0") == 0)
-		(void)snprintf(buffer, size, "\"0B\"");
-	else
-		(void)snprintf(buffer, size, "\"%.20sB\" or \"%.20sKiB\"", digits, digits);
-	return buffer;
-}
-
 static int
 check_range(const struct refusal *refusal, int64_t value)
 {
@@ -161,7 +58,7 @@ check_range(const struct refusal *refusal, int64_t value)
 
 	if ((value >= row->minimum && value <= row->maximum) || (row->zero && value == 0))
 		return 0;
-	refuse(refusal, "is out of range (%s)", format_range(row, range, sizeof(range)));
+	refuse(refusal, "is out of range (%s)", directive_text_range(row, range, sizeof(range)));
 	return -ERANGE;
 }
 
@@ -189,7 +86,7 @@ parse_count(const struct refusal *refusal, int64_t *ret_value)
 
 	if (*digits == '\0' || digits[strspn(digits, DIGITS)] != '\0' || *text == '+') {
 		refuse(refusal, "is not a plain whole number (write one: %s)",
-		    format_range(refusal->row, range, sizeof(range)));
+		    directive_text_range(refusal->row, range, sizeof(range)));
 		return -EINVAL;
 	}
 	if (digits[0] == '0' && digits[1] != '\0') {
@@ -225,7 +122,7 @@ parse_quantity(const struct refusal *refusal, int64_t *ret_value)
 		     : units_parse_size(text, &value, &reason);
 	if (r == -ERANGE)
 		refuse(refusal, "is out of range (%s)",
-		    format_range(refusal->row, range, sizeof(range)));
+		    directive_text_range(refusal->row, range, sizeof(range)));
 	else if (r < 0)
 		refuse(refusal, "%s", reason);
 	if (r < 0)
@@ -255,7 +152,7 @@ parse_word(const struct refusal *refusal, int64_t *ret_value)
 			near = w;
 		}
 	}
-	format_words(words, list, sizeof(list));
+	directive_text_words(words, list, sizeof(list));
 	if (near != NULL)
 		refuse(refusal, "is not one of %s (did you mean \"%s\"?)", list, near->word);
 	else
@@ -377,6 +274,8 @@ directive_set(const struct directive *row, void *base, const char *text, const c
 	case DIRECTIVE_ADDRESS:
 	case DIRECTIVE_HOST_PORT:
 		return set_address(&refusal, field, (void *)(bytes + row->address_offset));
+	case DIRECTIVE_HOSTS:
+		return directive_list_set(row, base, NULL, 0, prefix, errors);
 	}
 	return -EINVAL;
 }
@@ -395,7 +294,7 @@ directive_format(const struct directive *row, const void *base, char *buffer, si
 	case DIRECTIVE_DURATION:
 	case DIRECTIVE_SIZE:
 	case DIRECTIVE_MODE:
-		return format_number(row, *(const int64_t *)field, buffer, size);
+		return directive_text_number(row, *(const int64_t *)field, buffer, size);
 	case DIRECTIVE_WORD:
 		buffer[0] = '\0';
 		for (const struct directive_word *w = row->words; w->word != NULL; w++) {
@@ -410,6 +309,21 @@ directive_format(const struct directive *row, const void *base, char *buffer, si
 		text = *(char *const *)field;
 		(void)snprintf(buffer, size, "%s", text != NULL ? text : "");
 		break;
+	case DIRECTIVE_HOSTS:
+		return directive_list_format(field, buffer, size);
 	}
 	return buffer;
+}
+
+bool
+directive_equal(const struct directive *row, const void *a, const void *b)
+{
+	char left[DIRECTIVE_TEXT_MAX], right[DIRECTIVE_TEXT_MAX];
+
+	if (directive_is_list(row->type))
+		return directive_list_equal((const void *)((const char *)a + row->offset),
+		    (const void *)((const char *)b + row->offset));
+	directive_format(row, a, left, sizeof(left));
+	directive_format(row, b, right, sizeof(right));
+	return strcmp(left, right) == 0;
 }

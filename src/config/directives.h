@@ -23,6 +23,7 @@ enum directive_type {
 	DIRECTIVE_NAME,      /* char *: letters, digits, dot, hyphen, underscore; 1 to 64 */
 	DIRECTIVE_ADDRESS,   /* char * as written; the struct address stands in a second field */
 	DIRECTIVE_HOST_PORT, /* the same for HOST:PORT without a scheme, "" allowed */
+	DIRECTIVE_HOSTS,     /* struct config_list of hosts; the maximum counts them */
 };
 
 /* When a reload makes a new value count. */
@@ -40,7 +41,7 @@ enum directive_suits {
 	DIRECTIVE_UNIX,
 };
 
-/* Large enough for every text that directive_format() writes, NUL included. */
+/* Large enough for every text that directive_format() writes, long lists apart; NUL included. */
 #define DIRECTIVE_TEXT_MAX 4096
 
 /* One word of a closed set, and what the field is set to. */
@@ -90,12 +91,19 @@ const char *directive_effect_name(enum directive_effect effect);
 void *directive_base(const struct config *config, enum config_section section);
 
 /*
- * Set the field of ROW in BASE from TEXT (what a user wrote, without quotes). Returns 0; -ENOMEM;
+ * Set the field of ROW in BASE from TEXT (what a user wrote, without quotes; a list takes "( )"
+ * alone, see directive_list_set()). Returns 0; -ENOMEM;
  * or -EINVAL or -ERANGE with a line in ERRORS that starts with PREFIX ("FILE:LINE: key: ") and
  * says what is wrong and what would be right; the field then keeps its value.
  */
 ATTR_MUSTCHECK int directive_set(const struct directive *row, void *base, const char *text,
     const char *prefix, struct error_list *errors);
+
+/* Return whether a field of TYPE holds a struct config_list. */
+bool directive_is_list(enum directive_type type);
+
+/* Return whether ROW has the same value in A and B. */
+bool directive_equal(const struct directive *row, const void *a, const void *b);
 
 /* Return whether a user writes this type's values in quotes. */
 bool directive_is_quoted(enum directive_type type);
@@ -109,7 +117,10 @@ char *directive_describe(const struct directive *row, char *buffer, size_t size)
  */
 char *directive_unit_hint(enum directive_type type, const char *digits, char *buffer, size_t size);
 
-/* Write the field's value as a user would write it, strings without quotes; returns BUFFER. */
+/*
+ * Write the field's value as a user would write it, strings without quotes, a list with them and
+ * its parentheses; cut where it does not fit, which only a list can be. Returns BUFFER.
+ */
 char *directive_format(const struct directive *row, const void *base, char *buffer, size_t size);
 
 #endif

@@ -153,6 +153,9 @@ START_TEST(without_a_file)
 	ck_assert_str_eq(config->log.file, "");
 	ck_assert_str_eq(config->control.http, "127.0.0.1:9862");
 	ck_assert_int_eq(address_port(&config->control.http_address), 9862);
+	ck_assert_uint_eq(config->control.http_hosts.count, 0);
+	ck_assert_str_eq(config->control.socket, "auto");
+	ck_assert_int_eq(config->control.mode, 0660);
 	ck_assert_int_eq(config->shutdown.timeout, 30 * NS_PER_S);
 	must_survive_dump(config);
 	config_free(config);
@@ -222,6 +225,10 @@ START_TEST(values)
 		{ CONFIG_CONTROL, "http", "*:80", "*:80" },
 		{ CONFIG_CONTROL, "http", "tcp://127.0.0.1:80", NULL },
 		{ CONFIG_CONTROL, "http", "localhost:80", NULL },
+		{ CONFIG_CONTROL, "http_hosts", "( )", "( )" },
+		{ CONFIG_CONTROL, "socket", "auto", "auto" },
+		{ CONFIG_CONTROL, "socket", "", "" },
+		{ CONFIG_CONTROL, "mode", "600", "0600" },
 		{ CONFIG_LISTENERS, "mss", "0", "0" },
 		{ CONFIG_LISTENERS, "mss", "88", "88" },
 		{ CONFIG_LISTENERS, "mss", "87", NULL },
@@ -370,7 +377,8 @@ START_TEST(packaged_file)
 	must_differ(defaults, config,
 	    "listeners.echo.address: tcp://127.0.0.1:7007 -> tcp://*:7\n"
 	    "listeners.echo6: tcp://[::1]:7007 -> \n"
-	    "listeners.echo-local:  -> unix:/run/echod/echo.sock\n");
+	    "listeners.echo-local:  -> unix:/run/echod/echo.sock\n"
+	    "control.socket: auto -> /run/echod/control.sock (restart)\n");
 	ck_assert(config->listeners[0].address.wildcard);
 	ck_assert(!config->listeners[1].enabled);
 	config_free(defaults);
@@ -390,8 +398,9 @@ START_TEST(every_cut)
 		struct error_list errors = ERROR_LIST_EMPTY;
 
 		text[length] = '\0';
+		/* a cut key may be one that was there before: two mistakes */
 		ck_assert_ptr_null(config_file_parse("cut", text, &errors));
-		ck_assert_uint_eq(error_list_count(&errors), 1);
+		ck_assert_uint_ge(error_list_count(&errors), 1);
 		error_list_done(&errors);
 	}
 	free(text);
@@ -563,7 +572,7 @@ START_TEST(differences)
 	    "{ name = \"c\"; address = \"tcp://[::1]:4\"; v6only = true; },\n"
 	    "{ name = \"b\"; address = \"tcp://[::1]:2\"; v6only = true;\n"
 	    "  idle_timeout = \"5s\"; } );\n"
-	    "workers = 2; control = { http = \"\"; clients = 3; };\n"
+	    "workers = 2; control = { http = \"\"; http_hosts = ( \"a\", \"b\" ); clients = 3; };\n"
 	    "limits = { connections = 5; stall_timeout = \"1m\"; };");
 
 	must_differ(old, old, "");
@@ -577,11 +586,44 @@ START_TEST(differences)
 	    "workers: 0 -> 2 (restart)\n"
 	    "limits.connections: 10000 -> 5\n"
 	    "control.http: 127.0.0.1:9862 ->  (restart)\n"
+	    "control.http_hosts: ( ) -> ( \"a\", \"b\" )\n"
 	    "control.clients: 64 -> 3\n");
 	ck_assert_ptr_eq(config_find_listener(new, "b"), &new->listeners[2]);
 	ck_assert_ptr_null(config_find_listener(new, "a"));
 	config_free(old);
 	config_free(new);
+}
+END_TEST
+
+/* What is too long for one message is compared and written whole all the same. */
+START_TEST(long_lists)
+{
+	char text[2][12000];
+	struct config *configs[2];
+
+	for (size_t i = 0; i < 2; i++) {
+		int used = snprintf(
+		    text[i], sizeof(text[i]), LISTENER "control = { http_hosts = (");
+
+		for (int j = 0; j < 32; j++)
+			used += snprintf(text[i] + used, sizeof(text[i]) - (size_t)used,
+			    "%s\"%0250d\"", j > 0 ? "," : "", j < 31 ? j : (int)i);
+		(void)snprintf(text[i] + used, sizeof(text[i]) - (size_t)used, "); };");
+		configs[i] = must_parse(text[i]);
+		must_survive_dump(configs[i]);
+	}
+	ck_assert_uint_eq(configs[0]->control.http_hosts.count, 32);
+	for (size_t i = 0; i < 2; i++) {
+		struct changes changes = { .text = "" };
+
+		config_diff(configs[0], configs[i], note_change, &changes);
+		ck_assert_uint_eq(changes.count, i);
+	}
+	*strrchr(text[0], ')') = '\0';
+	strcat(text[0], ", \"more\" ); };");
+	must_refuse(text[0], "control.http_hosts: has 33 items (at most 32)");
+	config_free(configs[0]);
+	config_free(configs[1]);
 }
 END_TEST
 
@@ -619,6 +661,7 @@ config_suite(void)
 	tcase_add_test(tests, unreadable_files);
 	tcase_add_test(tests, reading);
 	tcase_add_test(tests, differences);
+	tcase_add_test(tests, long_lists);
 	tcase_add_test(tests, finding_skips_disabled);
 	suite_add_tcase(suite, tests);
 	return suite;

@@ -41,7 +41,7 @@ setup(void)
 	ck_assert_ptr_nonnull(worker);
 	service = service_new("test", 1);
 	ck_assert_ptr_nonnull(service);
-	ck_assert_int_eq(worker_add_share(worker, &service->shares[0]), 0);
+	worker_add_share(worker, &service->shares[0], worker_message_new());
 	ck_assert_int_eq(worker_start(worker), 0);
 }
 
@@ -51,7 +51,7 @@ teardown(void)
 	struct counters_sum sum;
 	uint64_t closed = 0;
 
-	worker_stop(worker);
+	ck_assert_int_eq(worker_stop(worker, clock_now_ns() + DEADLINE_NS), 0);
 	service_sum(service, &sum);
 	for (int i = 0; i < CLOSE_REASON_COUNT; i++)
 		closed += sum.values[close_reason_counter((enum close_reason)i)];
@@ -68,7 +68,7 @@ teardown(void)
 static void
 set_share(struct share_settings share_settings)
 {
-	ck_assert_int_eq(worker_set_share(worker, &service->shares[0], &share_settings), 0);
+	worker_set_share(worker, &service->shares[0], &share_settings, worker_message_new());
 }
 
 static void
@@ -331,7 +331,7 @@ START_TEST(stalled_clients_are_cut)
 	int fd = client_tcp();
 
 	quick.stall_timeout_ns = 400 * NS_PER_MS;
-	ck_assert_int_eq(worker_set(worker, &quick), 0);
+	worker_set(worker, &quick, worker_message_new());
 	ck_assert_int_eq(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
 	while (count(COUNTER_CLOSED_STALLED) == 0) {
 		if (write(fd, data, sizeof(data)) < 0)
@@ -379,13 +379,13 @@ START_TEST(drain_finishes_the_idle_and_cuts_the_rest)
 	ck_assert_int_eq(fcntl(busy, F_SETFL, O_NONBLOCK), 0);
 	while (count(COUNTER_READ_PAUSES) == 0)
 		ck_assert(write(busy, data, sizeof(data)) > 0 || errno == EAGAIN);
-	ck_assert_int_eq(worker_drain(worker, WORKER_DRAINING, 100 * NS_PER_MS), 0);
+	worker_drain(worker, WORKER_DRAINING, 100 * NS_PER_MS);
 	ck_assert_uint_eq(read_up_to(idle, &byte, 1), 0);
 	close(idle);
 	wait_count(COUNTER_CLOSED_DRAIN, 1);
 	ck_assert_int_ge(atomic_load(&worker->load), 1);
-	ck_assert_int_eq(worker_drain(worker, WORKER_CUTTING, 0), 0);
-	worker_stop(worker);
+	worker_drain(worker, WORKER_CUTTING, 0);
+	ck_assert_int_eq(worker_stop(worker, clock_now_ns() + DEADLINE_NS), 0);
 	ck_assert_uint_eq(count(COUNTER_CLOSED_DRAIN_FORCED), 1);
 	close(busy);
 }
@@ -399,7 +399,7 @@ START_TEST(finish_echoes_what_was_acknowledged)
 
 	fill(sent, sizeof(sent));
 	write_all(fd, sent, sizeof(sent));
-	ck_assert_int_eq(worker_drain(worker, WORKER_CUTTING, 0), 0);
+	worker_drain(worker, WORKER_CUTTING, 0);
 	ck_assert_uint_eq(read_up_to(fd, got, sizeof(got)), sizeof(sent));
 	ck_assert_mem_eq(sent, got, sizeof(sent));
 	close(fd);

@@ -268,7 +268,7 @@ START_TEST(slow_reader_costs_lines_and_no_time)
 	}
 	ck_assert_uint_eq(count_text("<6>line ") + sum_dropped(), 5000);
 	ck_assert_uint_eq(sum_dropped(), totals().dropped);
-	ck_assert_ptr_nonnull(strstr(content, " lines: the log target was slow or full\n"));
+	ck_assert_ptr_nonnull(strstr(content, " lines: the log target was slow, full or gone\n"));
 	log_info("the end");
 	drain_until(fd, "<6>the end\n");
 }
@@ -343,7 +343,7 @@ START_TEST(journal_errors_cost_the_line)
 	settings.file = path;
 	ck_assert_int_eq(log_change(&settings, &errors), 0);
 	/* a target that works again owes the summary even if no line comes */
-	wait_for_text(path, "dropped 10 lines: the log target was slow or full\n");
+	wait_for_text(path, "dropped 10 lines: the log target was slow, full or gone\n");
 }
 END_TEST
 

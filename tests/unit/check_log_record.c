@@ -185,10 +185,10 @@ START_TEST(queue_is_bounded_and_remembers_the_gap)
 
 	ck_assert_ptr_nonnull(queue);
 	for (int i = 0; i < LOG_QUEUE_LINES; i++) {
-		ck_assert_int_eq(log_queue_admit(queue, 0), LOG_VERDICT_ADMITTED);
+		ck_assert_int_eq(log_queue_admit(queue, 0, false), LOG_VERDICT_ADMITTED);
 		ck_assert(log_queue_push(queue, record_make(NULL, 0, "%d", i)));
 	}
-	ck_assert_int_eq(log_queue_admit(queue, 0), LOG_VERDICT_FULL);
+	ck_assert_int_eq(log_queue_admit(queue, 0, false), LOG_VERDICT_FULL);
 	ck_assert(!log_queue_push(queue, NULL));
 	ck_assert(log_queue_pop(queue, 0, false, &gap, &record));
 	ck_assert_str_eq(text_of(record), "0");
@@ -216,19 +216,19 @@ START_TEST(queue_limits_the_rate)
 
 	ck_assert_ptr_nonnull(queue);
 	queue->rate_limit = 2;
-	ck_assert_int_eq(log_queue_admit(queue, now), LOG_VERDICT_ADMITTED);
-	ck_assert_int_eq(log_queue_admit(queue, now), LOG_VERDICT_ADMITTED);
+	ck_assert_int_eq(log_queue_admit(queue, now, false), LOG_VERDICT_ADMITTED);
+	ck_assert_int_eq(log_queue_admit(queue, now, false), LOG_VERDICT_ADMITTED);
 	ck_assert_int_eq(log_queue_due_ns(queue), 0);
-	ck_assert_int_eq(log_queue_admit(queue, now + second - 1), LOG_VERDICT_SUPPRESSED);
+	ck_assert_int_eq(log_queue_admit(queue, now + second - 1, false), LOG_VERDICT_SUPPRESSED);
 	ck_assert_int_eq(log_queue_due_ns(queue), now + second);
 	ck_assert(!log_queue_pop(queue, now + second - 1, false, &gap, &record));
 	ck_assert(log_queue_pop(queue, now + second, false, &gap, &record));
 	ck_assert_ptr_null(record);
 	ck_assert_uint_eq(gap.suppressed, 1);
 	ck_assert_int_eq(log_queue_due_ns(queue), 0);
-	ck_assert_int_eq(log_queue_admit(queue, now + second), LOG_VERDICT_ADMITTED);
-	ck_assert_int_eq(log_queue_admit(queue, now + second), LOG_VERDICT_ADMITTED);
-	ck_assert_int_eq(log_queue_admit(queue, now + second), LOG_VERDICT_SUPPRESSED);
+	ck_assert_int_eq(log_queue_admit(queue, now + second, false), LOG_VERDICT_ADMITTED);
+	ck_assert_int_eq(log_queue_admit(queue, now + second, false), LOG_VERDICT_ADMITTED);
+	ck_assert_int_eq(log_queue_admit(queue, now + second, false), LOG_VERDICT_SUPPRESSED);
 	/* at the end nobody waits for the second to be over */
 	ck_assert(log_queue_pop(queue, now + second, true, &gap, &record));
 	ck_assert_uint_eq(gap.suppressed, 2);

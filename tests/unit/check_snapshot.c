@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "engine/dismissal.h"
 #include "engine/engine.h"
 #include "engine/plan.h"
 
@@ -75,7 +76,7 @@ teardown(void)
 {
 	for (size_t i = 0; i < client_count; i++)
 		close(clients[i]);
-	engine_stop(engine);
+	ck_assert_int_eq(engine_stop(engine, PATIENCE_NS), 0);
 	loop_run_once(loop);
 	engine_free(engine);
 	loop_free(loop);
@@ -134,22 +135,28 @@ on_snapshot(void *context, const struct snapshot *snapshot)
 }
 
 static void
-request(size_t limit)
+request_query(const struct snapshot_query *query)
 {
 	unsigned before = answers;
 
-	ck_assert_int_eq(snapshot_request(engine, limit, on_snapshot, engine), 0);
+	ck_assert_int_eq(snapshot_request(engine, query, on_snapshot, engine), 0);
 	ck_assert_uint_eq(answers, before);
 	asked++;
 }
 
+static void
+request(size_t limit)
+{
+	request_query(&(struct snapshot_query){ .limit = limit });
+}
+
 /* Ask and wait until that and all that was asked before is answered, once each. */
 static void
-ask(size_t limit)
+ask_query(const struct snapshot_query *query)
 {
 	int64_t deadline = clock_now_ns() + PATIENCE_NS;
 
-	request(limit);
+	request_query(query);
 	while (answers < asked) {
 		ck_assert_int_lt(clock_now_ns(), deadline);
 		turn();
@@ -159,6 +166,31 @@ ask(size_t limit)
 	ck_assert(!answered_empty_handed);
 }
 
+static void
+ask(size_t limit)
+{
+	ask_query(&(struct snapshot_query){ .limit = limit });
+}
+
+/* Have the last client's LENGTH bytes echoed. */
+static void
+exchange(int fd, size_t length)
+{
+	static char data[65536];
+	int64_t deadline = clock_now_ns() + PATIENCE_NS;
+	size_t out = 0, in = 0;
+
+	while (in < length) {
+		ssize_t n;
+
+		ck_assert_int_lt(clock_now_ns(), deadline);
+		if (out < length && (n = send(fd, data, length - out, MSG_DONTWAIT)) > 0)
+			out += (size_t)n;
+		if ((n = recv(fd, data, sizeof(data), MSG_DONTWAIT)) > 0)
+			in += (size_t)n;
+	}
+}
+
 START_TEST(workers_that_do_not_run_count_as_empty)
 {
 	ask(100);
@@ -166,7 +198,7 @@ START_TEST(workers_that_do_not_run_count_as_empty)
 	ck_assert_int_eq(last.total, 0);
 	start();
 	client_new("one");
-	engine_stop(engine);
+	ck_assert_int_eq(engine_stop(engine, PATIENCE_NS), 0);
 	ask(100);
 	ck_assert_uint_eq(last.count, 0);
 }
@@ -272,7 +304,7 @@ START_TEST(answers_under_way_survive_a_stop)
 		client_new("one");
 	for (size_t i = 0; i < 50; i++)
 		request(5);
-	engine_stop(engine);
+	ck_assert_int_eq(engine_stop(engine, PATIENCE_NS), 0);
 	loop_run_once(loop);
 	ck_assert_uint_eq(answers, 50);
 	ck_assert_uint_eq(last.count, 5);
@@ -294,6 +326,102 @@ START_TEST(many_at_once_while_connections_come_and_go)
 }
 END_TEST
 
+START_TEST(queries_filter_sort_and_cut)
+{
+	struct snapshot_query query = { .limit = 100, .sort = SNAPSHOT_BY_BYTES_IN };
+	const char *error;
+
+	start();
+	for (size_t i = 0; i < 20; i++)
+		exchange(client_new(i % 2 == 0 ? "one" : "local"), 100 * ((i * 7) % 20 + 1));
+	ask_query(&query);
+	ck_assert_uint_eq(last.count, 20);
+	for (size_t i = 0; i < 20; i++)
+		ck_assert_uint_eq(rows[i].bytes_in, 1 + 100 * (20 - i));
+
+	query.ascending = true;
+	query.offset = 3;
+	query.limit = 4;
+	ask_query(&query);
+	ck_assert_uint_eq(last.matched, 20);
+	ck_assert_uint_eq(last.count, 4);
+	for (size_t i = 0; i < 4; i++)
+		ck_assert_uint_eq(rows[i].bytes_in, 1 + 100 * (4 + i));
+
+	query = (struct snapshot_query){ .limit = 100, .listener = "local" };
+	ask_query(&query);
+	ck_assert_uint_eq(last.count, 10);
+
+	query = (struct snapshot_query){ .limit = 100, .by_peer = true };
+	ck_assert_int_eq(network_parse("127.0.0.0/8", &query.peer, &error), 0);
+	ask_query(&query);
+	ck_assert_uint_eq(last.count, 10);
+	ck_assert_int_eq(network_parse("192.0.2.0/24", &query.peer, &error), 0);
+	ask_query(&query);
+	ck_assert_uint_eq(last.count, 0);
+
+	query = (struct snapshot_query){ .limit = 1, .id = 7, .tcp = true };
+	ask_query(&query);
+	ck_assert_uint_eq(last.count, 1);
+	ck_assert_uint_eq(rows[0].id, 7);
+	ck_assert(rows[0].has_tcp);
+	ck_assert_uint_gt(rows[0].tcp.mss, 0);
+
+	query = (struct snapshot_query){
+		.limit = 100, .by_state = true, .state = CONNECTION_FLUSHING
+	};
+	ask_query(&query);
+	ck_assert_uint_eq(last.count, 0);
+
+	query = (struct snapshot_query){ .limit = SNAPSHOT_MAX, .offset = 1 };
+	ck_assert_int_eq(snapshot_request(engine, &query, on_snapshot, engine), -EINVAL);
+}
+END_TEST
+
+static unsigned told;
+static bool told_found;
+
+static void
+on_dismissed(void *context, bool found)
+{
+	ck_assert_ptr_eq(context, engine);
+	told++;
+	told_found = found;
+}
+
+static void
+dismiss(uint64_t id)
+{
+	int64_t deadline = clock_now_ns() + PATIENCE_NS;
+	unsigned before = told;
+
+	ck_assert_int_eq(dismissal_start(engine, id, on_dismissed, engine), 0);
+	while (told == before) {
+		ck_assert_int_lt(clock_now_ns(), deadline);
+		turn();
+	}
+}
+
+START_TEST(dismissal_closes_the_one_that_is_meant)
+{
+	struct counters_sum sum;
+	char byte;
+
+	start();
+	for (size_t i = 0; i < 10; i++)
+		client_new("one");
+	dismiss(4);
+	ck_assert(told_found);
+	ck_assert_int_eq(recv(clients[3], &byte, 1, 0), 0);
+	dismiss(4);
+	ck_assert(!told_found);
+	ask(100);
+	ck_assert_uint_eq(last.count, 9);
+	engine_sum(engine, &sum);
+	ck_assert_uint_eq(sum.values[COUNTER_CLOSED_ADMIN], 1);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -311,6 +439,8 @@ main(void)
 	tcase_add_test(tcase, pause_shows_while_it_lasts);
 	tcase_add_test(tcase, answers_under_way_survive_a_stop);
 	tcase_add_test(tcase, many_at_once_while_connections_come_and_go);
+	tcase_add_test(tcase, queries_filter_sort_and_cut);
+	tcase_add_test(tcase, dismissal_closes_the_one_that_is_meant);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

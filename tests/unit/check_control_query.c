@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "control/connections_query.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/config_file.h"
+#include "control/config_json.h"
+#include "control/media_type.h"
+#include "control/query.h"
+
+START_TEST(accept_decides_the_format)
+{
+	static const struct {
+		const char *accept;
+		bool openmetrics;
+	} cases[] = {
+		{ NULL, false },
+		{ "", false },
+		{ "*/*", false },
+		{ "text/plain", false },
+		{ "application/json", false },
+		{ "application/openmetrics-text", true },
+		{ "Application/OpenMetrics-Text; Version=1.0.0", true },
+		{ "application/openmetrics-text; version=\"0.0.1\"", true },
+		{ "application/openmetrics-text; version=2.0.0", false },
+		{ "application/openmetrics-text; q=0", false },
+		{ "application/openmetrics-text;q=0.000", false },
+		{ "application/openmetrics-text;q=0.5,text/plain;q=0.6", false },
+		{ "application/openmetrics-text;q=0.6,text/plain;q=0.5", true },
+		{ "text/plain;q=0.25,application/openmetrics-text;q=0.251", true },
+		{ "application/openmetrics-text;version=1.0.0;q=0.5,"
+		  "application/openmetrics-text;version=0.0.1;q=0.4,"
+		  "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+		    true },
+		{ "text/html, */*;q=0.8", false },
+		{ ";;,=,;q", false },
+		{ "application/openmetrics-text;q=x", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		ck_assert_msg(media_type_is_openmetrics(cases[i].accept) == cases[i].openmetrics,
+		    "%s", cases[i].accept);
+}
+END_TEST
+
+START_TEST(queries_are_read)
+{
+	struct snapshot_query query;
+	char error[QUERY_ERROR_MAX];
+
+	ck_assert_int_eq(connections_query_parse("", &query, error), 0);
+	ck_assert_uint_eq(query.limit, 100);
+	ck_assert_uint_eq(query.offset, 0);
+	ck_assert_int_eq(query.sort, SNAPSHOT_BY_AGE);
+	ck_assert(!query.ascending && !query.tcp && !query.by_peer && !query.by_state);
+	ck_assert_str_eq(query.listener, "");
+	ck_assert_int_eq(
+	    connections_query_parse("listener=a.b-c&peer=2001:db8::/32&state=flushing&sort=pending"
+				    "&order=asc&limit=1000&offset=9000&tcp=1",
+		&query, error),
+	    0);
+	ck_assert_str_eq(query.listener, "a.b-c");
+	ck_assert(query.by_peer && query.peer.bits == 32);
+	ck_assert(query.by_state && query.state == CONNECTION_FLUSHING);
+	ck_assert_int_eq(query.sort, SNAPSHOT_BY_PENDING);
+	ck_assert(query.ascending && query.tcp);
+	ck_assert_uint_eq(query.limit, 1000);
+	ck_assert_uint_eq(query.offset, 9000);
+	ck_assert_uint_eq(query.id, 0);
+}
+END_TEST
+
+START_TEST(wrong_queries_are_explained)
+{
+	static const struct {
+		const char *query, *error;
+	} cases[] = {
+		{ "limit=1001", "limit is a whole number from 0 to 1000" },
+		{ "limit=", "limit is a whole number from 0 to 1000" },
+		{ "limit", "limit has no value" },
+		{ "limit=1&limit=1", "limit is given twice" },
+		{ "limit=18446744073709551617", "limit is a whole number from 0 to 1000" },
+		{ "limit=1000&offset=9001", "limit and offset together are at most 10000" },
+		{ "offset=10001", "offset is a whole number from 0 to 10000" },
+		{ "offset=-1", "offset is a whole number from 0 to 10000" },
+		{ "sort=bytes", "sort is age, idle, bytes_in, bytes_out or pending" },
+		{ "order=up", "order is asc or desc" },
+		{ "state=closed", "state is open, flushing or lingering" },
+		{ "tcp=yes", "tcp is 0 or 1" },
+		{ "listener=", "listener is a name of 1 to 64 bytes" },
+		{ "peer=", "peer has no numeric address" },
+		{ "peer=10.0.0.1/8", "peer has bits set beyond its prefix length" },
+		{ "peer=10.0.0.0/33", "peer has no valid prefix length" },
+		{ "peer=0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000/000001",
+		    "peer has no numeric address" },
+		{ "Limit=1", "unknown parameter \"Limit\"" },
+		{ "a&b", "unknown parameter \"a\"" },
+		{ "&", "unknown parameter \"\"" },
+		{ "limit=1&", NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct snapshot_query query = { .limit = 7 };
+		char error[QUERY_ERROR_MAX] = "";
+		int r = connections_query_parse(cases[i].query, &query, error);
+
+		if (cases[i].error == NULL) {
+			ck_assert_int_eq(r, 0);
+			continue;
+		}
+		ck_assert_msg(r == -EINVAL, "%s", cases[i].query);
+		ck_assert_msg(strncmp(error, cases[i].error, strlen(cases[i].error)) == 0, "%s: %s",
+		    cases[i].query, error);
+		ck_assert_uint_eq(query.limit, 7);
+	}
+}
+END_TEST
+
+/* The row of /config with that key. */
+static json_t *
+directive(const json_t *document, const char *key)
+{
+	const json_t *rows = json_object_get(document, "directives");
+
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		json_t *row = json_array_get(rows, i);
+
+		if (strcmp(json_string_value(json_object_get(row, "key")), key) == 0)
+			return row;
+	}
+	ck_abort_msg("no row for %s", key);
+}
+
+static void
+assert_member(const json_t *row, const char *name, const char *value)
+{
+	ck_assert_str_eq(json_string_value(json_object_get(row, name)), value);
+}
+
+START_TEST(config_tells_where_values_come_from)
+{
+	struct error_list errors = ERROR_LIST_EMPTY;
+	struct config *other = config_file_parse("name\xff.conf",
+	    "workers = 3;\n"
+	    "control = { http_hosts = ( \"a\", \"b\" ); };\n"
+	    "listeners = ( { name = \"x.y\"; address = \"unix:@a\"; } );\n",
+	    &errors);
+	json_t *document, *row;
+
+	ck_assert_ptr_nonnull(other);
+	document = config_json_new(other);
+	ck_assert_ptr_nonnull(document);
+	row = directive(document, "workers");
+	assert_member(row, "value", "3");
+	assert_member(row, "effect", "restart");
+	ck_assert(json_is_false(json_object_get(row, "default")));
+	ck_assert_ptr_nonnull(strstr(json_string_value(json_object_get(row, "origin")), ":1"));
+	row = directive(document, "control.http_hosts");
+	assert_member(row, "value", "( \"a\", \"b\" )");
+	assert_member(row, "effect", "live");
+	row = directive(document, "limits.output_high");
+	assert_member(row, "value", "256KiB");
+	assert_member(row, "origin", "default");
+	ck_assert(json_is_true(json_object_get(row, "default")));
+	ck_assert_ptr_nonnull(json_string_value(json_object_get(row, "help")));
+	row = directive(document, "listeners.x.y.address");
+	assert_member(row, "value", "unix:@a");
+	json_decref(document);
+	config_free(other);
+	other = config_new_default();
+	document = config_json_new(other);
+	ck_assert(json_is_null(json_object_get(document, "path")));
+	json_decref(document);
+	config_free(other);
+}
+END_TEST
+
+START_TEST(changes_are_told_apart)
+{
+	struct control_change *changes = calloc(2, sizeof(*changes));
+	struct control_reload reload = { .changes = changes, .count = 2 };
+	json_t *document, *list;
+
+	changes[0] = (struct control_change){ strdup("a.b"), strdup(""), strdup("x\"\n"), false };
+	changes[1] = (struct control_change){ strdup("c"), strdup("1"), strdup("2"), true };
+	error_list_add(&reload.errors, "FILE:1: wrong");
+	document = config_json_changes(&reload);
+	list = json_object_get(document, "changed");
+	ck_assert_uint_eq(json_array_size(list), 1);
+	assert_member(json_array_get(list, 0), "key", "a.b");
+	assert_member(json_array_get(list, 0), "from", "");
+	assert_member(json_array_get(list, 0), "to", "x\"\n");
+	list = json_object_get(document, "needs_restart");
+	ck_assert_uint_eq(json_array_size(list), 1);
+	assert_member(json_array_get(list, 0), "key", "c");
+	json_decref(document);
+	document = config_json_errors(&reload.errors);
+	list = json_object_get(document, "errors");
+	ck_assert_str_eq(json_string_value(json_array_get(list, 0)), "FILE:1: wrong");
+	json_decref(document);
+	control_reload_done(&reload);
+	ck_assert_uint_eq(reload.count, 0);
+	control_reload_done(&reload);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("control_query");
+	TCase *tests = tcase_create("query");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(tests, accept_decides_the_format);
+	tcase_add_test(tests, queries_are_read);
+	tcase_add_test(tests, wrong_queries_are_explained);
+	tcase_add_test(tests, config_tells_where_values_come_from);
+	tcase_add_test(tests, changes_are_told_apart);
+	suite_add_tcase(suite, tests);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What echoctl prints: escaping, widths, units, tables, lists of figures.
+ */
+#include <config.h>
+
+#include <check.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/echoctl_figures.h"
+#include "client/echoctl_json.h"
+#include "client/echoctl_table.h"
+#include "client/echoctl_text.h"
+#include "client/echoctl_units.h"
+
+#define CLEAR_SCREEN "\033[2J"
+
+static const struct echoctl_style plain = { .human = false };
+static const struct echoctl_style colourful = { .colour = true, .human = true };
+static char *text;
+static size_t length;
+static FILE *out;
+
+static void
+start(void)
+{
+	(void)setlocale(LC_CTYPE, "C.UTF-8");
+	text = NULL;
+	out = open_memstream(&text, &length);
+	ck_assert_ptr_nonnull(out);
+}
+
+static void
+end(void)
+{
+	(void)fclose(out);
+	free(text);
+}
+
+/* Compare all that was printed since the last time. */
+static void
+assert_printed(const char *expected)
+{
+	(void)fflush(out);
+	ck_assert_str_eq(text, expected);
+	(void)fclose(out);
+	free(text);
+	out = open_memstream(&text, &length);
+	ck_assert_ptr_nonnull(out);
+}
+
+START_TEST(escaping_keeps_backslashes)
+{
+	char buffer[64];
+
+	ck_assert_str_eq(
+	    echoctl_text_escape("a\\x1b\033b\\", 8, buffer, sizeof(buffer)), "a\\x1b\\x1bb\\");
+	ck_assert_str_eq(echoctl_text_escape("", 0, buffer, sizeof(buffer)), "");
+	ck_assert_str_eq(echoctl_text_escape("\xc3\xa9\xff\xc2\x9b", 5, buffer, sizeof(buffer)),
+	    "\xc3\xa9\\xff\\xc2\\x9b");
+	ck_assert_str_eq(echoctl_text_escape("a\0b", 3, buffer, sizeof(buffer)), "a\\x00b");
+}
+END_TEST
+
+START_TEST(escaping_stays_in_its_buffer)
+{
+	static const char source[] = "ab\\c\033\\d\xc3\xa9\\";
+
+	for (size_t size = 0; size <= 32; size++) {
+		char *buffer = malloc(size + 1);
+
+		ck_assert_ptr_nonnull(buffer);
+		buffer[size] = 'X';
+		echoctl_text_escape(source, strlen(source), buffer, size);
+		ck_assert_int_eq(buffer[size], 'X');
+		if (size > 0)
+			ck_assert_uint_lt(strlen(buffer), size);
+		free(buffer);
+	}
+}
+END_TEST
+
+START_TEST(long_text_is_escaped_whole)
+{
+	char source[2000], *copy;
+	size_t used = 0;
+
+	while (used + 4 <= sizeof(source)) {
+		memcpy(source + used, "x\xe2\x82\xac", 4);
+		used += 4;
+	}
+	echoctl_text_write(out, source, used);
+	(void)fflush(out);
+	ck_assert_uint_eq(length, used);
+	ck_assert_int_eq(memcmp(text, source, used), 0);
+	copy = echoctl_text_dup("\033\033");
+	ck_assert_str_eq(copy, "\\x1b\\x1b");
+	free(copy);
+}
+END_TEST
+
+START_TEST(lines_stay_lines)
+{
+	echoctl_text_write_lines(out, "a\tb\r\n\033\n", 7);
+	assert_printed("a\tb\\x0d\n\\x1b\n");
+	echoctl_text_write(out, "a\tb\n", 4);
+	assert_printed("a\\x09b\\x0a");
+}
+END_TEST
+
+START_TEST(columns_are_those_of_a_terminal)
+{
+	size_t columns;
+
+	ck_assert_uint_eq(echoctl_text_columns(""), 0);
+	ck_assert_uint_eq(echoctl_text_columns("abc"), 3);
+	ck_assert_uint_eq(echoctl_text_columns("\xc3\xa9"), 1);
+	ck_assert_uint_eq(echoctl_text_columns("e\xcc\x81"), 1);
+	ck_assert_uint_eq(echoctl_text_columns("\xe6\xbc\xa2\xe5\xad\x97"), 4);
+	ck_assert_uint_eq(echoctl_text_fit("\xe6\xbc\xa2\xe5\xad\x97", 3, &columns), 3);
+	ck_assert_uint_eq(columns, 2);
+	ck_assert_uint_eq(echoctl_text_fit("abc", 0, &columns), 0);
+}
+END_TEST
+
+static void
+assert_bytes(double bytes, const char *human, const char *exact)
+{
+	char buffer[ECHOCTL_UNITS_TEXT_MAX];
+
+	ck_assert_str_eq(echoctl_units_bytes(bytes, true, buffer, sizeof(buffer)), human);
+	ck_assert_str_eq(echoctl_units_bytes(bytes, false, buffer, sizeof(buffer)), exact);
+}
+
+START_TEST(bytes)
+{
+	assert_bytes(0, "0 B", "0");
+	assert_bytes(1023, "1023 B", "1023");
+	assert_bytes(1024, "1.0 KiB", "1024");
+	assert_bytes(12897485, "12.3 MiB", "12897485");
+	assert_bytes(1048575, "1.0 MiB", "1048575");
+	assert_bytes(104805171, "99.9 MiB", "104805171");
+	assert_bytes(104857600, "100 MiB", "104857600");
+	assert_bytes(1072693248, "1023 MiB", "1072693248");
+	assert_bytes(9223372036854775807.0, "8.0 EiB", "9223372036854775808");
+}
+END_TEST
+
+static void
+assert_seconds(double seconds, const char *human, const char *exact)
+{
+	char buffer[ECHOCTL_UNITS_TEXT_MAX];
+
+	ck_assert_str_eq(echoctl_units_seconds(seconds, true, buffer, sizeof(buffer)), human);
+	ck_assert_str_eq(echoctl_units_seconds(seconds, false, buffer, sizeof(buffer)), exact);
+}
+
+START_TEST(seconds)
+{
+	assert_seconds(0, "0s", "0.000");
+	assert_seconds(0.000417, "417us", "0.000417");
+	assert_seconds(0.0009996, "1.0ms", "0.001");
+	assert_seconds(0.0123, "12.3ms", "0.012300");
+	assert_seconds(0.25, "250ms", "0.250");
+	assert_seconds(0.9996, "1.0s", "0.999600");
+	assert_seconds(4.25, "4.2s", "4.250");
+	assert_seconds(59.96, "1m00s", "59.960");
+	assert_seconds(250.9, "4m10s", "250.900");
+	assert_seconds(3600, "1h00m", "3600.000");
+	assert_seconds(93784, "1d02h", "93784.000");
+	assert_seconds(1e15, "11574074074d01h", "1000000000000000.000");
+}
+END_TEST
+
+START_TEST(figures_know_their_units)
+{
+	char buffer[ECHOCTL_UNITS_TEXT_MAX];
+	const size_t size = sizeof(buffer);
+
+	ck_assert_str_eq(echoctl_figures_format("bytes_in", 2048, true, buffer, size), "2.0 KiB");
+	ck_assert_str_eq(echoctl_figures_format("sent_bytes", 2048, true, buffer, size), "2.0 KiB");
+	ck_assert_str_eq(echoctl_figures_format("age_seconds", 90, true, buffer, size), "1m30s");
+	ck_assert_str_eq(
+	    echoctl_figures_format("delivery_rate", 2048, true, buffer, size), "2.0 KiB/s");
+	ck_assert_str_eq(
+	    echoctl_figures_format("delivery_rate", 2048, false, buffer, size), "2048");
+	ck_assert_str_eq(echoctl_figures_format("reads", 2048, true, buffer, size), "2048");
+	ck_assert_str_eq(echoctl_figures_format("load", 1e300, true, buffer, 4), "100");
+}
+END_TEST
+
+static const struct echoctl_column columns[] = {
+	{ .title = "ID", .right = true },
+	{ .title = "NAME" },
+	{ .title = "SIZE", .right = true, .least = 6 },
+	{ .title = "END" },
+};
+
+static struct echoctl_table *
+table_of(const char *const *cells, size_t count)
+{
+	struct echoctl_table *table = echoctl_table_new(columns, ARRAY_SIZE(columns));
+
+	for (size_t i = 0; i < count; i++)
+		echoctl_table_add(table, cells[i]);
+	return table;
+}
+
+START_TEST(a_table_is_aligned)
+{
+	static const char *const cells[] = { "1", "echo", "5", "x", "100", "\xe6\xbc\xa2", NULL, "",
+		"7", "long name" CLEAR_SCREEN, "12345678", "y z" };
+	struct echoctl_table *table = table_of(cells, ARRAY_SIZE(cells));
+
+	ck_assert_int_eq(echoctl_table_print(table, &plain, ECHOCTL_TITLE, 0, "\n", out), 0);
+	assert_printed(" ID  NAME                  SIZE  END\n"
+		       "  1  echo                     5  x\n"
+		       "100  \xe6\xbc\xa2                       -  -\n"
+		       "  7  long name\\x1b[2J  12345678  y z\n");
+	echoctl_table_free(table);
+}
+END_TEST
+
+START_TEST(a_table_is_cut)
+{
+	static const char *const cells[] = { "1", "abcdefgh", "5", "x" };
+	struct echoctl_table *table = table_of(cells, ARRAY_SIZE(cells));
+
+	ck_assert_int_eq(echoctl_table_print(table, &plain, ECHOCTL_BAR, 9, "|\n", out), 0);
+	assert_printed("ID  NAME |\n"
+		       " 1  abcde|\n");
+	ck_assert_int_eq(echoctl_table_print(table, &plain, ECHOCTL_BAR, 17, "|\n", out), 0);
+	assert_printed("ID  NAME         |\n"
+		       " 1  abcdefgh|\n");
+	ck_assert_int_eq(echoctl_table_print(table, &plain, ECHOCTL_BAR, 25, "|\n", out), 0);
+	assert_printed("ID  NAME        SIZE  END|\n"
+		       " 1  abcdefgh       5  x|\n");
+	ck_assert_int_eq(echoctl_table_print(table, &plain, ECHOCTL_BAR, 30, "|\n", out), 0);
+	assert_printed("ID  NAME        SIZE  END     |\n"
+		       " 1  abcdefgh       5  x|\n");
+	ck_assert_int_eq(echoctl_table_print(table, &plain, ECHOCTL_BAR, 1, "|\n", out), 0);
+	assert_printed(" |\n"
+		       "|\n");
+	echoctl_table_free(table);
+}
+END_TEST
+
+START_TEST(a_table_without_rows_has_titles)
+{
+	struct echoctl_table *table = table_of(NULL, 0);
+
+	ck_assert_int_eq(echoctl_table_print(table, &plain, ECHOCTL_TITLE, 0, "\n", out), 0);
+	assert_printed("ID  NAME    SIZE  END\n");
+	echoctl_table_free(table);
+	ck_assert_int_lt(echoctl_table_print(NULL, &plain, ECHOCTL_TITLE, 0, "\n", out), 0);
+	echoctl_table_free(NULL);
+}
+END_TEST
+
+START_TEST(colours_are_not_counted)
+{
+	struct echoctl_table *table = echoctl_table_new(columns, 2);
+
+	echoctl_table_addf(table, "%d", 1);
+	echoctl_table_add_tone(table, "x", ECHOCTL_BAD);
+	ck_assert_int_eq(echoctl_table_print(table, &colourful, ECHOCTL_TITLE, 0, "\n", out), 0);
+	assert_printed("\033[1mID  NAME\033[0m\n"
+		       " 1  \033[31mx\033[0m\n");
+	echoctl_table_free(table);
+}
+END_TEST
+
+START_TEST(a_document_is_a_list)
+{
+	static const char source[] =
+	    "{\"a\":{\"b_bytes\":4096,\"c\":null},\"d\":[{\"name\":\"x\",\"n\":1},"
+	    "{\"id\":7,\"t\":true}],\"e\":[],\"f.g\":\"y\",\"h\":0.5,\"i\":9223372036854775807}";
+	json_t *document = echoctl_json_parse(source, strlen(source));
+
+	ck_assert_ptr_nonnull(document);
+	ck_assert_int_eq(echoctl_figures_print(document, &plain, out), 0);
+	assert_printed("a.b_bytes  4096\n"
+		       "a.c        -\n"
+		       "d[x].name  x\n"
+		       "d[x].n     1\n"
+		       "d[7].id    7\n"
+		       "d[7].t     true\n"
+		       "f.g        y\n"
+		       "h          0.50\n"
+		       "i          9223372036854775807\n");
+	json_decref(document);
+}
+END_TEST
+
+START_TEST(a_long_path_is_cut)
+{
+	char source[4096] = "{\"", *p = source + 2;
+	json_t *document;
+
+	memset(p, 'k', 3000);
+	strcpy(p + 3000, "\":{\"a\":1,\"b\":[2]},\"c\":3}");
+	document = echoctl_json_parse(source, strlen(source));
+	ck_assert_ptr_nonnull(document);
+	ck_assert_int_eq(echoctl_figures_print(document, &plain, out), 0);
+	(void)fflush(out);
+	ck_assert_ptr_nonnull(strstr(text, "\nc "));
+	json_decref(document);
+}
+END_TEST
+
+START_TEST(json_is_not_trusted)
+{
+	static const char source[] = "{\"a\":{\"n\":5,\"r\":1.5,\"s\":\"t\",\"y\":true},"
+				     "\"sum\":{\"x\":1,\"y\":2,\"z\":\"no\"},"
+				     "\"large\":{\"x\":9223372036854775807,\"y\":1}}";
+	json_t *document = echoctl_json_parse(source, strlen(source));
+
+	ck_assert_ptr_nonnull(document);
+	ck_assert_int_eq(echoctl_json_integer(document, "a.n"), 5);
+	ck_assert_int_eq(echoctl_json_integer(document, "a.r"), -1);
+	ck_assert_int_eq(echoctl_json_integer(document, "a.n.x"), -1);
+	ck_assert_int_eq(echoctl_json_integer(document, ""), -1);
+	ck_assert(echoctl_json_number(document, "a.r") > 1.4);
+	ck_assert(echoctl_json_number(document, "a.s") < 0);
+	ck_assert_str_eq(echoctl_json_text(document, "a.s"), "t");
+	ck_assert_ptr_null(echoctl_json_text(document, "a.n"));
+	ck_assert(echoctl_json_is_true(document, "a.y"));
+	ck_assert(!echoctl_json_is_true(document, "a.n"));
+	ck_assert_int_eq(echoctl_json_sum(document, "sum"), 3);
+	ck_assert_int_eq(echoctl_json_sum(document, "a.n"), 5);
+	ck_assert_int_eq(echoctl_json_sum(document, "a.s"), -1);
+	ck_assert_int_eq(echoctl_json_sum(document, "large"), -1);
+	ck_assert_ptr_null(echoctl_json_get(NULL, "a"));
+	json_decref(document);
+	ck_assert_ptr_null(echoctl_json_parse("[]", 2));
+	ck_assert_ptr_null(echoctl_json_parse("", 0));
+	ck_assert_ptr_null(echoctl_json_parse("{}{}", 4));
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("echoctl_output");
+	TCase *tests = tcase_create("echoctl_output");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	suite_add_tcase(suite, tests);
+	tcase_add_checked_fixture(tests, start, end);
+	tcase_add_test(tests, escaping_keeps_backslashes);
+	tcase_add_test(tests, escaping_stays_in_its_buffer);
+	tcase_add_test(tests, long_text_is_escaped_whole);
+	tcase_add_test(tests, lines_stay_lines);
+	tcase_add_test(tests, columns_are_those_of_a_terminal);
+	tcase_add_test(tests, bytes);
+	tcase_add_test(tests, seconds);
+	tcase_add_test(tests, figures_know_their_units);
+	tcase_add_test(tests, a_table_is_aligned);
+	tcase_add_test(tests, a_table_is_cut);
+	tcase_add_test(tests, a_table_without_rows_has_titles);
+	tcase_add_test(tests, colours_are_not_counted);
+	tcase_add_test(tests, a_document_is_a_list);
+	tcase_add_test(tests, a_long_path_is_cut);
+	tcase_add_test(tests, json_is_not_trusted);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

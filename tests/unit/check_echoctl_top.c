@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What echoctl top computes and draws: rates between two samples, orders, frames.
+ */
+#include <config.h>
+
+#include <check.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/echoctl_sample.h"
+#include "client/echoctl_top_view.h"
+
+#define UNKNOWN ECHOCTL_RATE_UNKNOWN
+
+static void
+start(void)
+{
+	(void)setlocale(LC_CTYPE, "C.UTF-8");
+}
+
+/* The answer of /stats after UPTIME seconds; all counters stand at COUNT. */
+static json_t *
+stats_at(double uptime, int pid, int count)
+{
+	return json_pack(
+	    "{s:{s:i,s:s,s:s,s:f,s:b},s:{s:i,s:i,s:i,s:i,s:i,s:{s:i,s:i},s:{s:i}},s:{s:i}}",
+	    "process", "pid", pid, "started", "then", "version", "1", "uptime_seconds", uptime,
+	    "ready", 1, "totals", "connections", 3, "received_bytes", count, "sent_bytes", count,
+	    "pending_bytes", 0, "connections_accepted", count, "connections_closed", "a", count,
+	    "b", count, "connections_rejected", "limit", count, "limits", "connections", 10);
+}
+
+static json_t *
+row(int id, double age, int in, int out, int pending)
+{
+	return json_pack("{s:i,s:s,s:s,s:s,s:f,s:i,s:i,s:i}", "id", id, "listener", "echo", "peer",
+	    "192.0.2.1:5", "state", "open", "age_seconds", age, "bytes_in", in, "bytes_out", out,
+	    "pending_bytes", pending);
+}
+
+static json_t *
+connections(json_t *a, json_t *b, json_t *c)
+{
+	return json_pack("{s:[o*,o*,o*]}", "connections", a, b, c);
+}
+
+static void
+assert_order(const struct echoctl_sample *sample, json_int_t a, json_int_t b, json_int_t c)
+{
+	ck_assert_uint_eq(sample->count, 3);
+	ck_assert_int_eq(sample->order[0]->id, a);
+	ck_assert_int_eq(sample->order[1]->id, b);
+	ck_assert_int_eq(sample->order[2]->id, c);
+}
+
+START_TEST(a_rate_needs_growth_and_time)
+{
+	ck_assert_double_eq(echoctl_sample_rate(10, 30, 2), 10);
+	ck_assert_double_eq(echoctl_sample_rate(10, 10, 2), 0);
+	ck_assert_double_eq(echoctl_sample_rate(10, 9, 2), UNKNOWN);
+	ck_assert_double_eq(echoctl_sample_rate(-1, 9, 2), UNKNOWN);
+	ck_assert_double_eq(echoctl_sample_rate(1, -1, 2), UNKNOWN);
+	ck_assert_double_eq(echoctl_sample_rate(1, 2, 0), UNKNOWN);
+	ck_assert_double_eq(echoctl_sample_rate(1, 2, -1), UNKNOWN);
+}
+END_TEST
+
+START_TEST(the_first_sample_has_no_rates)
+{
+	struct echoctl_sample *sample = echoctl_sample_new(
+	    stats_at(5, 1, 100), connections(row(1, 3, 10, 10, 0), NULL, NULL), NULL);
+
+	ck_assert_ptr_nonnull(sample);
+	ck_assert_uint_eq(sample->count, 1);
+	ck_assert_double_eq(sample->rates.received_bytes, UNKNOWN);
+	ck_assert_double_eq(sample->rows[0].in_rate, UNKNOWN);
+	ck_assert_double_eq(sample->rows[0].bytes_in, 10);
+	echoctl_sample_free(sample);
+}
+END_TEST
+
+START_TEST(rates_are_by_the_time_of_the_daemon)
+{
+	struct echoctl_sample *before = echoctl_sample_new(stats_at(5, 1, 100),
+	    connections(row(7, 3, 10, 10, 0), row(2, 1, 50, 50, 0), NULL), NULL);
+	struct echoctl_sample *after = echoctl_sample_new(stats_at(7, 1, 300),
+	    connections(row(9, 0.5, 20, 10, 0), row(7, 7, 410, 10, 0), row(4, 60, 99, 99, 0)),
+	    before);
+
+	ck_assert_double_eq(after->rates.received_bytes, 100);
+	ck_assert_double_eq(after->rates.accepted, 100);
+	ck_assert_double_eq(after->rates.closed, 200);
+	ck_assert_double_eq(after->rates.rejected, 100);
+	/* rows are by id: one that was not told of, one that grew, one that is new */
+	ck_assert_int_eq(after->rows[0].id, 4);
+	ck_assert_double_eq(after->rows[0].in_rate, UNKNOWN);
+	ck_assert_int_eq(after->rows[1].id, 7);
+	ck_assert_double_eq(after->rows[1].in_rate, 100);
+	ck_assert_double_eq(after->rows[1].out_rate, 0);
+	ck_assert_int_eq(after->rows[2].id, 9);
+	ck_assert_double_eq(after->rows[2].in_rate, 40);
+	ck_assert_double_eq(after->rows[2].out_rate, 20);
+	echoctl_sample_free(before);
+	echoctl_sample_free(after);
+}
+END_TEST
+
+START_TEST(another_run_is_not_compared_with)
+{
+	struct echoctl_sample *before = echoctl_sample_new(
+	    stats_at(5, 1, 100), connections(row(1, 3, 10, 10, 0), NULL, NULL), NULL);
+	struct echoctl_sample *after = echoctl_sample_new(
+	    stats_at(7, 2, 300), connections(row(1, 5, 20, 20, 0), NULL, NULL), before);
+
+	ck_assert_double_eq(after->rates.received_bytes, UNKNOWN);
+	ck_assert_double_eq(after->rows[0].in_rate, UNKNOWN);
+	echoctl_sample_free(before);
+	echoctl_sample_free(after);
+}
+END_TEST
+
+START_TEST(strange_answers_make_empty_samples)
+{
+	struct echoctl_sample *sample = echoctl_sample_new(
+	    json_object(), json_pack("{s:i}", "connections", 5), NULL);
+	struct echoctl_sample *next = echoctl_sample_new(
+	    json_object(), json_pack("{s:[i,n,{}]}", "connections", 5), sample);
+
+	ck_assert_uint_eq(sample->count, 0);
+	ck_assert_uint_eq(next->count, 3);
+	ck_assert_int_eq(next->rows[0].id, -1);
+	echoctl_sample_sort(next, ECHOCTL_SORT_RATE, false);
+	echoctl_sample_free(sample);
+	echoctl_sample_free(next);
+	echoctl_sample_free(NULL);
+}
+END_TEST
+
+START_TEST(rows_are_put_in_order)
+{
+	struct echoctl_sample *before = echoctl_sample_new(stats_at(5, 1, 0),
+	    connections(row(1, 30, 0, 0, 0), row(2, 20, 0, 0, 0), row(3, 10, 0, 0, 0)), NULL);
+	struct echoctl_sample *sample = echoctl_sample_new(stats_at(6, 1, 0),
+	    connections(row(1, 31, 500, 0, 7), row(2, 21, 300, 300, 7), row(3, 11, 0, 400, 9)),
+	    before);
+
+	assert_order(sample, 1, 2, 3);
+	echoctl_sample_sort(sample, ECHOCTL_SORT_RATE, false);
+	assert_order(sample, 2, 1, 3);
+	echoctl_sample_sort(sample, ECHOCTL_SORT_RATE, true);
+	assert_order(sample, 3, 1, 2);
+	echoctl_sample_sort(sample, ECHOCTL_SORT_IN, false);
+	assert_order(sample, 1, 2, 3);
+	echoctl_sample_sort(sample, ECHOCTL_SORT_OUT, false);
+	assert_order(sample, 3, 2, 1);
+	echoctl_sample_sort(sample, ECHOCTL_SORT_PENDING, false);
+	assert_order(sample, 3, 1, 2);
+	echoctl_sample_sort(sample, ECHOCTL_SORT_AGE, true);
+	assert_order(sample, 3, 2, 1);
+	echoctl_sample_free(before);
+	echoctl_sample_free(sample);
+}
+END_TEST
+
+START_TEST(keys_choose)
+{
+	struct echoctl_top_choice choice = { .sort = ECHOCTL_SORT_RATE };
+
+	ck_assert(echoctl_top_choice_take(&choice, 'a'));
+	ck_assert_int_eq(choice.sort, ECHOCTL_SORT_AGE);
+	ck_assert(!choice.ascending);
+	ck_assert(echoctl_top_choice_take(&choice, 'a'));
+	ck_assert(choice.ascending);
+	ck_assert(echoctl_top_choice_take(&choice, 'o'));
+	ck_assert_int_eq(choice.sort, ECHOCTL_SORT_OUT);
+	ck_assert(!choice.ascending);
+	ck_assert(echoctl_top_choice_take(&choice, ' '));
+	ck_assert(choice.paused);
+	ck_assert(echoctl_top_choice_take(&choice, ' '));
+	ck_assert(!choice.paused);
+	ck_assert(!echoctl_top_choice_take(&choice, 'x'));
+	ck_assert(!echoctl_top_choice_take(&choice, 0));
+}
+END_TEST
+
+/* A frame never has more lines than the screen, nor one that reaches its last column. */
+START_TEST(a_frame_fits_the_screen)
+{
+	static const struct echoctl_style style = { .human = true };
+	struct echoctl_top_choice choice = { .sort = ECHOCTL_SORT_RATE };
+	struct echoctl_sample *sample = echoctl_sample_new(stats_at(5, 1, 0),
+	    connections(row(1, 30, 0, 0, 0), row(2, 20, 0, 0, 0), row(3, 10, 0, 0, 0)), NULL);
+
+	for (size_t lines = 5; lines < 12; lines++) {
+		for (size_t columns = 1; columns < 140; columns += 7) {
+			size_t length, count = 0;
+			char *text = NULL;
+			FILE *out = open_memstream(&text, &length);
+
+			ck_assert_ptr_nonnull(out);
+			ck_assert_int_eq(
+			    echoctl_top_view(sample, &choice, &style, lines, columns, out), 0);
+			(void)fclose(out);
+			for (char *p = text, *e; (e = strstr(p, "\033[K\n")) != NULL; p = e + 4) {
+				ck_assert_uint_lt((size_t)(e - p), columns > 1 ? columns : 2);
+				count++;
+			}
+			ck_assert_uint_eq(count, lines < 8 ? lines : 8);
+			free(text);
+		}
+	}
+	echoctl_sample_free(sample);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("echoctl_top");
+	TCase *tests = tcase_create("echoctl_top");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	suite_add_tcase(suite, tests);
+	tcase_add_checked_fixture(tests, start, NULL);
+	tcase_add_test(tests, a_rate_needs_growth_and_time);
+	tcase_add_test(tests, the_first_sample_has_no_rates);
+	tcase_add_test(tests, rates_are_by_the_time_of_the_daemon);
+	tcase_add_test(tests, another_run_is_not_compared_with);
+	tcase_add_test(tests, strange_answers_make_empty_samples);
+	tcase_add_test(tests, rows_are_put_in_order);
+	tcase_add_test(tests, keys_choose);
+	tcase_add_test(tests, a_frame_fits_the_screen);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
