@@ -88,6 +88,9 @@ admission_check(struct admission *adm, struct listener *lis, int64_t total)
 {
 	int64_t own = atomic_load_explicit(&lis->service->connections, memory_order_relaxed);
 
+	/* something could be accepted: those that wait have reason to go on waiting */
+	adm->starved_since_ns = 0;
+
 	if (admission_is_full(total, adm->limit, &adm->limit_reported, "", "limits.connections"))
 		return REJECT_LIMIT;
 	if (lis->connections_limit > 0 &&
@@ -119,13 +122,23 @@ admission_shed(struct admission *adm, struct listener *lis)
 	adm->spare_fd = admission_open_spare();
 }
 
+/* Whether waiting helps: what accept(2) lacked may come free. Other errors are one client's. */
+static bool
+admission_is_exhausted(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
 static void
 admission_begin_episode(struct admission *adm, int error, int64_t now_ns)
 {
-	if (adm->exhausted && now_ns - adm->last_error_ns < EPISODE_END_NS)
+	bool begins = adm->last_error_ns == 0 || now_ns - adm->last_error_ns >= EPISODE_END_NS;
+
+	adm->last_error_ns = now_ns;
+	if (adm->starved_since_ns == 0)
+		adm->starved_since_ns = now_ns;
+	if (!begins)
 		return;
-	adm->exhausted = true;
-	adm->exhausted_since_ns = now_ns;
 	log_warning(
 	    "cannot accept connections: %s; trying again ten times a second", strerror(error));
 }
@@ -138,9 +151,12 @@ admission_fail(struct admission *adm, struct listener *lis, int error)
 	struct listener *each;
 
 	counters_add(&lis->service->acceptor, accept_error_counter(error), 1);
+	if (!admission_is_exhausted(error)) {
+		listener_breathe(lis);
+		return;
+	}
 	admission_begin_episode(adm, error, now_ns);
-	adm->last_error_ns = now_ns;
-	if (now_ns - adm->exhausted_since_ns >= PATIENCE_NS)
+	if (now_ns - adm->starved_since_ns >= PATIENCE_NS)
 		admission_shed(adm, lis);
 	TAILQ_FOREACH (each, adm->listeners, next) {
 		listener_pause(each);

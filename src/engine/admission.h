@@ -16,12 +16,11 @@
 #include "engine/loop.h"
 
 struct admission {
-	int64_t limit;       /* limits.connections */
-	bool limit_reported; /* reached and logged; cleared when well below */
-	int spare_fd;        /* owned; given up for a moment to shed a connection */
-	bool exhausted;      /* an episode of failing accepts is on */
-	int64_t exhausted_since_ns;
-	int64_t last_error_ns;
+	int64_t limit;                   /* limits.connections */
+	bool limit_reported;             /* reached and logged; cleared when well below */
+	int spare_fd;                    /* owned; given up for a moment to shed a connection */
+	int64_t last_error_ns;           /* 0: never */
+	int64_t starved_since_ns;        /* first failure since something was accepted; 0: none */
 	struct event *retry;             /* owned */
 	struct listener_list *listeners; /* borrowed */
 };
@@ -39,7 +38,10 @@ void admission_done(struct admission *adm);
  */
 enum reject_reason admission_check(struct admission *adm, struct listener *lis, int64_t total);
 
-/* Take note that accept(2) on LIS failed with ERROR: count, and pause where that is the cure. */
+/*
+ * Take note that accept(2) on LIS failed with ERROR: count it, and where the process or the kernel
+ * has run out of something, pause all listeners. Any other error is one client's bad luck.
+ */
 void admission_fail(struct admission *adm, struct listener *lis, int error);
 
 #endif

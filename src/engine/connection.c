@@ -41,8 +41,8 @@ static void
 connection_set_state(struct connection *conn, enum connection_state state)
 {
 	if (!state_allowed[conn->state][state]) {
-		worker_log(LOG_LEVEL_ERROR, conn, "BUG: forbidden change of state");
-		abort();
+		log_abort("BUG: a connection went from %s to %s",
+		    connection_state_name(conn->state), connection_state_name(state));
 	}
 	conn->state = state;
 }
@@ -86,14 +86,15 @@ connection_acknowledged(const struct connection *conn)
 }
 
 /*
- * What was read and no longer waits has gone out: so bufferevent's own writes are counted
- * without a callback on its buffers.
+ * What was read, was not lost and no longer waits has gone out: so bufferevent's own writes are
+ * counted without a callback on its buffers.
  */
 void
 connection_account(struct connection *conn)
 {
 	size_t waiting = connection_pending(conn);
-	uint64_t out = conn->bytes_in - waiting;
+	size_t unechoed = evbuffer_get_length(bufferevent_get_input(conn->bev));
+	uint64_t out = conn->bytes_in - conn->lost - unechoed - waiting;
 
 	counters_add(&conn->share->counters, COUNTER_SENT_BYTES, out - conn->bytes_out);
 	conn->bytes_out = out;
@@ -106,6 +107,8 @@ connection_account(struct connection *conn)
 		TAILQ_INSERT_TAIL(&conn->worker->pending, conn, by_progress);
 	} else if (waiting == 0) {
 		TAILQ_REMOVE(&conn->worker->pending, conn, by_progress);
+		distribution_record(&conn->share->echo_delay, &distribution_delays,
+		    clock_now_ns() - conn->echo_since_ns);
 	}
 	conn->waiting = waiting;
 }
@@ -199,8 +202,11 @@ connection_finish(struct connection *conn, enum close_reason reason)
 void
 connection_fail(struct connection *conn, int error, enum close_reason otherwise)
 {
-	connection_close(
-	    conn, error == ECONNRESET || error == EPIPE ? CLOSE_CLIENT_RESET : otherwise);
+	if (error == ECONNRESET || error == EPIPE)
+		otherwise = CLOSE_CLIENT_RESET;
+	else if (error == ENOMEM || error == ENOBUFS)
+		otherwise = CLOSE_NO_MEMORY;
+	connection_close(conn, otherwise);
 }
 
 static bool
@@ -234,6 +240,7 @@ connection_close(struct connection *conn, enum close_reason reason)
 {
 	struct worker *worker = conn->worker;
 	struct share *share = conn->share;
+	bool flushed = conn->state == CONNECTION_LINGERING;
 
 	connection_account(conn);
 	connection_set_reason(conn, reason);
@@ -244,19 +251,29 @@ connection_close(struct connection *conn, enum close_reason reason)
 		counters_add(&share->counters, COUNTER_PENDING_BYTES, -(uint64_t)conn->waiting);
 		TAILQ_REMOVE(&worker->pending, conn, by_progress);
 	}
-	if (conn->state == CONNECTION_LINGERING)
+	if (flushed)
 		TAILQ_REMOVE(&worker->lingering, conn, by_progress);
+	walk_skip(&worker->walks, conn);
 	TAILQ_REMOVE(&share->by_age, conn, by_age);
 	connection_set_state(conn, CONNECTION_CLOSED);
 	counters_add(&share->counters, close_reason_counter(reason), 1);
+	distribution_record(
+	    &share->duration, &distribution_lives, clock_coarse_ns() - conn->accepted_ns);
 
-	/* what the client did not take in time is not left to the kernel to hold */
-	if (reason == CLOSE_STALLED || reason == CLOSE_DRAIN_FORCED) {
+	/*
+	 * What the client did not take in time is not left to the kernel to hold. But where
+	 * everything was handed over and our FIN sent, the kernel delivers it without us.
+	 */
+	if (!flushed && (reason == CLOSE_STALLED || reason == CLOSE_DRAIN_FORCED)) {
 		struct linger reset = { .l_onoff = 1, .l_linger = 0 };
 
 		(void)setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 	}
-	/* without BEV_OPT_CLOSE_ON_FREE the events are gone when free returns: then the close */
+	/*
+	 * Inside a callback libevent holds a reference, and the free only takes place after it: the
+	 * events have to leave the selector now, while the number still means this connection.
+	 */
+	(void)bufferevent_disable(conn->bev, EV_READ | EV_WRITE);
 	bufferevent_free(conn->bev);
 	close(conn->fd);
 	worker_release(worker, share);

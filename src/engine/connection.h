@@ -58,6 +58,7 @@ struct connection {
 	uint64_t read_budget;    /* bytes that may still be read; UINT64_MAX: no bound */
 	uint64_t bytes_in;       /* read to be echoed */
 	uint64_t bytes_out;      /* taken by the kernel, as of the last account */
+	uint64_t lost;           /* read, and given up with the connection */
 	uint64_t reads;          /* read callbacks with data */
 	uint64_t pauses;         /* times that reading stopped for back-pressure */
 	int64_t accepted_ns;     /* all times: CLOCK_MONOTONIC */
@@ -72,8 +73,10 @@ struct connection {
 	int fd;                  /* owned: closed by connection_close() alone */
 	enum connection_state state; /* written by connection_set_state() only */
 	enum close_reason reason;    /* why it is ending, CLOSE_NONE while it is not */
-	bool peer_fin;               /* the client's FIN was read */
-	bool read_paused;            /* output reached its high mark */
+	int64_t echo_since_ns; /* read time of the oldest byte that waits; while waiting is not 0 */
+	bool peer_fin;         /* the client's FIN was read */
+	bool read_paused;      /* output reached its high mark */
+	bool splice_refused;   /* this kind of socket: bulk data is copied */
 	union connection_peer peer;
 };
 

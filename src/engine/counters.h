@@ -21,6 +21,7 @@
 	X(BYTE_LIMIT, byte_limit, "byte_limit bytes were echoed") \
 	X(DRAIN, drain, "idle while the daemon stops") \
 	X(DRAIN_FORCED, drain_forced, "still busy when the daemon had to stop") \
+	X(ADMIN, admin, "an operator closed it") \
 	X(WRITE_ERROR, write_error, "the kernel refused a write") \
 	X(READ_ERROR, read_error, "the kernel refused a read") \
 	X(NO_MEMORY, no_memory, "the daemon was out of memory")

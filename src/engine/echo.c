@@ -9,22 +9,21 @@
 #include <event2/buffer.h>
 
 #include "base/clock.h"
+#include "engine/bulk.h"
 #include "engine/connection.h"
 #include "engine/worker.h"
 
 /* libevent 2.1 reads at most this much in one turn, whatever it is told. */
 #define ECHO_READ_MAX 4096
 
+/* What it does once it does as it is told: a bufferevent's default for a single read. */
+#define ECHO_SINGLE_READ 16384
+
 /* One read is at most two chains: what a chain had left, and a new one. */
 #define ECHO_CHAINS 4
 
-/*
- * Write straight to the socket. Returns the bytes taken, 0 where the socket is full, or -errno.
- * This saves the textbook echo's epoll_ctl to arm writing, a turn of the loop, and the
- * epoll_ctl to disarm it: more than a quarter of a small message's cost.
- */
-static ssize_t
-echo_send(int fd, struct evbuffer_iovec *vectors, int count)
+ssize_t
+echo_send(int fd, struct iovec *vectors, int count)
 {
 	struct msghdr message = { .msg_iov = vectors, .msg_iovlen = (size_t)count };
 	ssize_t n;
@@ -67,8 +66,18 @@ echo_set_budget(struct connection *conn, uint64_t bytes)
 {
 	if (bytes < conn->read_budget)
 		conn->read_budget = bytes;
-	if (conn->read_budget > 0 && conn->read_budget < ECHO_READ_MAX)
+	if (conn->read_budget > 0 && conn->read_budget < ECHO_SINGLE_READ)
 		(void)bufferevent_set_max_single_read(conn->bev, (size_t)conn->read_budget);
+}
+
+void
+echo_count_read(struct connection *conn, size_t length)
+{
+	conn->reads++;
+	conn->bytes_in += length;
+	counters_add(&conn->share->counters, COUNTER_RECEIVED_BYTES, length);
+	if (conn->read_budget != UINT64_MAX)
+		echo_set_budget(conn, conn->read_budget > length ? conn->read_budget - length : 0);
 }
 
 void
@@ -77,16 +86,16 @@ echo_forward(struct connection *conn)
 	struct evbuffer *input = bufferevent_get_input(conn->bev);
 	struct evbuffer_iovec vectors[ECHO_CHAINS];
 	size_t length = evbuffer_get_length(input);
+	int64_t read_ns;
 	ssize_t sent = 0;
 
 	if (length == 0)
 		return;
-	conn->reads++;
-	conn->bytes_in += length;
-	counters_add(&conn->share->counters, COUNTER_RECEIVED_BYTES, length);
-	if (conn->read_budget != UINT64_MAX)
-		echo_set_budget(conn, conn->read_budget - length);
-	connection_touch(conn, clock_coarse_ns());
+	read_ns = clock_now_ns();
+	echo_count_read(conn, length);
+	connection_touch(conn, read_ns);
+	if (conn->waiting == 0)
+		conn->echo_since_ns = read_ns;
 
 	if (conn->waiting == 0) {
 		int count = evbuffer_peek(input, -1, NULL, vectors, ECHO_CHAINS);
@@ -103,6 +112,12 @@ echo_forward(struct connection *conn)
 		return;
 	}
 	connection_account(conn);
+	/* after a full read more waits, which is not worth a copy and a turn for each 4 KiB */
+	if (length >= ECHO_READ_MAX && bulk_forward(conn) != 0)
+		return;
+	if (conn->waiting == 0)
+		distribution_record(
+		    &conn->share->echo_delay, &distribution_delays, clock_now_ns() - read_ns);
 	if (conn->read_budget == 0)
 		connection_flush(conn);
 	else if (conn->waiting >= conn->worker->settings.output_high)

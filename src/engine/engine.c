@@ -15,8 +15,11 @@
 /* How long a listener that goes may take to serve its backlog. */
 #define BACKLOG_DRAIN_NS (200 * NS_PER_MS)
 
+/* For workers that the caller has not stopped yet. */
+#define FREE_PATIENCE_NS NS_PER_S
+
 /* Descriptors for what is neither a connection nor counted by engine_descriptors(). */
-#define DESCRIPTOR_RESERVE 32
+#define DESCRIPTOR_RESERVE 48
 
 static size_t
 engine_worker_count(const struct config *cfg)
@@ -34,9 +37,10 @@ engine_worker_count(const struct config *cfg)
 int64_t
 engine_descriptors(const struct config *cfg)
 {
-	/* a worker has a selector, an eventfd and a pair of its own; a listener may have a lock */
-	return cfg->limits.connections + cfg->control.clients +
-	       4 * (int64_t)engine_worker_count(cfg) + 2 * (int64_t)cfg->listener_count +
+	/* two doors; a worker has a selector, an eventfd and two pairs; a listener may have a lock
+	 */
+	return cfg->limits.connections + 2 * cfg->control.clients +
+	       6 * (int64_t)engine_worker_count(cfg) + 2 * (int64_t)cfg->listener_count +
 	       DESCRIPTOR_RESERVE;
 }
 
@@ -90,7 +94,9 @@ engine_free(struct engine *engine)
 
 	if (engine == NULL)
 		return;
-	engine_stop(engine);
+	/* a thread that never ran has only its messages to give back, which takes no time */
+	if (engine_stop(engine, FREE_PATIENCE_NS) < 0)
+		return;
 	while ((lis = TAILQ_FIRST(&engine->listeners)) != NULL) {
 		TAILQ_REMOVE(&engine->listeners, lis, next);
 		listener_free(lis);
@@ -143,19 +149,47 @@ engine_close_listeners(struct engine *engine)
 }
 
 void
-engine_drain(struct engine *engine, enum worker_phase phase, int64_t idle_grace_ns)
+engine_suspend_listeners(struct engine *engine)
 {
-	for (size_t i = 0; i < engine->worker_count; i++) {
-		if (worker_drain(engine->workers[i], phase, idle_grace_ns) < 0)
-			log_error("out of memory: worker %zu was not told to drain", i);
+	struct listener *lis, *next;
+
+	TAILQ_FOREACH_SAFE (lis, &engine->listeners, next, next) {
+		if (lis->socket.inherited)
+			listener_pause(lis);
+		else
+			engine_close_listener(engine, lis);
 	}
 }
 
 void
-engine_stop(struct engine *engine)
+engine_resume_listeners(struct engine *engine)
+{
+	struct listener *lis;
+
+	TAILQ_FOREACH (lis, &engine->listeners, next)
+		listener_resume(lis);
+}
+
+void
+engine_drain(struct engine *engine, enum worker_phase phase, int64_t idle_grace_ns)
 {
 	for (size_t i = 0; i < engine->worker_count; i++)
-		worker_stop(engine->workers[i]);
+		worker_drain(engine->workers[i], phase, idle_grace_ns);
+}
+
+int
+engine_stop(struct engine *engine, int64_t patience_ns)
+{
+	int64_t deadline_ns = clock_now_ns() + patience_ns;
+	int r = 0;
+
+	for (size_t i = 0; i < engine->worker_count; i++) {
+		if (worker_stop(engine->workers[i], deadline_ns) == 0)
+			continue;
+		log_error("worker %zu hangs and cannot be stopped", i);
+		r = -ETIMEDOUT;
+	}
+	return r;
 }
 
 int64_t

@@ -27,13 +27,17 @@ struct engine {
 	struct service_list services;   /* owned; every name that ever was */
 	struct listener_list listeners; /* owned; those that are open */
 	struct admission admission;
-	uint64_t last_id; /* of the connection accepted last */
+	uint64_t last_id;        /* of the connection accepted last */
+	struct distribution lag; /* of the main loop; written by its timer */
 };
 
 /* Build the workers of CFG, not yet running, and no listener. NULL with a line in ERRORS. */
 struct engine *engine_new(struct loop *loop, const struct config *cfg, struct error_list *errors);
 
-/* Stop what runs (connections are cut), close all, free. NULL is fine. */
+/*
+ * Stop what runs (connections are cut), close all, free. NULL is fine. An engine with a worker
+ * that hangs is left as it is.
+ */
 void engine_free(struct engine *engine);
 
 /* Start the workers' threads; all signals must be blocked in the caller. Returns 0 or -errno. */
@@ -45,11 +49,23 @@ void engine_close_listener(struct engine *engine, struct listener *lis);
 /* Serve what is in the backlogs, then close every listener. */
 void engine_close_listeners(struct engine *engine);
 
+/*
+ * Stop accepting in a way that can be taken back: what is ours is served and closed, what was
+ * inherited is kept and left alone, because it could not be had again.
+ */
+void engine_suspend_listeners(struct engine *engine);
+
+/* Accept again on the listeners that were kept; plan_apply() brings the others back. */
+void engine_resume_listeners(struct engine *engine);
+
 /* Tell every worker the next step of a stop; see worker_drain(). */
 void engine_drain(struct engine *engine, enum worker_phase phase, int64_t idle_grace_ns);
 
-/* Cut what is left and stop the workers' threads. */
-void engine_stop(struct engine *engine);
+/*
+ * Cut what is left and stop the workers' threads, waiting PATIENCE_NS at most. Returns 0; or
+ * -ETIMEDOUT when a worker hangs: then nothing of the engine may be freed.
+ */
+ATTR_MUSTCHECK int engine_stop(struct engine *engine, int64_t patience_ns);
 
 /* Return how many connections are served. */
 int64_t engine_connections(const struct engine *engine);

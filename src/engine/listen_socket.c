@@ -23,16 +23,16 @@ listen_socket_set(int fd, int level, int option, int value)
 
 /* Linux hands these on to every accepted socket, so no connection pays for them. */
 static int
-listen_socket_set_inherited(int fd, const struct listener_config *cfg, sa_family_t family)
+listen_socket_set_inherited(int fd, const struct listen_options *options, sa_family_t family)
 {
-	int tos = (int)cfg->dscp << 2;
+	int tos = options->dscp << 2;
 	int r;
 
 	if (family == AF_UNIX)
 		return 0;
-	r = listen_socket_set(fd, IPPROTO_TCP, TCP_NODELAY, cfg->nodelay ? 1 : 0);
-	if (r == 0 && cfg->mss > 0)
-		r = listen_socket_set(fd, IPPROTO_TCP, TCP_MAXSEG, (int)cfg->mss);
+	r = listen_socket_set(fd, IPPROTO_TCP, TCP_NODELAY, options->nodelay ? 1 : 0);
+	if (r == 0)
+		r = listen_socket_set(fd, IPPROTO_TCP, TCP_MAXSEG, options->mss);
 	if (r == 0 && family == AF_INET6)
 		r = listen_socket_set(fd, IPPROTO_IPV6, IPV6_TCLASS, tos);
 	/* also for IPv6: a dual-stack socket serves IPv4 as well */
@@ -86,8 +86,8 @@ listen_socket_fail(struct error_list *errors, const char *who, const char *step,
 }
 
 static int
-listen_socket_try(const struct listener_config *cfg, const char *who, struct listen_socket *sock,
-    struct error_list *errors)
+listen_socket_try(const struct listener_config *cfg, const struct listen_options *options,
+    const char *who, struct listen_socket *sock, struct error_list *errors)
 {
 	struct address address = cfg->address;
 	sa_family_t family;
@@ -99,21 +99,22 @@ listen_socket_try(const struct listener_config *cfg, const char *who, struct lis
 	family = address.u.sa.sa_family;
 	r = listen_socket_set_bind_options(sock->fd, cfg, family);
 	if (r == 0)
-		r = listen_socket_set_inherited(sock->fd, cfg, family);
+		r = listen_socket_set_inherited(sock->fd, options, family);
 	if (r < 0)
 		return listen_socket_fail(errors, who, "set the options of", cfg, r);
 	if (address_is_path(&address)) {
 		r = socket_file_bind(sock->fd, &address, who, &sock->file, errors);
 		if (r == 0)
 			r = socket_file_set_access(
-			    &sock->file, (mode_t)cfg->mode, cfg->group, who, errors);
+			    &sock->file, options->mode, options->group, who, errors);
 		if (r < 0)
 			return r;
 	} else if (bind(sock->fd, &address.u.sa, address.length) < 0) {
 		return listen_socket_fail(errors, who, "bind", cfg, -errno);
 	}
-	if (listen(sock->fd, (int)cfg->backlog) < 0)
+	if (listen(sock->fd, options->backlog) < 0)
 		return listen_socket_fail(errors, who, "listen on", cfg, -errno);
+	sock->options = *options;
 	r = address_of_socket(sock->fd, &sock->address);
 	if (r < 0)
 		return listen_socket_fail(errors, who, "read back", cfg, r);
@@ -121,8 +122,8 @@ listen_socket_try(const struct listener_config *cfg, const char *who, struct lis
 }
 
 int
-listen_socket_open(const struct listener_config *cfg, int64_t patience_ns,
-    struct listen_socket *ret_socket, struct error_list *errors)
+listen_socket_open(const struct listener_config *cfg, const struct listen_options *options,
+    int64_t patience_ns, struct listen_socket *ret_socket, struct error_list *errors)
 {
 	int64_t deadline_ns = clock_now_ns() + patience_ns;
 	char who[CONFIG_LISTENER_NAME_MAX + 16];
@@ -132,7 +133,7 @@ listen_socket_open(const struct listener_config *cfg, int64_t patience_ns,
 		struct listen_socket sock = LISTEN_SOCKET_NONE;
 		struct error_list found = ERROR_LIST_EMPTY;
 		struct timespec pause = { .tv_nsec = RETRY_NS };
-		int r = listen_socket_try(cfg, who, &sock, &found);
+		int r = listen_socket_try(cfg, options, who, &sock, &found);
 
 		if (r == 0) {
 			*ret_socket = sock;
@@ -151,8 +152,8 @@ listen_socket_open(const struct listener_config *cfg, int64_t patience_ns,
 }
 
 int
-listen_socket_adopt(const struct listener_config *cfg, int fd, struct listen_socket *ret_socket,
-    struct error_list *errors)
+listen_socket_adopt(const struct listener_config *cfg, const struct listen_options *options, int fd,
+    struct listen_socket *ret_socket, struct error_list *errors)
 {
 	struct listen_socket sock = LISTEN_SOCKET_NONE;
 	int flags = fcntl(fd, F_GETFL);
@@ -166,11 +167,12 @@ listen_socket_adopt(const struct listener_config *cfg, int fd, struct listen_soc
 		r = -errno;
 	if (r == 0)
 		r = address_of_socket(fd, &sock.address);
-	if (r == 0)
-		r = listen_socket_update(&sock, cfg, errors);
-	if (r < 0) {
+	if (r < 0)
 		error_list_add(errors, "listeners.%s: cannot take over inherited descriptor %d: %s",
 		    cfg->name, fd, strerror(-r));
+	else
+		r = listen_socket_update(&sock, cfg, options, errors);
+	if (r < 0) {
 		listen_socket_close(&sock);
 		return r;
 	}
@@ -179,23 +181,45 @@ listen_socket_adopt(const struct listener_config *cfg, int fd, struct listen_soc
 }
 
 int
-listen_socket_update(
-    struct listen_socket *sock, const struct listener_config *cfg, struct error_list *errors)
+listen_socket_update(struct listen_socket *sock, const struct listener_config *cfg,
+    const struct listen_options *options, struct error_list *errors)
 {
 	char who[CONFIG_LISTENER_NAME_MAX + 16];
-	int r = listen_socket_set_inherited(sock->fd, cfg, sock->address.u.sa.sa_family);
+	int r = listen_socket_set_inherited(sock->fd, options, sock->address.u.sa.sa_family);
 
 	(void)snprintf(who, sizeof(who), "listeners.%s", cfg->name);
 	if (r < 0)
 		return listen_socket_fail(errors, who, "set the options of", cfg, r);
 	if (sock->file.lock_fd >= 0) {
-		r = socket_file_set_access(&sock->file, (mode_t)cfg->mode, cfg->group, who, errors);
+		r = socket_file_set_access(&sock->file, options->mode, options->group, who, errors);
 		if (r < 0)
 			return r;
 	}
 	/* a second listen(2) only changes the backlog */
-	if (listen(sock->fd, (int)cfg->backlog) < 0)
+	if (listen(sock->fd, options->backlog) < 0)
 		return listen_socket_fail(errors, who, "set the backlog of", cfg, -errno);
+	sock->options = *options;
+	return 0;
+}
+
+int
+listen_options_read(const struct listener_config *cfg, struct listen_options *ret_options,
+    struct error_list *errors)
+{
+	struct listen_options options = { .backlog = (int)cfg->backlog,
+		.nodelay = cfg->nodelay,
+		.dscp = (int)cfg->dscp,
+		.mss = (int)cfg->mss,
+		.mode = (mode_t)cfg->mode,
+		.group = getegid() };
+	int r = cfg->group[0] == '\0' ? 0 : socket_file_find_group(cfg->group, &options.group);
+
+	if (r < 0) {
+		error_list_add(errors, "listeners.%s: cannot use group \"%s\": %s", cfg->name,
+		    cfg->group, r == -ENOENT ? "there is no such group" : strerror(-r));
+		return r;
+	}
+	*ret_options = options;
 	return 0;
 }
 

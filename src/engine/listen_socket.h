@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/address.h"
 #include "base/attributes.h"
@@ -16,11 +17,22 @@
 #include "config/config.h"
 #include "engine/socket_file.h"
 
+/* What a listening socket is set to, and may be set to again while it is open. */
+struct listen_options {
+	int backlog;
+	bool nodelay;
+	int dscp;
+	int mss;     /* bytes, 0: the kernel's choice */
+	mode_t mode; /* of a UNIX socket's file */
+	gid_t group; /* the same */
+};
+
 struct listen_socket {
-	int fd;                  /* owned; -1: none */
-	struct address address;  /* as bound: port 0 is resolved */
-	bool inherited;          /* came from the service manager: its file is not ours to remove */
-	struct socket_file file; /* of a UNIX socket with a path that we bound */
+	int fd;                        /* owned; -1: none */
+	struct address address;        /* as bound: port 0 is resolved */
+	bool inherited;                /* from the service manager: its file is not ours */
+	struct listen_options options; /* in force */
+	struct socket_file file;       /* of a UNIX socket with a path that we bound */
 };
 
 #define LISTEN_SOCKET_NONE \
@@ -28,27 +40,35 @@ struct listen_socket {
 		.fd = -1, .file = SOCKET_FILE_NONE \
 	}
 
-/*
- * Make, bind and listen as CFG says. An address that is in use is tried again until PATIENCE_NS
- * have passed: a predecessor that was just killed needs a moment to let go. Returns 0, or -errno
- * with a line in ERRORS that names the listener, the step and the address.
- */
-ATTR_MUSTCHECK int listen_socket_open(const struct listener_config *cfg, int64_t patience_ns,
-    struct listen_socket *ret_socket, struct error_list *errors);
+/* Take from CFG what to set. Returns 0, or -errno with a line in ERRORS: a group nobody knows. */
+ATTR_MUSTCHECK int listen_options_read(const struct listener_config *cfg,
+    struct listen_options *ret_options, struct error_list *errors);
 
 /*
- * Take over FD for CFG: make it non-blocking and close-on-exec, set what CFG says of new
- * connections. Takes FD in any case. Returns 0, or -errno with a line in ERRORS.
+ * Make, bind and listen as CFG says, with OPTIONS. An address that is in use is tried again until
+ * PATIENCE_NS have passed: a predecessor that was just killed needs a moment to let go. Returns 0,
+ * or -errno with a line in ERRORS that names the listener, the step and the address.
  */
-ATTR_MUSTCHECK int listen_socket_adopt(const struct listener_config *cfg, int fd,
-    struct listen_socket *ret_socket, struct error_list *errors);
+ATTR_MUSTCHECK int listen_socket_open(const struct listener_config *cfg,
+    const struct listen_options *options, int64_t patience_ns, struct listen_socket *ret_socket,
+    struct error_list *errors);
 
 /*
- * Bring an open socket up to date with CFG: backlog, and what accepted connections inherit
- * (nodelay, dscp, mss); mode and group of a socket file that is ours. Returns 0 or -errno.
+ * Take over FD for CFG: make it non-blocking and close-on-exec, set OPTIONS. Takes FD in any
+ * case. Returns 0, or -errno with a line in ERRORS.
  */
-ATTR_MUSTCHECK int listen_socket_update(
-    struct listen_socket *socket, const struct listener_config *cfg, struct error_list *errors);
+ATTR_MUSTCHECK int listen_socket_adopt(const struct listener_config *cfg,
+    const struct listen_options *options, int fd, struct listen_socket *ret_socket,
+    struct error_list *errors);
+
+/*
+ * Set an open socket to OPTIONS: the backlog, what accepted connections inherit, and the access
+ * of a socket file that is ours. Returns 0, or -errno with a line in ERRORS; then options still
+ * says what to go back to.
+ */
+ATTR_MUSTCHECK int listen_socket_update(struct listen_socket *socket,
+    const struct listener_config *cfg, const struct listen_options *options,
+    struct error_list *errors);
 
 /* Close, and remove the file if it is still ours. A socket that is not open is fine. */
 void listen_socket_close(struct listen_socket *socket);

@@ -15,6 +15,14 @@
  */
 #define BATCH_MAX 64
 
+void
+listener_breathe(struct listener *lis)
+{
+	/* libevent's accept loop ends when its callback has disabled the listener */
+	(void)evconnlistener_disable(lis->evl);
+	event_active(lis->breath, EV_TIMEOUT, 0);
+}
+
 static void
 listener_on_accept(
     struct evconnlistener *evl, evutil_socket_t fd, struct sockaddr *sa, int length, void *arg)
@@ -23,11 +31,8 @@ listener_on_accept(
 
 	(void)evl;
 	lis->hooks.accepted(lis->hooks.context, lis, fd, sa, (socklen_t)length);
-	if (!lis->accepting || ++lis->batch < BATCH_MAX)
-		return;
-	/* libevent's loop ends when its callback has disabled the listener */
-	(void)evconnlistener_disable(lis->evl);
-	event_active(lis->breath, EV_TIMEOUT, 0);
+	if (lis->accepting && ++lis->batch >= BATCH_MAX)
+		listener_breathe(lis);
 }
 
 static void

@@ -32,13 +32,15 @@ struct listener {
 	TAILQ_ENTRY(listener) next;
 	struct listen_socket socket; /* owned */
 	struct address configured;   /* what a reload compares */
-	struct service *service;     /* borrowed; where its connections are counted */
-	int64_t connections_limit;   /* 0: only the global one */
-	bool limit_reported;         /* its limit was reached and logged; cleared when well below */
-	bool accepting;              /* false while paused or closed */
-	unsigned batch;              /* connections taken since the last breath */
-	struct evconnlistener *evl;  /* owned */
-	struct event *breath;        /* owned; starts accepting again after a full batch */
+	bool v6only;                 /* as bound: these two stay until the socket is closed */
+	bool freebind;
+	struct service *service;    /* borrowed; where its connections are counted */
+	int64_t connections_limit;  /* 0: only the global one */
+	bool limit_reported;        /* its limit was reached and logged; cleared when well below */
+	bool accepting;             /* false while paused or closed */
+	unsigned batch;             /* connections taken since the last breath */
+	struct evconnlistener *evl; /* owned */
+	struct event *breath;       /* owned; starts accepting again after a full batch */
 	struct listener_hooks hooks;
 };
 
@@ -53,6 +55,9 @@ struct listener *listener_new(
 
 /* Stop accepting; what comes waits in the backlog. */
 void listener_pause(struct listener *lis);
+
+/* Let the rest of the loop have a turn before the next accept. */
+void listener_breathe(struct listener *lis);
 
 /* Accept (again). */
 void listener_resume(struct listener *lis);

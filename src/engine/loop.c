@@ -13,12 +13,6 @@
 
 #include "base/list.h"
 
-struct post {
-	STAILQ_ENTRY(post) next;
-	void (*function)(void *argument);
-	void *argument;
-};
-
 STAILQ_HEAD(post_queue, post);
 
 struct loop {
@@ -51,8 +45,8 @@ loop_on_mail(evutil_socket_t fd, short what, void *arg)
 		struct post *post = STAILQ_FIRST(&taken);
 
 		STAILQ_REMOVE_HEAD(&taken, next);
+		/* from here on the post is the function's to reuse or free */
 		post->function(post->argument);
-		free(post);
 	}
 }
 
@@ -100,12 +94,6 @@ loop_free(struct loop *loop)
 {
 	if (loop == NULL)
 		return;
-	while (!STAILQ_EMPTY(&loop->inbox)) {
-		struct post *post = STAILQ_FIRST(&loop->inbox);
-
-		STAILQ_REMOVE_HEAD(&loop->inbox, next);
-		free(post);
-	}
 	if (loop->mail != NULL)
 		event_free(loop->mail);
 	if (loop->base != NULL)
@@ -122,14 +110,11 @@ loop_base(struct loop *loop)
 	return loop->base;
 }
 
-int
-loop_post(struct loop *loop, void (*function)(void *argument), void *argument)
+void
+loop_post(struct loop *loop, struct post *post, void (*function)(void *argument), void *argument)
 {
-	struct post *post = malloc(sizeof(*post));
 	bool was_empty;
 
-	if (post == NULL)
-		return -ENOMEM;
 	post->function = function;
 	post->argument = argument;
 	pthread_mutex_lock(&loop->lock);
@@ -142,7 +127,6 @@ loop_post(struct loop *loop, void (*function)(void *argument), void *argument)
 	 */
 	if (was_empty)
 		(void)eventfd_write(loop->mail_fd, 1);
-	return 0;
 }
 
 int

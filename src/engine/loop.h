@@ -9,23 +9,33 @@
 #include <event2/event.h>
 
 #include "base/attributes.h"
+#include "base/list.h"
 
 struct loop;
+
+/* A message in a mailbox; nobody but loop.c looks inside. */
+struct post {
+	STAILQ_ENTRY(post) next;
+	void (*function)(void *argument);
+	void *argument;
+};
 
 /* Build a loop with its event_base and mailbox. NULL with errno set on failure. */
 struct loop *loop_new(void);
 
-/* Free a loop that no thread runs any more; posts that never ran are dropped. NULL is fine. */
+/* Free a loop that no thread runs any more; posts that never ran are forgotten. NULL is fine. */
 void loop_free(struct loop *loop);
 
 /* Return the loop's event_base (owned by the loop, made without locks: its own thread only). */
 struct event_base *loop_base(struct loop *loop);
 
 /*
- * Have FUNCTION(ARGUMENT) run on LOOP's thread, after all that was posted before. Any thread.
- * Returns 0 or -ENOMEM; then FUNCTION will not run, and ARGUMENT is still the caller's.
+ * Have FUNCTION(ARGUMENT) run on LOOP's thread, after all that was posted before. Any thread. POST
+ * is the caller's memory, embedded in what is spoken of: it is in use until FUNCTION is called,
+ * which may reuse or free it. So a post cannot fail.
  */
-ATTR_MUSTCHECK int loop_post(struct loop *loop, void (*function)(void *argument), void *argument);
+void loop_post(
+    struct loop *loop, struct post *post, void (*function)(void *argument), void *argument);
 
 /* Run until loop_stop(). Returns 0, or -EIO when the selector itself fails. */
 ATTR_MUSTCHECK int loop_run(struct loop *loop);

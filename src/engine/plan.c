@@ -15,14 +15,18 @@
 struct plan_entry {
 	const struct listener_config *cfg;
 	struct service *service;
-	bool new_service;     /* not in engine->services yet */
-	struct listener *lis; /* NULL: left out, because this machine cannot have it */
-	bool new_listener;    /* not in engine->listeners yet */
+	bool new_service;              /* not in engine->services yet */
+	struct listener *lis;          /* NULL: left out, because this machine cannot have it */
+	bool new_listener;             /* not in engine->listeners yet */
+	struct listen_options options; /* to be set */
+	struct listen_options before;  /* of a listener that is kept: to go back to */
 };
 
 struct plan {
 	struct plan_entry *entries;
 	size_t count;
+	struct worker_message **messages; /* had beforehand, so that a commit cannot fail */
+	size_t message_count;
 };
 
 /*
@@ -54,10 +58,10 @@ plan_may_leave_out(const struct config *cfg, const struct listener_config *liste
 }
 
 static int
-plan_open_listener(struct engine *engine, const struct listener_config *cfg,
-    struct inheritance *inheritance, int64_t patience_ns, struct listener **ret_lis,
-    struct error_list *errors)
+plan_open_listener(struct engine *engine, struct plan_entry *entry, struct inheritance *inheritance,
+    int64_t patience_ns, struct error_list *errors)
 {
+	const struct listener_config *cfg = entry->cfg;
 	struct listener_hooks hooks = acceptor_hooks(engine);
 	int fd = inheritance_take(inheritance, cfg);
 	struct listen_socket socket;
@@ -65,9 +69,9 @@ plan_open_listener(struct engine *engine, const struct listener_config *cfg,
 	int r;
 
 	if (fd >= 0)
-		r = listen_socket_adopt(cfg, fd, &socket, errors);
+		r = listen_socket_adopt(cfg, &entry->options, fd, &socket, errors);
 	else
-		r = listen_socket_open(cfg, patience_ns, &socket, errors);
+		r = listen_socket_open(cfg, &entry->options, patience_ns, &socket, errors);
 	if (r < 0)
 		return r;
 	lis = listener_new(engine->loop, &socket, &hooks);
@@ -77,8 +81,24 @@ plan_open_listener(struct engine *engine, const struct listener_config *cfg,
 		return -ENOMEM;
 	}
 	lis->configured = cfg->address;
-	*ret_lis = lis;
+	lis->v6only = cfg->v6only;
+	lis->freebind = cfg->freebind;
+	entry->lis = lis;
 	return 0;
+}
+
+static int
+plan_find_service(struct engine *engine, struct plan_entry *entry, struct error_list *errors)
+{
+	entry->service = service_find(&engine->services, entry->cfg->name);
+	if (entry->service != NULL)
+		return 0;
+	entry->service = service_new(entry->cfg->name, engine->worker_count);
+	entry->new_service = true;
+	if (entry->service != NULL)
+		return 0;
+	error_list_add(errors, "listeners.%s: out of memory", entry->cfg->name);
+	return -ENOMEM;
 }
 
 static int
@@ -86,22 +106,19 @@ plan_make_entry(struct engine *engine, const struct config *cfg, struct plan_ent
     struct inheritance *inheritance, int64_t patience_ns, struct error_list *errors)
 {
 	struct error_list found = ERROR_LIST_EMPTY;
-	int r;
+	int r = plan_find_service(engine, entry, errors);
 
-	entry->service = service_find(&engine->services, entry->cfg->name);
-	if (entry->service == NULL) {
-		entry->service = service_new(entry->cfg->name, engine->worker_count);
-		entry->new_service = true;
-		if (entry->service == NULL) {
-			error_list_add(errors, "listeners.%s: out of memory", entry->cfg->name);
-			return -ENOMEM;
-		}
-	}
+	if (r == 0)
+		r = listen_options_read(entry->cfg, &entry->options, errors);
+	if (r < 0)
+		return r;
 	entry->lis = plan_match(engine, entry->cfg);
-	if (entry->lis != NULL)
+	if (entry->lis != NULL) {
+		entry->before = entry->lis->socket.options;
 		return 0;
+	}
 	entry->new_listener = true;
-	r = plan_open_listener(engine, entry->cfg, inheritance, patience_ns, &entry->lis, &found);
+	r = plan_open_listener(engine, entry, inheritance, patience_ns, &found);
 	if (r < 0 && plan_may_leave_out(cfg, entry->cfg, r)) {
 		log_info("no IPv6 here: %s", error_list_first(&found));
 		r = 0;
@@ -125,17 +142,74 @@ plan_done(struct plan *plan)
 		if (entry->new_service)
 			service_free(entry->service);
 	}
+	while (plan->message_count > 0)
+		worker_message_free(plan->messages[--plan->message_count]);
+	free(plan->messages);
 	free(plan->entries);
 }
 
+/* A message to each worker about itself, and two about each of its shares. */
+static int
+plan_get_messages(struct plan *plan, size_t worker_count, struct error_list *errors)
+{
+	size_t wanted = worker_count * (1 + 2 * plan->count);
+
+	plan->messages = calloc(wanted, sizeof(struct worker_message *));
+	while (plan->messages != NULL && plan->message_count < wanted) {
+		struct worker_message *message = worker_message_new();
+
+		if (message == NULL)
+			break;
+		plan->messages[plan->message_count++] = message;
+	}
+	if (plan->message_count == wanted)
+		return 0;
+	error_list_add(errors, "out of memory");
+	return -ENOMEM;
+}
+
+static struct worker_message *
+plan_take_message(struct plan *plan)
+{
+	return plan->messages[--plan->message_count];
+}
+
+/* Set the listeners that are kept to their new options; all, or none when one refuses. */
+static int
+plan_update_kept(struct plan *plan, struct error_list *errors)
+{
+	struct error_list undo = ERROR_LIST_EMPTY;
+	size_t done = 0;
+	int r = 0;
+
+	for (; done < plan->count && r == 0; done++) {
+		struct plan_entry *entry = &plan->entries[done];
+
+		if (!entry->new_listener)
+			r = listen_socket_update(
+			    &entry->lis->socket, entry->cfg, &entry->options, errors);
+	}
+	if (r == 0)
+		return 0;
+	while (done-- > 0) {
+		struct plan_entry *entry = &plan->entries[done];
+
+		if (!entry->new_listener && listen_socket_update(&entry->lis->socket, entry->cfg,
+						&entry->before, &undo) < 0)
+			log_warning("%s", error_list_first(&undo));
+	}
+	error_list_done(&undo);
+	return r;
+}
+
+/* Everything that can fail. The first failure decides the result, all are told. */
 static int
 plan_make(struct engine *engine, const struct config *cfg, struct inheritance *inheritance,
     int64_t patience_ns, struct plan *plan, struct error_list *errors)
 {
 	int first = 0;
 
-	plan->count = 0;
-	plan->entries = calloc(cfg->listener_count + 1, sizeof(*plan->entries));
+	*plan = (struct plan){ .entries = calloc(cfg->listener_count + 1, sizeof(*plan->entries)) };
 	if (plan->entries == NULL) {
 		error_list_add(errors, "out of memory");
 		return -ENOMEM;
@@ -152,7 +226,9 @@ plan_make(struct engine *engine, const struct config *cfg, struct inheritance *i
 		if (first == 0)
 			first = r;
 	}
-	return first;
+	if (first == 0)
+		first = plan_get_messages(plan, engine->worker_count, errors);
+	return first == 0 ? plan_update_kept(plan, errors) : first;
 }
 
 static bool
@@ -180,14 +256,20 @@ plan_announce(const struct listener *lis, const struct listener_config *cfg)
 		    cfg->name, address, cfg->address_text);
 }
 
-/* Posts fail only without memory; a worker then keeps its old settings until the next reload. */
 static void
-plan_commit_entry(struct engine *engine, struct plan_entry *entry)
+plan_warn_kept(const struct listener *lis, const struct listener_config *cfg)
+{
+	if (lis->v6only != cfg->v6only || lis->freebind != cfg->freebind)
+		log_warning("listeners.%s: the socket is kept, so v6only and freebind take effect "
+			    "only after a restart",
+		    cfg->name);
+}
+
+static void
+plan_commit_entry(struct engine *engine, struct plan *plan, struct plan_entry *entry)
 {
 	struct share_settings settings = service_settings(entry->cfg);
-	struct error_list errors = ERROR_LIST_EMPTY;
 	struct listener *lis = entry->lis;
-	bool lost = false;
 
 	if (entry->new_service)
 		TAILQ_INSERT_TAIL(&engine->services, entry->service, next);
@@ -195,13 +277,10 @@ plan_commit_entry(struct engine *engine, struct plan_entry *entry)
 		struct share *share = &entry->service->shares[i];
 
 		if (entry->new_service)
-			lost |= worker_add_share(engine->workers[i], share) < 0;
-		lost |= worker_set_share(engine->workers[i], share, &settings) < 0;
+			worker_add_share(engine->workers[i], share, plan_take_message(plan));
+		worker_set_share(engine->workers[i], share, &settings, plan_take_message(plan));
 	}
 	entry->new_service = false;
-	if (lost)
-		log_error("listeners.%s: out of memory: not every worker has its settings",
-		    entry->cfg->name);
 	if (lis == NULL)
 		return;
 	lis->service = entry->service;
@@ -210,13 +289,13 @@ plan_commit_entry(struct engine *engine, struct plan_entry *entry)
 		TAILQ_INSERT_TAIL(&engine->listeners, lis, next);
 		plan_announce(lis, entry->cfg);
 		listener_resume(lis);
-	} else if (listen_socket_update(&lis->socket, entry->cfg, &errors) < 0) {
-		log_warning("%s", error_list_first(&errors));
+	} else {
+		plan_warn_kept(lis, entry->cfg);
 	}
 	entry->new_listener = false;
-	error_list_done(&errors);
 }
 
+/* Nothing in here can fail. */
 static void
 plan_commit(struct engine *engine, const struct config *cfg, struct plan *plan)
 {
@@ -224,16 +303,19 @@ plan_commit(struct engine *engine, const struct config *cfg, struct plan *plan)
 	struct listener *lis, *next;
 
 	engine->admission.limit = cfg->limits.connections;
-	for (size_t i = 0; i < engine->worker_count; i++) {
-		if (worker_set(engine->workers[i], &settings) < 0)
-			log_error("out of memory: worker %zu keeps its old limits", i);
-	}
+	for (size_t i = 0; i < engine->worker_count; i++)
+		worker_set(engine->workers[i], &settings, plan_take_message(plan));
 	TAILQ_FOREACH_SAFE (lis, &engine->listeners, next, next) {
-		if (!plan_has(plan, lis))
-			engine_close_listener(engine, lis);
+		if (plan_has(plan, lis))
+			continue;
+		if (lis->socket.inherited)
+			log_warning("listener %s is closed here, but the service manager goes on "
+				    "listening for it: stop its socket unit too",
+			    lis->service->name);
+		engine_close_listener(engine, lis);
 	}
 	for (size_t i = 0; i < plan->count; i++)
-		plan_commit_entry(engine, &plan->entries[i]);
+		plan_commit_entry(engine, plan, &plan->entries[i]);
 }
 
 int

@@ -140,8 +140,8 @@ socket_file_bind(int fd, const struct address *address, const char *who,
 	return 0;
 }
 
-static int
-socket_file_group(const char *group, gid_t *ret_gid)
+int
+socket_file_find_group(const char *group, gid_t *ret_gid)
 {
 	struct group entry, *found = NULL;
 	char buffer[4096];
@@ -155,26 +155,43 @@ socket_file_group(const char *group, gid_t *ret_gid)
 	return 0;
 }
 
-int
-socket_file_set_access(const struct socket_file *file, mode_t mode, const char *group,
-    const char *who, struct error_list *errors)
+/* Change the file behind FD, an O_PATH descriptor that cannot be led astray by a new link. */
+static int
+socket_file_change(int fd, const struct socket_file *file, mode_t mode, gid_t group)
 {
-	gid_t gid = getegid();
-	int r = group[0] == '\0' ? 0 : socket_file_group(group, &gid);
+	char path[64];
+	struct stat st;
 
-	if (r < 0) {
-		error_list_add(errors, "%s: cannot use group \"%s\": %s", who, group,
-		    r == -ENOENT ? "there is no such group" : strerror(-r));
-		return r;
-	}
-	if (fchownat(AT_FDCWD, file->path, (uid_t)-1, gid, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    chmod(file->path, mode) < 0) {
-		r = -errno;
-		error_list_add(errors, "%s: cannot set mode %04o and group \"%s\" of %s: %s", who,
-		    (unsigned)mode, group, file->path, strerror(-r));
-		return r;
-	}
-	return 0;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_ino != file->inode || st.st_dev != file->device)
+		return -ESTALE;
+	if (st.st_gid != group && fchownat(fd, "", (uid_t)-1, group, AT_EMPTY_PATH) < 0)
+		return -errno;
+	/* fchmodat(2) does not take an O_PATH descriptor, its name in /proc does */
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return chmod(path, mode) < 0 ? -errno : 0;
+}
+
+int
+socket_file_set_access(const struct socket_file *file, mode_t mode, gid_t group, const char *who,
+    struct error_list *errors)
+{
+	int fd = open(file->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	int r = fd < 0 ? -errno : socket_file_change(fd, file, mode, group);
+
+	if (fd >= 0)
+		close(fd);
+	if (r == -ESTALE || r == -ENOENT)
+		error_list_add(errors,
+		    "%s: %s is not the socket that was bound any more: somebody replaced or "
+		    "removed "
+		    "it (restart to bind it again)",
+		    who, file->path);
+	else if (r < 0)
+		error_list_add(errors, "%s: cannot set mode %04o and group %u of %s: %s", who,
+		    (unsigned)mode, (unsigned)group, file->path, strerror(-r));
+	return r;
 }
 
 void

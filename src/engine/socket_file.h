@@ -33,12 +33,17 @@ struct socket_file {
 ATTR_MUSTCHECK int socket_file_bind(int fd, const struct address *address, const char *who,
     struct socket_file *ret_file, struct error_list *errors);
 
+/* Find the id of GROUP. Returns 0, -ENOENT for a group nobody knows, or another -errno. */
+ATTR_MUSTCHECK int socket_file_find_group(const char *group, gid_t *ret_gid);
+
 /*
- * Give the file permission bits MODE and group GROUP ("" for the daemon's own). Called between
- * bind and listen, so that nobody connects before. Returns 0 or -errno with a line in ERRORS.
+ * Give the file permission bits MODE and group GROUP. Called between bind and listen, so that
+ * nobody connects before, and when a reload changes them: only if the path still stands for the
+ * file that was bound, whatever else lies there is left alone (-ESTALE). Returns 0, or -errno with
+ * a line in ERRORS.
  */
-ATTR_MUSTCHECK int socket_file_set_access(const struct socket_file *file, mode_t mode,
-    const char *group, const char *who, struct error_list *errors);
+ATTR_MUSTCHECK int socket_file_set_access(const struct socket_file *file, mode_t mode, gid_t group,
+    const char *who, struct error_list *errors);
 
 /* Remove the file if it is still the one that was bound, then the lock. */
 void socket_file_remove(struct socket_file *file);

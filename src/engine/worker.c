@@ -10,6 +10,7 @@
 
 #include "base/address.h"
 #include "base/clock.h"
+#include "engine/checks.h"
 
 /* How often the checks by time run: the precision of every timeout. */
 #define TICK_NS (250 * NS_PER_MS)
@@ -17,93 +18,19 @@
 /* The same while draining, when operators wait for the end. */
 #define TICK_DRAIN_NS (50 * NS_PER_MS)
 
-/* A waiting output is looked at this many times in one stall_timeout. */
-#define PROGRESS_CHECKS 8
-
+/*
+ * How late the timer is. The next one is due where libevent puts it: an interval after the last
+ * due time, or after now when even that has passed.
+ */
 static void
-worker_check_share(struct share *share, int64_t now_ns)
+worker_record_lag(struct worker *worker, int64_t now_ns)
 {
-	int64_t idle_ns = share->settings.idle_timeout_ns,
-		lifetime_ns = share->settings.lifetime_ns;
-	struct connection *conn, *next;
+	int64_t late_ns = now_ns - worker->tick_due_ns;
 
-	if (idle_ns > 0) {
-		TAILQ_FOREACH_SAFE (conn, &share->by_activity, by_activity, next) {
-			if (now_ns - conn->queued_ns < idle_ns)
-				break;
-			if (now_ns - conn->active_ns >= idle_ns)
-				connection_finish(conn, CLOSE_IDLE_TIMEOUT);
-		}
-	}
-	if (lifetime_ns > 0) {
-		TAILQ_FOREACH_SAFE (conn, &share->by_age, by_age, next) {
-			if (now_ns - conn->accepted_ns < lifetime_ns)
-				break;
-			connection_finish(conn, CLOSE_LIFETIME);
-		}
-	}
-}
-
-/* Longest unchecked first; each one looked at goes to the end, so one walk meets it once. */
-static void
-worker_check_pending(struct worker *worker, int64_t now_ns)
-{
-	int64_t interval_ns = worker->settings.stall_timeout_ns / PROGRESS_CHECKS;
-	struct connection *conn;
-
-	if (worker->settings.stall_timeout_ns == 0)
-		return;
-	while ((conn = TAILQ_FIRST(&worker->pending)) != NULL) {
-		if (now_ns - conn->checked_ns < interval_ns || conn->checked_ns == now_ns)
-			break;
-		if (connection_check_progress(conn, now_ns) || conn->waiting == 0)
-			continue;
-		TAILQ_REMOVE(&worker->pending, conn, by_progress);
-		TAILQ_INSERT_TAIL(&worker->pending, conn, by_progress);
-	}
-}
-
-static void
-worker_check_lingering(struct worker *worker, int64_t now_ns)
-{
-	struct connection *conn;
-
-	while ((conn = TAILQ_FIRST(&worker->lingering)) != NULL) {
-		if (now_ns - conn->progress_ns < worker->settings.linger_timeout_ns)
-			break;
-		connection_close(conn, conn->reason);
-	}
-}
-
-/* Finish what has been idle for idle_grace; once the deadline has passed, finish everything. */
-static void
-worker_check_drain(struct worker *worker, struct share *share, int64_t now_ns)
-{
-	struct connection *conn, *next;
-
-	TAILQ_FOREACH_SAFE (conn, &share->by_activity, by_activity, next) {
-		if (worker->phase == WORKER_CUTTING)
-			connection_finish(conn, CLOSE_DRAIN_FORCED);
-		else if (now_ns - conn->queued_ns < worker->idle_grace_ns)
-			break;
-		else if (now_ns - conn->active_ns >= worker->idle_grace_ns && conn->waiting == 0)
-			connection_finish(conn, CLOSE_DRAIN);
-	}
-}
-
-static void
-worker_check(struct worker *worker)
-{
-	int64_t now_ns = clock_coarse_ns();
-	struct share *share;
-
-	worker_check_pending(worker, now_ns);
-	worker_check_lingering(worker, now_ns);
-	TAILQ_FOREACH (share, &worker->shares, next) {
-		if (worker->phase != WORKER_SERVING)
-			worker_check_drain(worker, share, now_ns);
-		worker_check_share(share, now_ns);
-	}
+	distribution_record(&worker->lag, &distribution_delays, late_ns > 0 ? late_ns : 0);
+	worker->tick_due_ns += worker->tick_ns;
+	if (worker->tick_due_ns < now_ns)
+		worker->tick_due_ns = now_ns + worker->tick_ns;
 }
 
 static void
@@ -111,7 +38,11 @@ worker_on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	worker_check(arg);
+	struct worker *worker = arg;
+	int64_t now_ns = clock_now_ns();
+
+	worker_record_lag(worker, now_ns);
+	checks_run(worker);
 }
 
 static int
@@ -119,6 +50,8 @@ worker_set_tick(struct worker *worker, int64_t interval_ns)
 {
 	struct timeval interval = clock_timeval(interval_ns);
 
+	worker->tick_ns = interval_ns;
+	worker->tick_due_ns = clock_now_ns() + interval_ns;
 	return event_add(worker->tick, &interval) < 0 ? -ENOMEM : 0;
 }
 
@@ -126,24 +59,29 @@ struct worker *
 worker_new(unsigned id, const struct worker_settings *settings)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
+	int error;
 
 	if (worker == NULL)
 		return NULL;
+	errno = 0;
 	worker->id = id;
 	worker->settings = *settings;
 	TAILQ_INIT(&worker->shares);
 	TAILQ_INIT(&worker->pending);
 	TAILQ_INIT(&worker->lingering);
+	TAILQ_INIT(&worker->walks);
+	worker->bulk = (struct bulk)BULK_NONE;
 	worker->loop = loop_new();
-	if (worker->loop == NULL)
+	if (worker->loop == NULL || bulk_init(&worker->bulk) < 0)
 		goto fail;
 	worker->tick = event_new(loop_base(worker->loop), -1, EV_PERSIST, worker_on_tick, worker);
 	if (worker->tick == NULL || worker_set_tick(worker, TICK_NS) < 0)
 		goto fail;
 	return worker;
 fail:
+	error = errno != 0 ? errno : ENOMEM;
 	worker_free(worker);
-	errno = ENOMEM;
+	errno = error;
 	return NULL;
 }
 
@@ -154,6 +92,7 @@ worker_free(struct worker *worker)
 		return;
 	if (worker->tick != NULL)
 		event_free(worker->tick);
+	bulk_done(&worker->bulk);
 	loop_free(worker->loop);
 	free(worker);
 }
@@ -168,8 +107,7 @@ worker_main(void *arg)
 	(void)pthread_setname_np(pthread_self(), name);
 	if (loop_run(worker->loop) < 0) {
 		/* without its selector the worker serves nobody and the watchdog has to see it */
-		log_error("worker %u: the event loop failed: %m", worker->id);
-		abort();
+		log_abort("worker %u: the event loop failed: %m", worker->id);
 	}
 	/* bufferevents that were freed in the last turn end their life in a turn of their own */
 	loop_run_once(worker->loop);
@@ -201,26 +139,33 @@ worker_do_stop(void *arg)
 	loop_stop(worker->loop);
 }
 
-void
-worker_stop(struct worker *worker)
+int
+worker_stop(struct worker *worker, int64_t deadline_ns)
 {
-	struct timespec moment = { .tv_nsec = 10 * NS_PER_MS };
+	/* the call that waits by the monotonic clock is one that the thread sanitizer does not know
+	 */
+	int64_t until_ns = clock_wall_ns() + deadline_ns - clock_now_ns();
+	struct timespec until = { .tv_sec = until_ns / NS_PER_S, .tv_nsec = until_ns % NS_PER_S };
 
 	if (!worker->started) {
 		/* what was posted to a thread that never came is still to be freed, here */
 		loop_run_once(worker->loop);
 		worker_do_stop(worker);
 		loop_run_once(worker->loop);
-		return;
+		return 0;
 	}
-	while (loop_post(worker->loop, worker_do_stop, worker) < 0)
-		(void)nanosleep(&moment, NULL);
-	pthread_join(worker->thread, NULL);
+	if (!worker->stopping)
+		loop_post(worker->loop, &worker->stop_post, worker_do_stop, worker);
+	worker->stopping = true;
+	if (pthread_timedjoin_np(worker->thread, NULL, &until) != 0)
+		return -ETIMEDOUT;
 	worker->started = false;
+	return 0;
 }
 
 /* What the main loop says to a worker: one message for each of the calls in the header. */
 struct worker_message {
+	struct post post;
 	struct worker *worker;
 	struct share *share;
 	union {
@@ -231,25 +176,28 @@ struct worker_message {
 			uint64_t id;
 			union connection_peer peer;
 		} take;
-		struct {
-			enum worker_phase phase;
-			int64_t idle_grace_ns;
-		} drain;
 	} u;
 };
 
-static int
-worker_send(const struct worker_message *message, void (*function)(void *argument))
+struct worker_message *
+worker_message_new(void)
 {
-	struct worker_message *copy = malloc(sizeof(*copy));
+	return calloc(1, sizeof(struct worker_message));
+}
 
-	if (copy == NULL)
-		return -ENOMEM;
-	*copy = *message;
-	if (loop_post(message->worker->loop, function, copy) == 0)
-		return 0;
-	free(copy);
-	return -ENOMEM;
+void
+worker_message_free(struct worker_message *message)
+{
+	free(message);
+}
+
+static void
+worker_send(struct worker *worker, struct share *share, struct worker_message *message,
+    void (*function)(void *argument))
+{
+	message->worker = worker;
+	message->share = share;
+	loop_post(worker->loop, &message->post, function, message);
 }
 
 static void
@@ -261,12 +209,10 @@ worker_do_add_share(void *arg)
 	free(message);
 }
 
-int
-worker_add_share(struct worker *worker, struct share *share)
+void
+worker_add_share(struct worker *worker, struct share *share, struct worker_message *message)
 {
-	struct worker_message message = { .worker = worker, .share = share };
-
-	return worker_send(&message, worker_do_add_share);
+	worker_send(worker, share, message, worker_do_add_share);
 }
 
 static void
@@ -278,14 +224,12 @@ worker_do_set_share(void *arg)
 	free(message);
 }
 
-int
-worker_set_share(struct worker *worker, struct share *share, const struct share_settings *settings)
+void
+worker_set_share(struct worker *worker, struct share *share, const struct share_settings *settings,
+    struct worker_message *message)
 {
-	struct worker_message message = {
-		.worker = worker, .share = share, .u.share_settings = *settings
-	};
-
-	return worker_send(&message, worker_do_set_share);
+	message->u.share_settings = *settings;
+	worker_send(worker, share, message, worker_do_set_share);
 }
 
 static void
@@ -297,12 +241,12 @@ worker_do_set(void *arg)
 	free(message);
 }
 
-int
-worker_set(struct worker *worker, const struct worker_settings *settings)
+void
+worker_set(
+    struct worker *worker, const struct worker_settings *settings, struct worker_message *message)
 {
-	struct worker_message message = { .worker = worker, .u.worker_settings = *settings };
-
-	return worker_send(&message, worker_do_set);
+	message->u.worker_settings = *settings;
+	worker_send(worker, NULL, message, worker_do_set);
 }
 
 static void
@@ -319,18 +263,18 @@ int
 worker_take(struct worker *worker, struct share *share, int fd, uint64_t id,
     const union connection_peer *peer)
 {
-	struct worker_message message = {
-		.worker = worker, .share = share, .u.take = { .fd = fd, .id = id, .peer = *peer }
-	};
-	int r;
+	struct worker_message *message = worker_message_new();
 
+	if (message == NULL)
+		return -ENOMEM;
 	/* counted before the hand-over: the worker gives it back, perhaps at once */
 	atomic_fetch_add_explicit(&worker->load, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(share->connections, 1, memory_order_relaxed);
-	r = worker_send(&message, worker_do_take);
-	if (r < 0)
-		worker_release(worker, share);
-	return r;
+	message->u.take.fd = fd;
+	message->u.take.id = id;
+	message->u.take.peer = *peer;
+	worker_send(worker, share, message, worker_do_take);
+	return 0;
 }
 
 void
@@ -343,25 +287,24 @@ worker_release(struct worker *worker, struct share *share)
 static void
 worker_do_drain(void *arg)
 {
-	struct worker_message *message = arg;
-	struct worker *worker = message->worker;
+	struct worker *worker = arg;
 
-	if (message->u.drain.phase > worker->phase)
-		worker->phase = message->u.drain.phase;
-	worker->idle_grace_ns = message->u.drain.idle_grace_ns;
-	free(message);
+	/* first open for the next word, then read: a word that comes in between is not missed */
+	atomic_store(&worker->drain_posted, false);
+	worker->phase = (enum worker_phase)atomic_load(&worker->wanted_phase);
+	worker->idle_grace_ns = atomic_load(&worker->wanted_grace_ns);
 	/* a tick that cannot be made shorter only makes the drain coarser */
-	(void)worker_set_tick(worker, TICK_DRAIN_NS);
-	worker_check(worker);
+	(void)worker_set_tick(worker, worker->phase == WORKER_SERVING ? TICK_NS : TICK_DRAIN_NS);
+	checks_run(worker);
 }
 
-int
+void
 worker_drain(struct worker *worker, enum worker_phase phase, int64_t idle_grace_ns)
 {
-	struct worker_message message = { .worker = worker,
-		.u.drain = { .phase = phase, .idle_grace_ns = idle_grace_ns } };
-
-	return worker_send(&message, worker_do_drain);
+	atomic_store(&worker->wanted_grace_ns, idle_grace_ns);
+	atomic_store(&worker->wanted_phase, (int)phase);
+	if (!atomic_exchange(&worker->drain_posted, true))
+		loop_post(worker->loop, &worker->drain_post, worker_do_drain, worker);
 }
 
 void
