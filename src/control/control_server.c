@@ -6,10 +6,15 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
+
+#include <event2/bufferevent.h>
+#include <event2/http.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/control_file.h"
 #include "control/control_socket.h"
 #include "control/door.h"
 #include "control/reply.h"
@@ -19,24 +24,51 @@
 /* How long an address in use may take to come free: a predecessor may just have been killed. */
 #define PATIENCE_NS NS_PER_S
 
-struct control_server {
-	struct routes routes;
-	struct door *http; /* owned; NULL until it is open */
+/* One of the two ways in. */
+struct entrance {
+	struct control_server *control;
+	struct door *door; /* owned; NULL until it is open */
 	struct site_check site;
+	bool may_act; /* who comes this way may change things */
 };
 
-/* The TCP door: anybody on the machine may knock, and any web page in a browser on it. */
-static void
-control_server_on_http(void *context, struct evhttp_request *req)
-{
-	struct control_server *control = context;
-	const char *error;
-	int code = site_check_request(&control->site, req, &error);
+struct control_server {
+	struct routes routes;
+	struct entrance http;
+	struct entrance local;   /* control.socket */
+	struct socket_file file; /* of local */
+};
 
+/* Who changes something is on record before it happens. */
+static void
+control_server_record(struct evhttp_request *req)
+{
+	struct evhttp_connection *conn = evhttp_request_get_connection(req);
+	int fd = bufferevent_getfd(evhttp_connection_get_bufferevent(conn));
+	struct ucred peer = { .pid = -1, .uid = (uid_t)-1 };
+	socklen_t length = sizeof(peer);
+	struct log_field fields[3];
+
+	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length);
+	fields[0] = LOG_TEXT("target", evhttp_request_get_uri(req));
+	fields[1] = LOG_NUMBER("uid", peer.uid);
+	fields[2] = LOG_NUMBER("pid", peer.pid);
+	log_fields(LOG_LEVEL_NOTICE, fields, ARRAY_SIZE(fields), "control request");
+}
+
+static void
+control_server_on_request(void *context, struct evhttp_request *req)
+{
+	struct entrance *entrance = context;
+	const char *error;
+	int code = site_check_request(&entrance->site, req, &error);
+
+	if (entrance->may_act && evhttp_request_get_command(req) == EVHTTP_REQ_POST)
+		control_server_record(req);
 	if (code != 0)
 		reply_error(req, code, "%s", error);
 	else
-		routes_answer(&control->routes, req);
+		routes_answer(&entrance->control->routes, req, entrance->may_act);
 }
 
 static struct door_settings
@@ -46,59 +78,112 @@ control_server_settings(const struct control_config *cfg)
 	    struct door_settings){ .clients = (size_t)cfg->clients, .timeout_ns = cfg->timeout };
 }
 
-static void
-control_server_announce(const struct address *address)
+/* Serve FD, which is taken when this succeeds. Returns 0 or -ENOMEM. */
+static int
+control_server_open(struct control_server *control, struct entrance *entrance, struct loop *loop,
+    int fd, const struct control_config *cfg)
 {
-	char text[ADDRESS_TEXT_MAX];
-	struct log_field fields[] = { LOG_TEXT("address", text) };
+	struct door_hooks hooks = { .asked = control_server_on_request, .context = entrance };
+	struct door_settings settings = control_server_settings(cfg);
+	struct address address;
+	int r = address_of_socket(fd, &address);
 
-	address_format_sockaddr(&address->u.sa, address->length, text, sizeof(text));
-	log_fields(LOG_LEVEL_NOTICE, fields, ARRAY_SIZE(fields), "control port listening");
+	if (r < 0)
+		return r;
+	entrance->control = control;
+	site_check_init(&entrance->site, &address);
+	entrance->site.hosts = &cfg->http_hosts;
+	entrance->door = door_new(loop, fd, &settings, &hooks);
+	return entrance->door != NULL ? 0 : -ENOMEM;
 }
 
-/* Open the TCP door. Returns 0 or -errno with a line in ERRORS. */
+static void
+control_server_announce(int fd, const char *message)
+{
+	char text[ADDRESS_TEXT_MAX] = "";
+	struct log_field fields[] = { LOG_TEXT("address", text) };
+	struct address address;
+
+	if (address_of_socket(fd, &address) == 0)
+		address_format_sockaddr(&address.u.sa, address.length, text, sizeof(text));
+	log_fields(LOG_LEVEL_NOTICE, fields, ARRAY_SIZE(fields), "%s", message);
+}
+
+/* Open the TCP door: anybody on the machine may knock, and any web page in a browser on it. */
 static int
 control_server_open_http(struct control_server *control, struct loop *loop,
     const struct control_config *cfg, struct error_list *errors)
 {
-	struct door_hooks hooks = { .asked = control_server_on_http, .context = control };
-	struct door_settings settings = control_server_settings(cfg);
-	int fd = control_socket_open(cfg, PATIENCE_NS, errors);
-	struct address address;
-	int r;
+	int fd = control_socket_open(cfg, PATIENCE_NS, errors), r;
 
 	if (fd < 0)
 		return fd;
-	r = address_of_socket(fd, &address);
-	if (r == 0) {
-		site_check_init(&control->site, &address);
-		control->http = door_new(loop, fd, &settings, &hooks);
-		r = control->http != NULL ? 0 : -ENOMEM;
-	}
+	r = control_server_open(control, &control->http, loop, fd, cfg);
 	if (r < 0) {
 		error_list_add(
 		    errors, "control.http: cannot serve %s: %s", cfg->http, strerror(-r));
 		close(fd);
 		return r;
 	}
-	control_server_announce(&address);
+	control_server_announce(fd, "control port listening");
+	return 0;
+}
+
+/* Open the UNIX door: the file's mode decides who may knock. */
+static int
+control_server_open_local(struct control_server *control, struct loop *loop,
+    const struct control_config *cfg, struct error_list *errors)
+{
+	int fd = control_file_open(cfg, PATIENCE_NS, &control->file, errors), r;
+
+	if (fd < 0)
+		return fd;
+	control->local.may_act = true;
+	r = control_server_open(control, &control->local, loop, fd, cfg);
+	if (r < 0) {
+		error_list_add(errors, "control.socket: cannot serve %s: %s", control->file.path,
+		    strerror(-r));
+		close(fd);
+		return r;
+	}
+	control_server_announce(fd, "control socket listening");
+	return 0;
+}
+
+/* Where the place of the socket was left to us, failing to have it does not keep us from work. */
+static int
+control_server_try_local(struct control_server *control, struct loop *loop,
+    const struct control_config *cfg, struct error_list *errors)
+{
+	struct error_list own = ERROR_LIST_EMPTY;
+
+	if (!control_file_is_auto(cfg))
+		return control_server_open_local(control, loop, cfg, errors);
+	if (control_server_open_local(control, loop, cfg, &own) < 0)
+		log_warning("%s: serving without a control socket", error_list_first(&own));
+	error_list_done(&own);
 	return 0;
 }
 
 struct control_server *
 control_server_new(struct loop *loop, struct engine *engine, const struct process_status *status,
-    const struct control_config *cfg, struct error_list *errors)
+    const struct control_actions *actions, const struct control_config *cfg,
+    struct error_list *errors)
 {
 	struct control_server *control = calloc(1, sizeof(*control));
-	int r;
+	int r = 0;
 
 	if (control == NULL) {
 		error_list_add(errors, "control: out of memory");
 		errno = ENOMEM;
 		return NULL;
 	}
-	routes_init(&control->routes, engine, status);
-	r = control_server_open_http(control, loop, cfg, errors);
+	control->file.lock_fd = -1;
+	routes_init(&control->routes, engine, status, actions);
+	if (*cfg->http != '\0')
+		r = control_server_open_http(control, loop, cfg, errors);
+	if (r == 0 && *cfg->socket != '\0')
+		r = control_server_try_local(control, loop, cfg, errors);
 	if (r < 0) {
 		control_server_free(control);
 		errno = -r;
@@ -107,12 +192,22 @@ control_server_new(struct loop *loop, struct engine *engine, const struct proces
 	return control;
 }
 
-void
-control_server_change(struct control_server *control, const struct control_config *cfg)
+static void
+control_server_change_entrance(struct entrance *entrance, const struct control_config *cfg)
 {
 	struct door_settings settings = control_server_settings(cfg);
 
-	door_change(control->http, &settings);
+	if (entrance->door == NULL)
+		return;
+	entrance->site.hosts = &cfg->http_hosts;
+	door_change(entrance->door, &settings);
+}
+
+void
+control_server_change(struct control_server *control, const struct control_config *cfg)
+{
+	control_server_change_entrance(&control->http, cfg);
+	control_server_change_entrance(&control->local, cfg);
 }
 
 void
@@ -121,6 +216,8 @@ control_server_free(struct control_server *control)
 	if (control == NULL)
 		return;
 	routes_done(&control->routes);
-	door_free(control->http);
+	door_free(control->http.door);
+	door_free(control->local.door);
+	socket_file_remove(&control->file);
 	free(control);
 }

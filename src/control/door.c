@@ -4,6 +4,7 @@
 #include "control/door.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "control/spare.h"
 
 #define HEADERS_MAX 8192
 #define BODY_MAX 4096
@@ -27,7 +29,7 @@
 /* How often deadlines are looked at, and accepting is tried again after an error. */
 #define SWEEP_NS (250 * NS_PER_MS)
 
-/* How soon after a line about failing accepts there may be another one. */
+/* How long accepting must have gone well before another failure is worth a line. */
 #define EPISODE_NS (10 * NS_PER_S)
 
 /* While every place is taken, how long a client may think about its request. */
@@ -57,26 +59,76 @@ struct door {
 	struct door_hooks hooks;
 	struct door_client_list clients; /* longest there first */
 	size_t count;
-	int64_t armed_ns; /* when a line about failing accepts was last made possible */
+	struct spare spare;
+	int64_t failed_ns; /* when accepting last failed for good */
 };
 
-/*
- * evhttp sets the listener's argument to itself, so these two cannot reach the door: which of
- * them is set tells whether the episode has had its line. The sweep starts accepting again.
- */
-static void
-door_on_error_again(struct evconnlistener *evl, void *arg)
+static void door_on_sweep(evutil_socket_t fd, short what, void *arg);
+
+/* Looked for by its listener: see door_find(). */
+struct door_search {
+	const struct evconnlistener *evl;
+	struct door *found;
+};
+
+static int
+door_on_event(const struct event_base *base, const struct event *event, void *arg)
 {
-	(void)arg;
-	(void)evconnlistener_disable(evl);
+	struct door_search *search = arg;
+	struct door *door;
+
+	(void)base;
+	if (event_get_callback(event) != door_on_sweep)
+		return 0;
+	door = event_get_callback_arg(event);
+	if (door->evl == search->evl)
+		search->found = door;
+	return search->found != NULL;
 }
 
+/*
+ * evhttp sets the listener's argument to itself and does not tell whose it is. The sweep of each
+ * door is always pending, so the loop's events, few on the main loop, know the way.
+ */
+static struct door *
+door_find(struct evconnlistener *evl)
+{
+	struct door_search search = { .evl = evl };
+
+	(void)event_base_foreach_event(evconnlistener_get_base(evl), door_on_event, &search);
+	return search.found;
+}
+
+/* Without a descriptor to give, accept(2) does not even look whether somebody waits. */
+static bool
+door_has_waiting(struct evconnlistener *evl)
+{
+	struct pollfd pfd = { .fd = evconnlistener_get_fd(evl), .events = POLLIN };
+
+	return poll(&pfd, 1, 0) > 0;
+}
+
+/*
+ * Out of descriptors, one of the reserve makes the room: the client is still in the backlog, and
+ * the next turn of the loop takes it. Else the sweep starts accepting again.
+ */
 static void
 door_on_error(struct evconnlistener *evl, void *arg)
 {
-	log_warning("control port: cannot accept: %s", strerror(errno));
-	door_on_error_again(evl, arg);
-	evconnlistener_set_error_cb(evl, door_on_error_again);
+	int error = errno;
+	bool exhausted = error == EMFILE || error == ENFILE;
+	struct door *door = door_find(evl);
+	int64_t now_ns = clock_now_ns();
+
+	(void)arg;
+	if (exhausted && (!door_has_waiting(evl) || (door != NULL && spare_give(&door->spare))))
+		return;
+	(void)evconnlistener_disable(evl);
+	if (door == NULL)
+		return;
+	if (now_ns - door->failed_ns >= EPISODE_NS)
+		log_warning("control port: cannot accept: %s", strerror(error));
+	door->failed_ns = now_ns;
 }
 
 /* Without memory evhttp makes a bufferevent of its own, or closes the client. */
@@ -85,12 +137,7 @@ door_on_connect(struct event_base *base, void *arg)
 {
 	struct door *door = arg;
 	struct door_client *client = calloc(1, sizeof(*client));
-	int64_t now_ns = clock_now_ns();
 
-	if (now_ns - door->armed_ns >= EPISODE_NS) {
-		evconnlistener_set_error_cb(door->evl, door_on_error);
-		door->armed_ns = now_ns;
-	}
 	if (client != NULL)
 		client->bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
 	if (client == NULL || client->bev == NULL) {
@@ -99,11 +146,21 @@ door_on_connect(struct event_base *base, void *arg)
 	}
 	bufferevent_setwatermark(client->bev, EV_READ, 0, INPUT_MAX);
 	bufferevent_incref(client->bev);
-	client->since_ns = now_ns;
+	client->since_ns = clock_now_ns();
 	TAILQ_INSERT_TAIL(&door->clients, client, next);
 	if (++door->count >= door->settings.clients)
 		(void)evconnlistener_disable(door->evl);
 	return client->bev;
+}
+
+/*
+ * Not as EV_TIMEOUT: that would put off the next sweep by an interval each time, and requests that
+ * come often enough would put off all deadlines.
+ */
+static void
+door_sweep_soon(struct door *door)
+{
+	event_active(door->sweep, EV_READ, 0);
 }
 
 static void
@@ -132,7 +189,7 @@ door_on_sweep(evutil_socket_t fd, short what, void *arg)
 	struct door *door = arg;
 	struct door_client *client, *next;
 	int64_t now_ns = clock_now_ns();
-	bool again = false;
+	bool gone = false, again = false;
 
 	(void)fd;
 	(void)what;
@@ -143,6 +200,7 @@ door_on_sweep(evutil_socket_t fd, short what, void *arg)
 		bufferevent_getcb(client->bev, &reading, NULL, &served, NULL);
 		if (served == NULL) {
 			door_forget(door, client);
+			gone = true;
 		} else if (!client->expired &&
 			   door_is_late(door, client, reading != NULL, now_ns)) {
 			client->expired = again = true;
@@ -150,9 +208,12 @@ door_on_sweep(evutil_socket_t fd, short what, void *arg)
 			    BEV_EVENT_READING | BEV_EVENT_TIMEOUT, BEV_OPT_DEFER_CALLBACKS);
 		}
 	}
+	/* their descriptors are closed in the present turn, and nobody else is to have them */
+	if (!spare_fill(&door->spare) && gone)
+		again = true;
 	/* evhttp frees those in the present turn: their places are there at its end */
 	if (again)
-		event_active(door->sweep, EV_TIMEOUT, 0);
+		door_sweep_soon(door);
 	if (door->count < door->settings.clients)
 		(void)evconnlistener_enable(door->evl);
 }
@@ -164,7 +225,7 @@ door_on_answered(struct evhttp_request *req, void *arg)
 	struct door *door = arg;
 
 	(void)req;
-	event_active(door->sweep, EV_TIMEOUT, 0);
+	door_sweep_soon(door);
 }
 
 static void
@@ -214,11 +275,13 @@ door_new(
 	TAILQ_INIT(&door->clients);
 	door->hooks = *hooks;
 	door->fd = -1;
+	door->failed_ns = clock_now_ns() - EPISODE_NS;
 	if (door_open(door, loop_base(loop), fd) < 0) {
 		door_free(door);
 		return NULL;
 	}
 	door->fd = fd;
+	(void)spare_fill(&door->spare);
 	door_change(door, settings);
 	return door;
 }
@@ -247,6 +310,7 @@ door_free(struct door *door)
 		door_forget(door, client);
 	if (door->sweep != NULL)
 		event_free(door->sweep);
+	spare_done(&door->spare);
 	if (door->fd >= 0)
 		close(door->fd);
 	free(door);

@@ -2,8 +2,8 @@
 /*
  * One way into the control port: a listening socket and the evhttp behind it, with the bounds
  * that evhttp lacks: a cap on clients, an absolute deadline for each, a pause when accept(2)
- * fails. It hands on every request that could be parsed and knows nothing of what is asked.
- * Main loop only.
+ * fails, and descriptors in reserve for when there are no others. It hands on every request that
+ * could be parsed and knows nothing of what is asked. Main loop only.
  */
 #ifndef ECHOD_CONTROL_DOOR_H
 #define ECHOD_CONTROL_DOOR_H

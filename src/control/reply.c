@@ -19,8 +19,9 @@
 /* Milliseconds in a float: more digits would only show how it is stored. */
 #define JSON_FORMAT (JSON_COMPACT | JSON_REAL_PRECISION(15))
 
-void
-reply_send(struct evhttp_request *req, int code, const char *type, struct evbuffer *body)
+static void
+reply_write(struct evhttp_request *req, int code, const char *type, const char *policy,
+    struct evbuffer *body)
 {
 	struct evkeyvalq *headers = evhttp_request_get_output_headers(req);
 	struct evhttp_connection *conn = evhttp_request_get_connection(req);
@@ -34,15 +35,29 @@ reply_send(struct evhttp_request *req, int code, const char *type, struct evbuff
 	(void)evhttp_add_header(headers, "Content-Length", length);
 	(void)evhttp_add_header(headers, "Cache-Control", "no-store");
 	(void)evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
-	(void)evhttp_add_header(headers, "Content-Security-Policy", "default-src 'none'");
+	(void)evhttp_add_header(headers, "Content-Security-Policy", policy);
 	(void)evhttp_add_header(headers, "Connection", "close");
 	/* to HTTP/1.0 with keep-alive evhttp would say keep-alive on top */
 	(void)evhttp_remove_header(evhttp_request_get_input_headers(req), "Connection");
-	evhttp_send_reply(req, code, NULL, head ? NULL : body);
+	/* evhttp knows the names of the older ones */
+	evhttp_send_reply(
+	    req, code, code == 422 ? "Unprocessable Content" : NULL, head ? NULL : body);
 	/* a client that has sent its FIN gets its answer all the same */
 	(void)bufferevent_disable(evhttp_connection_get_bufferevent(conn), EV_READ);
 	if (body != NULL)
 		evbuffer_free(body);
+}
+
+void
+reply_send(struct evhttp_request *req, int code, const char *type, struct evbuffer *body)
+{
+	reply_write(req, code, type, "default-src 'none'", body);
+}
+
+void
+reply_page(struct evhttp_request *req, const char *type, const char *policy, struct evbuffer *body)
+{
+	reply_write(req, HTTP_OK, type, policy, body);
 }
 
 static struct evbuffer *
@@ -74,6 +89,12 @@ reply_json(struct evhttp_request *req, int code, json_t *document)
 	reply_send(req, code, "application/json", body);
 	free(text);
 	json_decref(document);
+}
+
+void
+reply_ok(struct evhttp_request *req)
+{
+	reply_json(req, HTTP_OK, json_pack("{s:b}", "ok", 1));
 }
 
 void

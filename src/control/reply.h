@@ -17,11 +17,18 @@ struct evhttp_request;
 /* Answer with CODE and BODY (taken; NULL: out of memory, which is a 503) of that Content-Type. */
 void reply_send(struct evhttp_request *req, int code, const char *type, struct evbuffer *body);
 
+/* The same with 200 for a page: POLICY is its Content-Security-Policy, others have "nothing". */
+void reply_page(
+    struct evhttp_request *req, const char *type, const char *policy, struct evbuffer *body);
+
 /* Answer with CODE and one line of plain text, its end included. */
 void reply_text(struct evhttp_request *req, int code, const char *text);
 
 /* Answer with CODE and DOCUMENT (taken; NULL: out of memory). */
 void reply_json(struct evhttp_request *req, int code, json_t *document);
+
+/* Answer with 200 and {"ok": true}. */
+void reply_ok(struct evhttp_request *req);
 
 /* Answer with CODE and {"error": text}. */
 void reply_error(struct evhttp_request *req, int code, const char *format, ...) ATTR_PRINTF(3, 4);

@@ -3,157 +3,62 @@
 
 #include "control/routes.h"
 
-#include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 
-#include <event2/buffer.h>
 #include <event2/http.h>
 
 #include "base/attributes.h"
-#include "base/text.h"
-#include "control/metrics_text.h"
+#include "control/query.h"
 #include "control/reply.h"
-#include "control/stats_json.h"
-#include "engine/snapshot.h"
+#include "control/route_act.h"
+#include "control/route_read.h"
 
-#define CONNECTIONS_DEFAULT 100
-#define CONNECTIONS_MAX 1000
+#define GET (EVHTTP_REQ_GET | EVHTTP_REQ_HEAD)
+#define POST EVHTTP_REQ_POST
 
-#define READ (EVHTTP_REQ_GET | EVHTTP_REQ_HEAD)
+/* Stands for a whole number in a path. */
+#define NUMBER "ID"
+
+/* Where a route may be used. */
+enum route_access {
+	ROUTE_READ, /* at both doors */
+	ROUTE_ACT,  /* at the UNIX socket alone */
+};
 
 struct route {
 	unsigned methods; /* mask of enum evhttp_cmd_type */
-	const char *path;
-	/* Answer REQ, now or later; QUERY is what follows the "?", "" without one. */
-	void (*answer)(struct routes *routes, struct evhttp_request *req, const char *query);
+	const char *path; /* with NUMBER where one stands */
+	enum route_access access;
+	void (*answer)(const struct route_call *call);
 	const char *help;
 };
 
-static void
-routes_get_livez(struct routes *routes, struct evhttp_request *req, const char *query)
-{
-	(void)routes;
-	(void)query;
-	reply_text(req, HTTP_OK, "ok\n");
-}
-
-static void
-routes_get_readyz(struct routes *routes, struct evhttp_request *req, const char *query)
-{
-	const char *not_ready = routes->status->not_ready;
-	char text[32];
-
-	(void)query;
-	if (not_ready == NULL) {
-		reply_text(req, HTTP_OK, "ok\n");
-		return;
-	}
-	(void)snprintf(text, sizeof(text), "%s\n", not_ready);
-	reply_text(req, HTTP_SERVUNAVAIL, text);
-}
-
-static void
-routes_get_stats(struct routes *routes, struct evhttp_request *req, const char *query)
-{
-	(void)query;
-	reply_json(req, HTTP_OK, stats_json_new(routes->engine, routes->status));
-}
-
-static void
-routes_get_metrics(struct routes *routes, struct evhttp_request *req, const char *query)
-{
-	struct evbuffer *body = evbuffer_new();
-
-	(void)query;
-	if (body != NULL && metrics_text_write(body, routes->engine, routes->status) < 0) {
-		evbuffer_free(body);
-		body = NULL;
-	}
-	reply_send(req, HTTP_OK, METRICS_TEXT_TYPE, body);
-}
-
-/* Take a whole number up to CONNECTIONS_MAX, and nothing else. */
-static bool
-routes_parse_limit(const char *text, size_t length, size_t *ret_limit)
-{
-	size_t limit = 0;
-
-	if (length == 0 || length > 4 || strspn(text, "0123456789") < length)
-		return false;
-	for (size_t i = 0; i < length; i++)
-		limit = limit * 10 + (size_t)(text[i] - '0');
-	if (limit > CONNECTIONS_MAX)
-		return false;
-	*ret_limit = limit;
-	return true;
-}
-
-/* Read the query of /connections. Answers REQ and returns false when it is wrong. */
-static bool
-routes_parse_connections(struct evhttp_request *req, const char *query, size_t *ret_limit)
-{
-	size_t limit = CONNECTIONS_DEFAULT;
-	bool given = false;
-
-	while (*query != '\0') {
-		size_t length = strcspn(query, "&"), name = strcspn(query, "=&");
-		char text[128];
-
-		if (name != 5 || strncmp(query, "limit", name) != 0) {
-			text_escape(query, name, text, sizeof(text));
-			reply_error(req, HTTP_BADREQUEST,
-			    "unknown parameter \"%s\": only limit is known", text);
-			return false;
-		}
-		if (given || name == length ||
-		    !routes_parse_limit(query + name + 1, length - name - 1, &limit)) {
-			reply_error(req, HTTP_BADREQUEST,
-			    "limit is given once, as a whole number from 0 to %d", CONNECTIONS_MAX);
-			return false;
-		}
-		given = true;
-		query += length;
-		query += *query == '&';
-	}
-	*ret_limit = limit;
-	return true;
-}
-
-static void
-routes_on_snapshot(void *context, const struct snapshot *snapshot)
-{
-	struct evhttp_request *req = deferred_take(context);
-
-	if (req != NULL)
-		reply_json(
-		    req, HTTP_OK, snapshot != NULL ? stats_json_connections(snapshot) : NULL);
-}
-
-static void
-routes_get_connections(struct routes *routes, struct evhttp_request *req, const char *query)
-{
-	struct deferred *deferred;
-	size_t limit;
-
-	if (!routes_parse_connections(req, query, &limit))
-		return;
-	deferred = deferred_new(&routes->deferred, req);
-	if (deferred != NULL &&
-	    snapshot_request(routes->engine, limit, routes_on_snapshot, deferred) == 0)
-		return;
-	if (deferred != NULL)
-		(void)deferred_take(deferred);
-	reply_json(req, HTTP_OK, NULL);
-}
-
+/* tests/lint/routes.py reads this table: one row, one entry in doc/control.md. */
 static const struct route route_table[] = {
-	{ READ, "/livez", routes_get_livez, "200 while the main loop runs" },
-	{ READ, "/readyz", routes_get_readyz, "200 when clients are served, else 503 and why" },
-	{ READ, "/stats", routes_get_stats, "process, totals, listeners, workers (JSON)" },
-	{ READ, "/connections", routes_get_connections,
-	    "the oldest connections, ?limit=100 (JSON)" },
-	{ READ, "/metrics", routes_get_metrics, "counters in the text format of Prometheus" },
+	{ GET, "/", ROUTE_READ, route_read_page, "the status page (HTML)" },
+	{ GET, "/livez", ROUTE_READ, route_read_livez, "200 while the main loop runs" },
+	{ GET, "/readyz", ROUTE_READ, route_read_readyz,
+	    "200 when clients are served, else 503 and why" },
+	{ GET, "/stats", ROUTE_READ, route_read_stats,
+	    "process, totals, listeners, workers (JSON)" },
+	{ GET, "/connections", ROUTE_READ, route_read_connections,
+	    "connections, ?listener= peer= state= sort= order= limit= offset= tcp= (JSON)" },
+	{ GET, "/connections/ID", ROUTE_READ, route_read_connection,
+	    "one connection with what the kernel knows of it (JSON)" },
+	{ GET, "/config", ROUTE_READ, route_read_config,
+	    "the configuration in force, with origins (JSON)" },
+	{ GET, "/version", ROUTE_READ, route_read_version, "what was built of what (JSON)" },
+	{ GET, "/metrics", ROUTE_READ, route_read_metrics,
+	    "metrics in the text format of Prometheus, or OpenMetrics by Accept" },
+	{ POST, "/reload", ROUTE_ACT, route_act_reload, "read the configuration again" },
+	{ POST, "/drain", ROUTE_ACT, route_act_drain,
+	    "take no more clients, finish with the present ones" },
+	{ POST, "/undrain", ROUTE_ACT, route_act_undrain, "take clients again" },
+	{ POST, "/stop", ROUTE_ACT, route_act_stop, "drain, then end" },
+	{ POST, "/log/reopen", ROUTE_ACT, route_act_log_reopen, "open the log file again" },
+	{ POST, "/log/level", ROUTE_ACT, route_act_log_level,
+	    "log from ?level= on, until the next reload" },
+	{ POST, "/connections/ID/close", ROUTE_ACT, route_act_close, "close one connection" },
 };
 
 static const struct {
@@ -162,6 +67,7 @@ static const struct {
 } method_names[] = {
 	{ EVHTTP_REQ_GET, "GET" },
 	{ EVHTTP_REQ_HEAD, "HEAD" },
+	{ EVHTTP_REQ_POST, "POST" },
 };
 
 static void
@@ -193,24 +99,58 @@ routes_refuse_path(struct evhttp_request *req)
 	reply_json(req, HTTP_NOTFOUND, document);
 }
 
-/* Every path of the table is plain: what would need decoding cannot be one of them. */
+/* Nothing that is known here is written otherwise: what would need decoding is not known. */
 static bool
-routes_path_is_plain(const char *path, size_t length)
+routes_target_is_plain(const char *target)
 {
-	if (length == 0 || path[0] != '/')
+	if (target[0] != '/')
 		return false;
-	for (size_t i = 0; i < length; i++) {
-		if (path[i] <= ' ' || path[i] >= 0x7f || path[i] == '%')
+	for (const unsigned char *p = (const unsigned char *)target; *p != '\0'; p++) {
+		if (*p <= ' ' || *p >= 0x7f || *p == '%')
 			return false;
 	}
 	return true;
 }
 
+/* Compare LENGTH bytes of PATH with PATTERN, and take the number where there is one. */
+static bool
+routes_match(const char *pattern, const char *path, size_t length, uint64_t *ret_id)
+{
+	const char *end = path + length;
+
+	while (*pattern != '\0') {
+		if (strncmp(pattern, NUMBER, strlen(NUMBER)) == 0) {
+			size_t digits = strspn(path, "0123456789");
+
+			if (query_number(path, digits, UINT64_MAX, ret_id) < 0)
+				return false;
+			path += digits;
+			pattern += strlen(NUMBER);
+		} else if (path == end || *path++ != *pattern++) {
+			return false;
+		}
+	}
+	return path == end;
+}
+
+static const struct route *
+routes_find(const char *path, size_t length, uint64_t *ret_id)
+{
+	*ret_id = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(route_table); i++) {
+		if (routes_match(route_table[i].path, path, length, ret_id))
+			return &route_table[i];
+	}
+	return NULL;
+}
+
 void
-routes_init(struct routes *routes, struct engine *engine, const struct process_status *status)
+routes_init(struct routes *routes, struct engine *engine, const struct process_status *status,
+    const struct control_actions *actions)
 {
 	routes->engine = engine;
 	routes->status = status;
+	routes->actions = actions;
 	TAILQ_INIT(&routes->deferred);
 }
 
@@ -221,27 +161,27 @@ routes_done(struct routes *routes)
 }
 
 void
-routes_answer(struct routes *routes, struct evhttp_request *req)
+routes_answer(struct routes *routes, struct evhttp_request *req, bool may_act)
 {
 	const char *target = evhttp_request_get_uri(req);
 	size_t length = strcspn(target, "?");
-	const char *query = target[length] == '?' ? target + length + 1 : "";
+	struct route_call call = { .routes = routes, .req = req };
+	const struct route *route;
 
-	if (!routes_path_is_plain(target, length)) {
+	if (!routes_target_is_plain(target)) {
 		reply_error(req, HTTP_BADREQUEST,
-		    "the path starts with / and has neither %% nor bytes outside ASCII");
+		    "the target starts with / and has neither %% nor bytes outside ASCII");
 		return;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(route_table); i++) {
-		const struct route *route = &route_table[i];
-
-		if (strlen(route->path) != length || strncmp(route->path, target, length) != 0)
-			continue;
-		if ((route->methods & evhttp_request_get_command(req)) == 0)
-			routes_refuse_method(req, route);
-		else
-			route->answer(routes, req, query);
-		return;
-	}
-	routes_refuse_path(req);
+	call.query = target[length] == '?' ? target + length + 1 : "";
+	route = routes_find(target, length, &call.id);
+	if (route == NULL)
+		routes_refuse_path(req);
+	else if ((route->methods & evhttp_request_get_command(req)) == 0)
+		routes_refuse_method(req, route);
+	else if (route->access == ROUTE_ACT && !may_act)
+		reply_error(
+		    req, 403, "%s is for the UNIX socket alone: see control.socket", route->path);
+	else
+		route->answer(&call);
 }

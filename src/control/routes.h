@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The routes of the control port: one table of methods, path, handler and help. Paths are
+ * The routes of the control port: one table of methods, path, access, handler and help. Paths are
  * compared as the client sent them, never decoded. Main loop only.
  */
 #ifndef ECHOD_CONTROL_ROUTES_H
 #define ECHOD_CONTROL_ROUTES_H
 
+#include <stdbool.h>
+
+#include "control/control_actions.h"
 #include "control/deferred.h"
 #include "control/process_status.h"
 
@@ -14,18 +17,20 @@ struct evhttp_request;
 
 /* What the handlers answer about, and what they owe. */
 struct routes {
-	struct engine *engine;               /* borrowed */
-	const struct process_status *status; /* borrowed */
-	struct deferred_list deferred;       /* answers under way */
+	struct engine *engine;                 /* borrowed */
+	const struct process_status *status;   /* borrowed */
+	const struct control_actions *actions; /* borrowed */
+	struct deferred_list deferred;         /* answers under way */
 };
 
-/* Prepare to answer about ENGINE and STATUS. */
-void routes_init(struct routes *routes, struct engine *engine, const struct process_status *status);
+/* Prepare to answer about ENGINE and STATUS, and to have ACTIONS done. */
+void routes_init(struct routes *routes, struct engine *engine, const struct process_status *status,
+    const struct control_actions *actions);
 
 /* Forget the answers under way. Called before the doors are freed. */
 void routes_done(struct routes *routes);
 
-/* Answer REQ, now or later. */
-void routes_answer(struct routes *routes, struct evhttp_request *req);
+/* Answer REQ, now or later. MAY_ACT: it came in where things may be changed. */
+void routes_answer(struct routes *routes, struct evhttp_request *req, bool may_act);
 
 #endif

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include <event2/http.h>
+#include <event2/http_struct.h>
 #include <event2/keyvalq_struct.h>
 
 #include "base/attributes.h"
@@ -35,13 +36,25 @@ site_check_host_length(const char *text)
 }
 
 static bool
+site_check_equal(const char *host, const char *text, size_t length)
+{
+	return strlen(host) == length && strncasecmp(text, host, length) == 0;
+}
+
+static bool
 site_check_is_ours(const struct site_check *check, const char *text)
 {
-	const char *const ours[] = { "localhost", "127.0.0.1", "[::1]", check->host };
+	const char *const ours[] = { "localhost", "127.0.0.1", "[::1]", check->own };
 	size_t length = site_check_host_length(text);
 
-	for (size_t i = 0; length > 0 && i < ARRAY_SIZE(ours); i++) {
-		if (strlen(ours[i]) == length && strncasecmp(text, ours[i], length) == 0)
+	if (length == 0)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
+		if (site_check_equal(ours[i], text, length))
+			return true;
+	}
+	for (size_t i = 0; check->hosts != NULL && i < check->hosts->count; i++) {
+		if (site_check_equal(check->hosts->items[i], text, length))
 			return true;
 	}
 	return false;
@@ -60,8 +73,20 @@ site_check_origin(const struct site_check *check, const char *origin)
 void
 site_check_init(struct site_check *check, const struct address *address)
 {
-	address_format_sockaddr(&address->u.sa, address->length, check->host, sizeof(check->host));
-	*strrchr(check->host, ':') = '\0';
+	*check = (struct site_check){ .any_host = address->transport == ADDRESS_UNIX };
+	if (check->any_host)
+		return;
+	address_format_sockaddr(&address->u.sa, address->length, check->own, sizeof(check->own));
+	*strrchr(check->own, ':') = '\0';
+}
+
+/* RFC 9112, section 3.2; a probe by HTTP/1.0 has none, and no browser sends such a request. */
+static bool
+site_check_count(const struct site_check *check, const struct evhttp_request *req, size_t hosts)
+{
+	if (check->any_host)
+		return true;
+	return hosts == 1 || (hosts == 0 && req->major == 1 && req->minor == 0);
 }
 
 int
@@ -74,10 +99,10 @@ site_check_request(
 	TAILQ_FOREACH (header, evhttp_request_get_input_headers(req), next) {
 		if (strcasecmp(header->key, "Host") == 0) {
 			hosts++;
-			if (site_check_is_ours(check, header->value))
+			if (check->any_host || site_check_is_ours(check, header->value))
 				continue;
-			*ret_error = "Host must be localhost, 127.0.0.1, [::1] or the address in "
-				     "control.http";
+			*ret_error = "Host must be localhost, 127.0.0.1, [::1], the address in "
+				     "control.http or one of control.http_hosts";
 			return 403;
 		}
 		if ((strcasecmp(header->key, "Origin") == 0 &&
@@ -88,8 +113,7 @@ site_check_request(
 			return 403;
 		}
 	}
-	/* RFC 9112, section 3.2 */
-	if (hosts == 1)
+	if (site_check_count(check, req, hosts))
 		return 0;
 	*ret_error = "one Host header is needed";
 	return 400;

@@ -4,66 +4,12 @@
 #include "control/stats_json.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/json_value.h"
 #include "control/process_figures.h"
-
-#define MOMENT_TEXT_MAX 40 /* "2025-01-31T23:59:59.123Z", and room for a clock that is wrong */
-
-/*
- * jansson takes a value in any case and fails for one that is NULL, so a member that could not be
- * made shows at the end: results are collected with |= and looked at once.
- */
-
-/* Seconds with the milliseconds that mean something; never below 0. */
-static json_t *
-stats_json_seconds(int64_t ns)
-{
-	return json_real(ns > 0 ? (double)(ns / NS_PER_MS) / 1e3 : 0.0);
-}
-
-static json_t *
-stats_json_moment(int64_t wall_ns)
-{
-	time_t seconds = wall_ns / NS_PER_S;
-	char text[MOMENT_TEXT_MAX];
-	struct tm tm;
-	size_t length;
-
-	if (gmtime_r(&seconds, &tm) == NULL)
-		return json_null();
-	length = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	(void)snprintf(
-	    text + length, sizeof(text) - length, ".%03dZ", (int)(wall_ns % NS_PER_S / NS_PER_MS));
-	return json_string(text);
-}
-
-/* A figure that could not be read is null. */
-static json_t *
-stats_json_figure(int64_t figure)
-{
-	return figure < 0 ? json_null() : json_integer(figure);
-}
-
-static json_t *
-stats_json_count(uint64_t count)
-{
-	return json_integer((json_int_t)count);
-}
-
-/* Return DOCUMENT, or free it when R tells that something of it is missing. */
-static json_t *
-stats_json_checked(json_t *document, int r)
-{
-	if (r == 0)
-		return document;
-	json_decref(document);
-	return NULL;
-}
 
 int
 stats_json_add_counters(json_t *object, const struct counters_sum *sum)
@@ -72,7 +18,7 @@ stats_json_add_counters(json_t *object, const struct counters_sum *sum)
 
 	for (int id = 0; id < COUNTER_COUNT; id++) {
 		const struct counter_info *info = counter_info((enum counter)id);
-		json_t *value = stats_json_count(sum->values[id]), *family;
+		json_t *value = json_value_count(sum->values[id]), *family;
 
 		if (info->label == NULL) {
 			r |= json_object_set_new(object, info->key, value);
@@ -86,6 +32,39 @@ stats_json_add_counters(json_t *object, const struct counters_sum *sum)
 	return r < 0 ? -ENOMEM : 0;
 }
 
+/* The bound of the bucket in which the FRACTION (0 to 1) of all values is reached; null beyond. */
+static json_t *
+stats_json_quantile(const struct distribution_sum *sum, uint64_t count, double fraction)
+{
+	uint64_t wanted = (uint64_t)((double)count * fraction), seen = 0;
+
+	for (size_t i = 0; i < DISTRIBUTION_BUCKETS; i++) {
+		seen += sum->buckets[i];
+		if (seen > wanted || (seen == count && count > 0))
+			return json_value_fine_seconds(distribution_delays.bounds_ns[i]);
+	}
+	return json_null();
+}
+
+/* How late a loop comes to its work. */
+static json_t *
+stats_json_lag(const struct distribution *lag)
+{
+	struct distribution_sum sum = { .sum_ns = 0 };
+	json_t *object = json_object();
+	uint64_t count = 0;
+	int r = 0;
+
+	distribution_add(lag, &sum);
+	for (size_t i = 0; i <= DISTRIBUTION_BUCKETS; i++)
+		count += sum.buckets[i];
+	r |= json_object_set_new(object, "mean_seconds",
+	    json_value_fine_seconds(count > 0 ? sum.sum_ns / (int64_t)count : 0));
+	r |= json_object_set_new(object, "p50_seconds", stats_json_quantile(&sum, count, 0.5));
+	r |= json_object_set_new(object, "p99_seconds", stats_json_quantile(&sum, count, 0.99));
+	return json_value_checked(object, r);
+}
+
 static json_t *
 stats_json_process(const struct engine *engine, const struct process_status *status)
 {
@@ -94,26 +73,27 @@ stats_json_process(const struct engine *engine, const struct process_status *sta
 	int r = 0;
 
 	process_figures_read(&figures);
-	r |= json_object_set_new(reloads, "success", stats_json_count(status->reloads_succeeded));
-	r |= json_object_set_new(reloads, "failure", stats_json_count(status->reloads_failed));
+	r |= json_object_set_new(reloads, "success", json_value_count(status->reloads_succeeded));
+	r |= json_object_set_new(reloads, "failure", json_value_count(status->reloads_failed));
 
 	r |= json_object_set_new(object, "version", json_string(PACKAGE_VERSION));
 	r |= json_object_set_new(object, "pid", json_integer(getpid()));
-	r |= json_object_set_new(object, "started", stats_json_moment(status->started_wall_ns));
+	r |= json_object_set_new(object, "started", json_value_moment(status->started_wall_ns));
 	r |= json_object_set_new(
-	    object, "uptime_seconds", stats_json_seconds(clock_now_ns() - status->started_ns));
-	r |= json_object_set_new(object, "workers", stats_json_count(engine->worker_count));
+	    object, "uptime_seconds", json_value_seconds(clock_now_ns() - status->started_ns));
+	r |= json_object_set_new(object, "workers", json_value_count(engine->worker_count));
 	r |= json_object_set_new(object, "ready", json_boolean(status->not_ready == NULL));
 	r |= json_object_set_new(object, "draining", json_boolean(status->draining));
 	r |= json_object_set_new(
-	    object, "resident_bytes", stats_json_figure(figures.resident_bytes));
-	r |= json_object_set_new(object, "open_fds", stats_json_figure(figures.open_fds));
-	r |= json_object_set_new(object, "max_fds", stats_json_figure(figures.max_fds));
-	r |= json_object_set_new(object, "cpu_seconds", stats_json_seconds(figures.cpu_ns));
+	    object, "resident_bytes", json_value_figure(figures.resident_bytes));
+	r |= json_object_set_new(object, "open_fds", json_value_figure(figures.open_fds));
+	r |= json_object_set_new(object, "max_fds", json_value_figure(figures.max_fds));
+	r |= json_object_set_new(object, "cpu_seconds", json_value_seconds(figures.cpu_ns));
 	r |= json_object_set_new(
 	    object, "last_reload_successful", json_boolean(status->last_reload_succeeded));
 	r |= json_object_set_new(object, "reloads", reloads);
-	return stats_json_checked(object, r);
+	r |= json_object_set_new(object, "loop_lag", stats_json_lag(&engine->lag));
+	return json_value_checked(object, r);
 }
 
 static json_t *
@@ -128,10 +108,10 @@ stats_json_totals(const struct engine *engine)
 	log_totals_read(&log);
 	r |= json_object_set_new(object, "connections", json_integer(engine_connections(engine)));
 	r |= stats_json_add_counters(object, &sum);
-	r |= json_object_set_new(object, "log_written", stats_json_count(log.written));
-	r |= json_object_set_new(object, "log_dropped", stats_json_count(log.dropped));
-	r |= json_object_set_new(object, "log_suppressed", stats_json_count(log.suppressed));
-	return stats_json_checked(object, r);
+	r |= json_object_set_new(object, "log_written", json_value_count(log.written));
+	r |= json_object_set_new(object, "log_dropped", json_value_count(log.dropped));
+	r |= json_object_set_new(object, "log_suppressed", json_value_count(log.suppressed));
+	return json_value_checked(object, r);
 }
 
 /* A service whose listener is gone still has its counters. */
@@ -156,7 +136,7 @@ stats_json_listener(const struct engine *engine, const struct service *service)
 	r |= json_object_set_new(object, "accepting", json_boolean(lis != NULL && lis->accepting));
 	r |= json_object_set_new(object, "connections", json_integer(connections));
 	r |= stats_json_add_counters(object, &sum);
-	return stats_json_checked(object, r);
+	return json_value_checked(object, r);
 }
 
 static json_t *
@@ -168,7 +148,7 @@ stats_json_listeners(const struct engine *engine)
 
 	TAILQ_FOREACH (service, &engine->services, next)
 		r |= json_array_append_new(array, stats_json_listener(engine, service));
-	return stats_json_checked(array, r);
+	return json_value_checked(array, r);
 }
 
 static json_t *
@@ -184,9 +164,10 @@ stats_json_workers(const struct engine *engine)
 
 		r |= json_object_set_new(object, "id", json_integer(worker->id));
 		r |= json_object_set_new(object, "connections", json_integer(load));
+		r |= json_object_set_new(object, "loop_lag", stats_json_lag(&worker->lag));
 		r |= json_array_append_new(array, object);
 	}
-	return stats_json_checked(array, r);
+	return json_value_checked(array, r);
 }
 
 json_t *
@@ -202,55 +183,5 @@ stats_json_new(const struct engine *engine, const struct process_status *status)
 	r |= json_object_set_new(object, "listeners", stats_json_listeners(engine));
 	r |= json_object_set_new(object, "workers", stats_json_workers(engine));
 	r |= json_object_set_new(object, "limits", limits);
-	return stats_json_checked(object, r);
-}
-
-static json_t *
-stats_json_connection(const struct connection_info *info, int64_t now_ns, int64_t wall_ns)
-{
-	int64_t age_ns = now_ns - info->accepted_ns, idle_ns = now_ns - info->active_ns;
-	const char *transport = address_transport_name(info->transport);
-	const char *state = connection_state_name(info->state);
-	json_t *object = json_object();
-	char peer[ADDRESS_TEXT_MAX], local[ADDRESS_TEXT_MAX];
-	int r = 0;
-
-	connection_peer_format(&info->peer, peer, sizeof(peer));
-	address_format_sockaddr(&info->local.u.sa, info->local.length, local, sizeof(local));
-	r |= json_object_set_new(object, "id", stats_json_count(info->id));
-	r |= json_object_set_new(object, "listener", json_string(info->listener));
-	r |= json_object_set_new(object, "worker", json_integer(info->worker));
-	r |= json_object_set_new(object, "transport", json_string(transport));
-	r |= json_object_set_new(object, "peer", json_string(peer));
-	r |= json_object_set_new(object, "local", json_string(local));
-	r |= json_object_set_new(object, "since", stats_json_moment(wall_ns - age_ns));
-	r |= json_object_set_new(object, "age_seconds", stats_json_seconds(age_ns));
-	r |= json_object_set_new(object, "idle_seconds", stats_json_seconds(idle_ns));
-	r |= json_object_set_new(object, "state", json_string(state));
-	r |= json_object_set_new(object, "bytes_in", stats_json_count(info->bytes_in));
-	r |= json_object_set_new(object, "bytes_out", stats_json_count(info->bytes_out));
-	r |= json_object_set_new(object, "reads", stats_json_count(info->reads));
-	r |= json_object_set_new(object, "pending_bytes", stats_json_count(info->pending_bytes));
-	r |= json_object_set_new(object, "read_paused", json_boolean(info->read_paused));
-	r |= json_object_set_new(object, "pauses", stats_json_count(info->pauses));
-	r |= json_object_set_new(object, "paused_seconds", stats_json_seconds(info->paused_ns));
-	return stats_json_checked(object, r);
-}
-
-json_t *
-stats_json_connections(const struct snapshot *snapshot)
-{
-	json_t *object = json_object(), *rows = json_array();
-	int64_t wall_ns = clock_wall_ns();
-	int r = 0;
-
-	for (size_t i = 0; i < snapshot->count; i++) {
-		const struct connection_info *info = &snapshot->infos[i];
-
-		r |= json_array_append_new(
-		    rows, stats_json_connection(info, snapshot->taken_ns, wall_ns));
-	}
-	r |= json_object_set_new(object, "total", json_integer(snapshot->total));
-	r |= json_object_set_new(object, "connections", rows);
-	return stats_json_checked(object, r);
+	return json_value_checked(object, r);
 }

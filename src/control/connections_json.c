@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "control/connections_json.h"
+
+#include "base/clock.h"
+#include "control/json_value.h"
+
+static json_t *
+connections_json_tcp(const struct connection_tcp_info *tcp)
+{
+	json_t *object = json_object();
+	int r = 0;
+
+	r |= json_object_set_new(object, "rtt_seconds", json_value_fine_seconds(tcp->rtt_ns));
+	r |= json_object_set_new(object, "rttvar_seconds", json_value_fine_seconds(tcp->rttvar_ns));
+	r |= json_object_set_new(
+	    object, "min_rtt_seconds", json_value_fine_seconds(tcp->min_rtt_ns));
+	r |= json_object_set_new(object, "retransmits", json_value_count(tcp->retransmits));
+	r |= json_object_set_new(object, "mss", json_value_count(tcp->mss));
+	r |= json_object_set_new(object, "cwnd", json_value_count(tcp->cwnd));
+	r |= json_object_set_new(object, "delivery_rate", json_value_count(tcp->delivery_rate));
+	return json_value_checked(object, r);
+}
+
+static json_t *
+connections_json_row(const struct connection_info *info, int64_t now_ns, int64_t wall_ns)
+{
+	int64_t age_ns = now_ns - info->accepted_ns, idle_ns = now_ns - info->active_ns;
+	const char *transport = address_transport_name(info->transport);
+	const char *state = connection_state_name(info->state);
+	char peer[ADDRESS_TEXT_MAX], local[ADDRESS_TEXT_MAX];
+	json_t *object = json_object();
+	int r = 0;
+
+	connection_peer_format(&info->peer, peer, sizeof(peer));
+	address_format_sockaddr(&info->local.u.sa, info->local.length, local, sizeof(local));
+	r |= json_object_set_new(object, "id", json_value_count(info->id));
+	r |= json_object_set_new(object, "listener", json_string(info->listener));
+	r |= json_object_set_new(object, "worker", json_integer(info->worker));
+	r |= json_object_set_new(object, "transport", json_string(transport));
+	r |= json_object_set_new(object, "peer", json_string(peer));
+	r |= json_object_set_new(object, "local", json_string(local));
+	r |= json_object_set_new(object, "since", json_value_moment(wall_ns - age_ns));
+	r |= json_object_set_new(object, "age_seconds", json_value_seconds(age_ns));
+	r |= json_object_set_new(object, "idle_seconds", json_value_seconds(idle_ns));
+	r |= json_object_set_new(object, "state", json_string(state));
+	r |= json_object_set_new(object, "bytes_in", json_value_count(info->bytes_in));
+	r |= json_object_set_new(object, "bytes_out", json_value_count(info->bytes_out));
+	r |= json_object_set_new(object, "reads", json_value_count(info->reads));
+	r |= json_object_set_new(object, "pending_bytes", json_value_count(info->pending_bytes));
+	r |= json_object_set_new(object, "read_paused", json_boolean(info->read_paused));
+	r |= json_object_set_new(object, "pauses", json_value_count(info->pauses));
+	r |= json_object_set_new(object, "paused_seconds", json_value_seconds(info->paused_ns));
+	if (info->has_tcp)
+		r |= json_object_set_new(object, "tcp", connections_json_tcp(&info->tcp));
+	return json_value_checked(object, r);
+}
+
+json_t *
+connections_json_new(const struct snapshot *snapshot, const struct snapshot_query *query)
+{
+	json_t *object = json_object(), *rows = json_array();
+	int64_t wall_ns = clock_wall_ns();
+	int r = 0;
+
+	for (size_t i = 0; i < snapshot->count; i++)
+		r |= json_array_append_new(
+		    rows, connections_json_row(&snapshot->infos[i], snapshot->taken_ns, wall_ns));
+	r |= json_object_set_new(object, "total", json_integer(snapshot->total));
+	r |= json_object_set_new(object, "matched", json_value_count(snapshot->matched));
+	r |= json_object_set_new(object, "limit", json_value_count(query->limit));
+	r |= json_object_set_new(object, "offset", json_value_count(query->offset));
+	r |= json_object_set_new(object, "connections", rows);
+	return json_value_checked(object, r);
+}
+
+json_t *
+connections_json_one(const struct snapshot *snapshot, size_t index)
+{
+	return connections_json_row(&snapshot->infos[index], snapshot->taken_ns, clock_wall_ns());
+}

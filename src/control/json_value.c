@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "control/json_value.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+
+#define MOMENT_TEXT_MAX 40 /* "2025-01-31T23:59:59.123Z", and room for a clock that is wrong */
+#define TEXT_MAX 4096
+
+json_t *
+json_value_seconds(int64_t ns)
+{
+	return json_real(ns > 0 ? (double)(ns / NS_PER_MS) / 1e3 : 0.0);
+}
+
+json_t *
+json_value_fine_seconds(int64_t ns)
+{
+	return json_real(ns > 0 ? (double)(ns / NS_PER_US) / 1e6 : 0.0);
+}
+
+json_t *
+json_value_moment(int64_t wall_ns)
+{
+	time_t seconds = wall_ns / NS_PER_S;
+	char text[MOMENT_TEXT_MAX];
+	struct tm tm;
+	size_t length;
+
+	if (gmtime_r(&seconds, &tm) == NULL)
+		return json_null();
+	length = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+	(void)snprintf(
+	    text + length, sizeof(text) - length, ".%03dZ", (int)(wall_ns % NS_PER_S / NS_PER_MS));
+	return json_string(text);
+}
+
+json_t *
+json_value_figure(int64_t figure)
+{
+	return figure < 0 ? json_null() : json_integer(figure);
+}
+
+json_t *
+json_value_count(uint64_t count)
+{
+	return json_integer((json_int_t)count);
+}
+
+json_t *
+json_value_text(const char *text)
+{
+	json_t *value = json_string(text);
+	char escaped[TEXT_MAX];
+
+	/* it is either no UTF-8, or memory is short; the second try tells */
+	if (value == NULL)
+		value = json_string(text_escape_string(text, escaped, sizeof(escaped)));
+	return value;
+}
+
+json_t *
+json_value_checked(json_t *document, int r)
+{
+	if (r == 0)
+		return document;
+	json_decref(document);
+	return NULL;
+}

@@ -1,0 +1,210 @@
+// The last five minutes as SVG. A chart has bands: one that grows upwards from the zero line and,
+// for traffic, one that grows downwards, so that equal lines do not hide each other.
+
+const SVG = "http://www.w3.org/2000/svg";
+const WINDOW = 300;
+const GAP = 3.5;	// seconds without a sample that break the line
+const EDGE = { left: 66, right: 8, top: 8, bottom: 22 };
+
+function svg(name, attributes, parent) {
+	const node = document.createElementNS(SVG, name);
+	for (const [key, value] of Object.entries(attributes))
+		node.setAttribute(key, value);
+	if (parent)
+		parent.append(node);
+	return node;
+}
+
+// The smallest round step with which COUNT of them reach PEAK: for bytes a power of two, else 1, 2
+// or 5 times a power of ten.
+function roundStep(peak, count, bytes) {
+	const wanted = peak / count;
+	if (bytes)
+		return 2 ** Math.max(Math.ceil(Math.log2(wanted)), 9);
+	for (let power = 1; ; power *= 10)
+		for (const digit of [1, 2, 5])
+			if (digit * power >= wanted)
+				return digit * power;
+}
+
+function timeLabel(ago) {
+	if (ago === 0)
+		return "now";
+	return ago % 60 === 0 ? `\u2212${ago / 60} min` : `\u2212${ago} s`;
+}
+
+class Chart {
+	// box: the element to draw in. options: name; bands [{key, tone, down}]; steps on each side of
+	// zero; bytes: whether values are bytes a second; format(value) for the axis; readout(sample).
+	constructor(box, options) {
+		this.box = box;
+		this.options = options;
+		this.samples = [];
+		this.end = 0;
+		this.limit = NaN;
+		this.svg = svg("svg", { role: "img", tabindex: 0, "aria-label": options.name }, box);
+		this.grid = svg("g", {}, this.svg);
+		this.bands = options.bands.map((band) => ({
+			...band,
+			fill: svg("path", { class: `fill ${band.tone}` }, this.svg),
+			stroke: svg("path", { class: `stroke ${band.tone}` }, this.svg),
+		}));
+		this.cursor = svg("g", { visibility: "hidden" }, this.svg);
+		this.cursorLine = svg("line", { class: "cursor" }, this.cursor);
+		this.cursorTime = svg("text", { y: EDGE.top + 4 }, this.cursor);
+		this.pointed = null;
+		this.svg.addEventListener("pointermove", (event) => this.pointAt(event.offsetX));
+		this.svg.addEventListener("pointerleave", () => this.point(null));
+		this.svg.addEventListener("blur", () => this.point(null));
+		this.svg.addEventListener("keydown", (event) => this.onKey(event));
+		new ResizeObserver(() => this.draw()).observe(box);
+	}
+
+	// samples: [{time, key: value or NaN, ...}], oldest first, times in seconds.
+	show(samples, end, limit) {
+		this.samples = samples;
+		this.end = end;
+		this.limit = limit;
+		this.draw();
+	}
+
+	x(time) {
+		return EDGE.left + (1 - (this.end - time) / (this.minutes * 60)) * this.width;
+	}
+
+	y(value, down) {
+		return this.zero + ((down ? 1 : -1) * value * this.reach) / this.top;
+	}
+
+	// The time axis begins with one minute and grows with what there is to show.
+	wholeMinutes() {
+		const first = this.samples.length > 0 ? this.samples[0].time : this.end;
+		return Math.min(Math.max(Math.ceil((this.end - first) / 60), 1), WINDOW / 60);
+	}
+
+	draw() {
+		const { clientWidth, clientHeight } = this.box;
+		const twoSided = this.bands.some((band) => band.down);
+		if (clientWidth === 0)
+			return;
+		this.width = clientWidth - EDGE.left - EDGE.right;
+		this.height = clientHeight - EDGE.top - EDGE.bottom;
+		this.reach = twoSided ? this.height / 2 : this.height;
+		this.zero = EDGE.top + this.reach;
+		const values = this.samples.flatMap((sample) => this.bands.map((band) => sample[band.key]));
+		const peak = values.reduce((most, value) => (value > most ? value : most), 0);
+		this.step = roundStep(peak, this.options.steps, this.options.bytes);
+		this.steps = Math.max(Math.ceil(peak / this.step), 2);
+		this.top = this.step * this.steps;
+		this.minutes = this.wholeMinutes();
+		this.svg.setAttribute("viewBox", `0 0 ${clientWidth} ${clientHeight}`);
+		this.drawGrid(twoSided);
+		for (const band of this.bands)
+			this.drawBand(band);
+		this.drawCursor();
+	}
+
+	drawGrid(twoSided) {
+		const right = EDGE.left + this.width;
+		const bottom = EDGE.top + this.height;
+		const lines = [];
+		for (let i = twoSided ? -this.steps : 0; i <= this.steps; i++) {
+			const y = Math.round(this.y(i * this.step, false));
+			const label = svg("text", { x: EDGE.left - 8, y: y + 4, "text-anchor": "end" });
+			label.textContent = this.options.format(Math.abs(i) * this.step);
+			const kind = i === 0 ? "zero" : "grid";
+			lines.push(svg("line", { class: kind, x1: EDGE.left, x2: right, y1: y, y2: y }), label);
+		}
+		const apart = this.minutes === 1 ? 15 : this.minutes === 2 ? 30 : 60;
+		for (let ago = 0; ago <= this.minutes * 60; ago += apart) {
+			const x = Math.round(this.x(this.end - ago));
+			const anchor = ago === 0 ? "end" : "middle";
+			const label = svg("text", { x, y: bottom + 17, "text-anchor": anchor });
+			label.textContent = timeLabel(ago);
+			lines.push(svg("line", { class: "grid", x1: x, x2: x, y1: EDGE.top, y2: bottom }), label);
+		}
+		if (this.limit <= this.top) {
+			const y = Math.round(this.y(this.limit, false));
+			lines.push(svg("line", { class: "limit", x1: EDGE.left, x2: right, y1: y, y2: y }));
+		}
+		this.grid.replaceChildren(...lines);
+	}
+
+	// Runs of samples that follow each other closely.
+	runs(key) {
+		const runs = [];
+		let last = -Infinity;
+		for (const sample of this.samples) {
+			if (!Number.isFinite(sample[key])) {
+				last = -Infinity;
+				continue;
+			}
+			if (sample.time - last > GAP)
+				runs.push([]);
+			runs[runs.length - 1].push(sample);
+			last = sample.time;
+		}
+		return runs;
+	}
+
+	drawBand(band) {
+		let stroke = "";
+		let fill = "";
+		for (const run of this.runs(band.key)) {
+			const points = run.map((sample) =>
+				`${this.x(sample.time).toFixed(1)} ${this.y(sample[band.key], band.down).toFixed(1)}`);
+			const first = this.x(run[0].time).toFixed(1);
+			const last = this.x(run[run.length - 1].time).toFixed(1);
+			stroke += `M${points.join("L")}`;
+			fill += `M${first} ${this.zero}L${points.join("L")}L${last} ${this.zero}Z`;
+		}
+		band.stroke.setAttribute("d", stroke);
+		band.fill.setAttribute("d", fill);
+	}
+
+	// The sample under the pointer or the arrow keys.
+
+	pointAt(x) {
+		const time = this.end - this.minutes * 60 * (1 - (x - EDGE.left) / this.width);
+		let best = null;
+		for (const sample of this.samples)
+			if (best === null || Math.abs(sample.time - time) < Math.abs(best.time - time))
+				best = sample;
+		this.point(best !== null && Math.abs(best.time - time) <= GAP ? best : null);
+	}
+
+	point(sample) {
+		this.pointed = sample;
+		this.drawCursor();
+	}
+
+	onKey(event) {
+		const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+		if (step === undefined && event.key !== "Escape")
+			return;
+		event.preventDefault();
+		if (step === undefined || this.samples.length === 0) {
+			this.point(null);
+			return;
+		}
+		const last = this.samples.length - 1;
+		const place = this.pointed === null ? last : this.samples.indexOf(this.pointed) + step;
+		this.point(this.samples[Math.min(Math.max(place, 0), last)]);
+	}
+
+	drawCursor() {
+		const sample = this.pointed !== null && this.samples.includes(this.pointed) ? this.pointed : null;
+		this.pointed = sample;
+		this.cursor.setAttribute("visibility", sample === null ? "hidden" : "visible");
+		if (sample !== null) {
+			const x = this.x(sample.time).toFixed(1);
+			const line = { x1: x, x2: x, y1: EDGE.top + 10, y2: EDGE.top + this.height };
+			for (const [key, value] of Object.entries(line))
+				this.cursorLine.setAttribute(key, value);
+			this.cursorTime.setAttribute("x", x);
+			this.cursorTime.setAttribute("text-anchor", x > EDGE.left + this.width - 36 ? "end" : "middle");
+			setText(this.cursorTime, `${formatSeconds(this.end - sample.time)} ago`);
+		}
+		this.options.readout(sample ?? this.samples[this.samples.length - 1]);
+	}
+}
