@@ -18,7 +18,7 @@ descriptor_limit_meet(const struct config *cfg, struct error_list *errors)
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0) {
 		error_list_add(
 		    errors, "cannot read the limit on open descriptors: %s", strerror(errno));
-		return -errno;
+		return -EMFILE;
 	}
 	if (limit.rlim_cur >= needed)
 		return 0;

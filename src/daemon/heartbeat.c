@@ -16,7 +16,8 @@
 struct pulse {
 	_Atomic uint64_t answered; /* written by the worker */
 	uint64_t asked;
-	bool missed; /* silence was reported */
+	struct post post; /* free again once the answer is there */
+	bool missed;      /* silence was reported */
 };
 
 struct heartbeat {
@@ -60,11 +61,13 @@ heartbeat_on_timer(evutil_socket_t fd, short what, void *arg)
 	for (size_t i = 0; i < heartbeat->engine->worker_count; i++) {
 		struct pulse *pulse = &heartbeat->pulses[i];
 
-		if (!heartbeat_check(heartbeat, i))
+		if (!heartbeat_check(heartbeat, i)) {
 			alive = false;
-		else if (loop_post(
-			     heartbeat->engine->workers[i]->loop, heartbeat_do_answer, pulse) == 0)
-			pulse->asked++;
+			continue;
+		}
+		pulse->asked++;
+		loop_post(
+		    heartbeat->engine->workers[i]->loop, &pulse->post, heartbeat_do_answer, pulse);
 	}
 	if (alive)
 		service_manager_watchdog();

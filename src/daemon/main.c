@@ -10,6 +10,8 @@
 #include "config/config_file.h"
 #include "daemon/options.h"
 #include "daemon/server.h"
+#include "daemon/signals.h"
+#include "daemon/streams.h"
 
 /* -t and -T: read, check, perhaps print; nothing is opened or bound. */
 static enum server_exit
@@ -36,8 +38,11 @@ static enum server_exit
 main_serve(const struct options *options)
 {
 	enum server_exit code;
-	struct server *server = server_new(options, &code);
+	struct server *server;
 
+	/* from the first moment: a signal while starting waits for the loop that serves it */
+	signals_block();
+	server = server_new(options, &code);
 	if (server == NULL)
 		return code;
 	code = server_run(server);
@@ -45,24 +50,32 @@ main_serve(const struct options *options)
 	return code;
 }
 
+/* The exit code after something was printed: it counts only if it arrived. */
+static enum server_exit
+main_printed(enum server_exit code)
+{
+	return streams_flush() < 0 ? SERVER_EXIT_OS : code;
+}
+
 int
 main(int argc, char **argv)
 {
 	struct options options;
 
+	streams_open();
 	(void)umask(077);
 	if (options_parse(argc, argv, &options) < 0)
 		return SERVER_EXIT_USAGE;
 	switch (options.action) {
 	case OPTIONS_HELP:
 		options_print_help(stdout);
-		return SERVER_EXIT_OK;
+		return main_printed(SERVER_EXIT_OK);
 	case OPTIONS_VERSION:
 		options_print_version(stdout);
-		return SERVER_EXIT_OK;
+		return main_printed(SERVER_EXIT_OK);
 	case OPTIONS_TEST:
 	case OPTIONS_DUMP:
-		return main_check(&options);
+		return main_printed(main_check(&options));
 	case OPTIONS_SERVE:
 		break;
 	}

@@ -3,43 +3,99 @@
 
 #include "daemon/reload.h"
 
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/control_actions.h"
 #include "daemon/descriptor_limit.h"
 #include "daemon/server.h"
 #include "daemon/service_manager.h"
 #include "engine/plan.h"
 
-void
-reload_reopen_log(void)
+int
+reload_reopen_log(struct error_list *errors)
 {
-	struct error_list errors = ERROR_LIST_EMPTY;
+	int r = log_reopen(errors);
 
-	if (log_reopen(&errors) < 0)
-		log_error("%s: the old log file stays in use", error_list_first(&errors));
+	if (r < 0)
+		log_error("%s: the old log file stays in use", error_list_first(errors));
 	else
 		log_notice("log reopened");
-	error_list_done(&errors);
+	return r;
+}
+
+/* Listeners come and go: what their sockets keep is compared with the last file, not the start. */
+static bool
+reload_is_listener_key(const char *key)
+{
+	return strncmp(key, "listeners", strlen("listeners")) == 0;
+}
+
+/* A change that does not fit in memory is still logged. */
+static void
+reload_note(struct control_reload *reload, const char *key, const char *from, const char *to,
+    bool needs_restart)
+{
+	struct control_change change = { strdup(key), strdup(from), strdup(to), needs_restart };
+	struct control_change *changes = reallocarray(
+	    reload->changes, reload->count + 1, sizeof(*changes));
+
+	if (changes != NULL)
+		reload->changes = changes;
+	if (changes == NULL || change.key == NULL || change.from == NULL || change.to == NULL) {
+		free(change.key);
+		free(change.from);
+		free(change.to);
+		return;
+	}
+	changes[reload->count++] = change;
 }
 
 static void
-reload_on_change(
+reload_on_live_change(
     void *context, const char *key, const char *from, const char *to, bool needs_restart)
 {
-	(void)context;
-	if (needs_restart)
-		log_warning("%s changed from \"%s\" to \"%s\": takes effect only after a restart",
-		    key, from, to);
-	else
+	if (needs_restart && !reload_is_listener_key(key))
+		return;
+	reload_note(context, key, from, to, needs_restart);
+	/* what a kept socket cannot change, the plan has said */
+	if (!needs_restart)
 		log_notice("%s changed from \"%s\" to \"%s\"", key, from, to);
 }
 
-/* Prepare and swap. On failure everything is as before, and ERRORS says why. */
+/* Against the configuration of the start, which is what still runs of such directives. */
+static void
+reload_on_start_change(
+    void *context, const char *key, const char *from, const char *to, bool needs_restart)
+{
+	if (!needs_restart || reload_is_listener_key(key))
+		return;
+	reload_note(context, key, from, to, true);
+	log_warning(
+	    "%s is \"%s\" in the file and \"%s\" in force: takes effect only after a restart", key,
+	    to, from);
+}
+
+static void
+reload_tell_changes(struct server *server, const struct config *cfg, struct control_reload *reload)
+{
+	const struct config *first = server->first_config != NULL ? server->first_config
+								  : server->config;
+
+	config_diff(server->config, cfg, reload_on_live_change, reload);
+	config_diff(first, cfg, reload_on_start_change, reload);
+}
+
+/* Prepare and swap. On failure everything is as before, and RELOAD's errors say why. */
 static int
-reload_apply(struct server *server, struct config *cfg, struct error_list *errors)
+reload_apply(struct server *server, const struct config *cfg, struct control_reload *reload)
 {
 	struct log_settings now = server_log_settings(server->config, server->options);
 	struct log_settings then = server_log_settings(cfg, server->options);
+	struct error_list *errors = &reload->errors;
 	int r = descriptor_limit_meet(cfg, errors);
 
 	if (r == 0)
@@ -58,52 +114,69 @@ reload_apply(struct server *server, struct config *cfg, struct error_list *error
 	}
 	if (server->control != NULL)
 		control_server_change(server->control, &cfg->control);
-	config_diff(server->config, cfg, reload_on_change, NULL);
+	reload_tell_changes(server, cfg, reload);
 	return 0;
 }
 
 static int
-reload_try(struct server *server, struct error_list *errors)
+reload_try(struct server *server, struct control_reload *reload)
 {
-	struct config *cfg = server_read_config(server->options, errors);
+	struct config *cfg = server_read_config(server->options, &reload->errors);
 	int r;
 
 	if (cfg == NULL)
-		return -1;
-	r = reload_apply(server, cfg, errors);
+		return -EINVAL;
+	r = reload_apply(server, cfg, reload);
 	if (r < 0) {
 		config_free(cfg);
 		return r;
 	}
-	config_free(server->config);
+	if (server->first_config == NULL)
+		server->first_config = server->config;
+	else
+		config_free(server->config);
 	server->config = cfg;
 	return 0;
 }
 
-void
-reload_run(struct server *server)
+static void
+reload_count(struct server *server, int result, const struct error_list *errors)
 {
-	struct error_list errors = ERROR_LIST_EMPTY;
-
-	if (server->phase != SERVER_RUNNING) {
-		log_warning("not reloading: the daemon is stopping");
-		return;
-	}
-	service_manager_reloading();
-	if (reload_try(server, &errors) == 0) {
+	server->status.last_reload_succeeded = result == 0;
+	if (result == 0) {
 		server->status.reloads_succeeded++;
-		server->status.last_reload_succeeded = true;
 		server->status.last_success_wall_ns = clock_wall_ns();
 		log_notice("reloaded");
-	} else {
-		server->status.reloads_failed++;
-		server->status.last_reload_succeeded = false;
-		for (size_t i = 0; i < errors.count; i++)
-			log_error("%s", errors.lines[i]);
-		log_error("reload failed: the running configuration is unchanged");
+		return;
 	}
-	reload_reopen_log();
+	server->status.reloads_failed++;
+	for (size_t i = 0; i < errors->count; i++)
+		log_error("%s", errors->lines[i]);
+	if (errors->lost > 0)
+		log_error("%zu more errors did not fit in memory", errors->lost);
+	log_error("reload failed: the running configuration is unchanged");
+}
+
+int
+reload_run(struct server *server, struct control_reload *ret_reload)
+{
+	struct control_reload reload = { .errors = ERROR_LIST_EMPTY };
+	struct error_list reopen = ERROR_LIST_EMPTY;
+	int r;
+
+	if (server->phase != SERVER_RUNNING) {
+		error_list_add(&reload.errors, "not reloading: the daemon is draining or stopping");
+		log_warning("%s", error_list_first(&reload.errors));
+		*ret_reload = reload;
+		return -EBUSY;
+	}
+	service_manager_reloading();
+	r = reload_try(server, &reload);
+	reload_count(server, r, &reload.errors);
+	(void)reload_reopen_log(&reopen);
+	error_list_done(&reopen);
 	/* also after a failure: systemd waits for it, and the old configuration does serve */
 	service_manager_ready();
-	error_list_done(&errors);
+	*ret_reload = reload;
+	return r;
 }

@@ -6,12 +6,20 @@
 #ifndef ECHOD_DAEMON_RELOAD_H
 #define ECHOD_DAEMON_RELOAD_H
 
+#include "base/error_list.h"
+
+struct control_reload;
 struct server;
 
-/* Read the configuration again and put it in force, or say why not; reopen the log file. */
-void reload_run(struct server *server);
+/*
+ * Read the configuration again and put it in force, or say why not; reopen the log file. What
+ * changed, or the errors, are logged and written to RET_RELOAD, which the caller releases with
+ * control_reload_done(). Returns 0; -EBUSY while the daemon drains or stops; or another -errno,
+ * and nothing was changed.
+ */
+int reload_run(struct server *server, struct control_reload *ret_reload);
 
-/* Open the log file again, after it was rotated. */
-void reload_reopen_log(void);
+/* Open the log file again, after it was rotated. Returns 0, or -errno with a line in ERRORS. */
+int reload_reopen_log(struct error_list *errors);
 
 #endif

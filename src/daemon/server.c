@@ -15,7 +15,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/config_file.h"
+#include "daemon/actions.h"
 #include "daemon/descriptor_limit.h"
+#include "daemon/drain.h"
 #include "daemon/reload.h"
 #include "daemon/service_manager.h"
 #include "daemon/stop.h"
@@ -24,10 +26,8 @@
 /* How long an address in use may take to come free at start: a killed predecessor is dying. */
 #define START_PATIENCE_NS NS_PER_S
 
-#define STATUS_INTERVAL_NS (2 * NS_PER_S)
-
 /* How long the last lines may take to reach a slow log. */
-#define LOG_CLOSE_NS NS_PER_S
+#define LOG_CLOSE_NS (100 * NS_PER_MS)
 
 struct config *
 server_read_config(const struct options *options, struct error_list *errors)
@@ -92,28 +92,28 @@ server_on_libevent_log(int severity, const char *message)
 	}
 }
 
-/* libevent has lost its footing; it has said why. A core is worth more than exit(1). */
+/* libevent has lost its footing, and has said why. A core is worth more than its exit(1). */
 static void
 server_on_libevent_fatal(int error)
 {
-	static const char message[] = "echod: libevent gave up\n";
-
-	(void)error;
-	(void)!write(STDERR_FILENO, message, sizeof(message) - 1);
-	abort();
+	log_abort("libevent gave up (error %d)", error);
 }
 
 static void
 server_on_signal(void *context, int number)
 {
+	struct error_list errors = ERROR_LIST_EMPTY;
+	struct control_reload reload;
 	struct server *server = context;
 
 	switch (number) {
 	case SIGHUP:
-		reload_run(server);
+		(void)reload_run(server, &reload);
+		control_reload_done(&reload);
 		break;
 	case SIGUSR1:
-		reload_reopen_log();
+		(void)reload_reopen_log(&errors);
+		error_list_done(&errors);
 		break;
 	case SIGQUIT:
 		stop_now(server);
@@ -124,33 +124,25 @@ server_on_signal(void *context, int number)
 	}
 }
 
-static void
-server_on_status(evutil_socket_t fd, short what, void *arg)
+void
+server_set_draining(struct server *server, bool draining)
 {
-	struct server *server = arg;
-	int64_t connections = engine_connections(server->engine);
-
-	(void)fd;
-	(void)what;
-	if (connections == server->status_connections)
-		return;
-	server->status_connections = connections;
-	service_manager_status("%s %lld connections",
-	    server->phase == SERVER_RUNNING ? "Serving" : "Draining", (long long)connections);
+	server->status.not_ready = draining ? "draining" : NULL;
+	server->status.draining = draining;
+	housekeeping_report(server->housekeeping);
 }
 
 static int
 server_start_timers(struct server *server)
 {
-	struct timeval interval = clock_timeval(STATUS_INTERVAL_NS);
 	int64_t watchdog_ns = service_manager_watchdog_ns();
 
-	server->status_timer = event_new(
-	    loop_base(server->loop), -1, EV_PERSIST, server_on_status, server);
+	server->housekeeping = housekeeping_new(server->loop, server->engine, &server->status);
 	server->stop_timer = stop_timer_new(server);
+	server->drain_timer = drain_timer_new(server);
 	server->signals = signals_new(server->loop, server_on_signal, server);
-	if (server->status_timer == NULL || server->stop_timer == NULL || server->signals == NULL ||
-	    event_add(server->status_timer, &interval) < 0)
+	if (server->housekeeping == NULL || server->stop_timer == NULL ||
+	    server->drain_timer == NULL || server->signals == NULL)
 		return -ENOMEM;
 	if (watchdog_ns == 0)
 		return 0;
@@ -202,10 +194,8 @@ server_open_control(struct server *server, struct error_list *errors)
 {
 	const struct control_config *cfg = &server->config->control;
 
-	if (cfg->http[0] == '\0')
-		return SERVER_EXIT_OK;
 	server->control = control_server_new(
-	    server->loop, server->engine, &server->status, cfg, errors);
+	    server->loop, server->engine, &server->status, &server->actions, cfg, errors);
 	return server->control == NULL ? server_exit_for(-errno, SERVER_EXIT_UNAVAILABLE)
 				       : SERVER_EXIT_OK;
 }
@@ -269,12 +259,12 @@ server_new(const struct options *options, enum server_exit *ret_exit)
 	struct server *server = calloc(1, sizeof(*server));
 
 	if (server == NULL) {
+		(void)fputs("echod: out of memory\n", stderr);
 		*ret_exit = SERVER_EXIT_OS;
 		return NULL;
 	}
-	signals_block();
 	server->options = options;
-	server->status_connections = -1;
+	server->actions = actions_of(server);
 	server->status = (struct process_status){ .started_ns = clock_now_ns(),
 		.started_wall_ns = clock_wall_ns(),
 		.not_ready = "starting",
@@ -299,13 +289,18 @@ server_run(struct server *server)
 	server->status.not_ready = NULL;
 	log_notice("echod %s is ready: %zu workers, process %d", PACKAGE_VERSION,
 	    server->engine->worker_count, (int)getpid());
-	server_on_status(-1, 0, server);
+	housekeeping_report(server->housekeeping);
 	service_manager_ready();
 	signals_unblock();
 	r = loop_run(server->loop);
 	if (r < 0)
 		log_error("the main loop failed: %s", strerror(errno));
-	stop_finish(server);
+	if (stop_finish(server) < 0) {
+		/* a thread that hangs may still use all of it: nothing is freed, the process ends
+		 */
+		server->hangs = true;
+		return SERVER_EXIT_SOFTWARE;
+	}
 	return r < 0 ? SERVER_EXIT_SOFTWARE : SERVER_EXIT_OK;
 }
 
@@ -314,21 +309,26 @@ server_free(struct server *server)
 {
 	if (server == NULL)
 		return;
-	if (server->engine != NULL)
-		engine_stop(server->engine);
-	/* what the workers still had to say, such as a snapshot for the control port */
+	if (server->hangs ||
+	    (server->engine != NULL && engine_stop(server->engine, NS_PER_S) < 0)) {
+		log_close(LOG_CLOSE_NS);
+		return;
+	}
+	/* no request comes any more; then what the workers still had to answer finds nobody */
+	control_server_free(server->control);
 	if (server->loop != NULL)
 		loop_run_once(server->loop);
 	heartbeat_free(server->heartbeat);
 	signals_free(server->signals);
 	if (server->stop_timer != NULL)
 		event_free(server->stop_timer);
-	if (server->status_timer != NULL)
-		event_free(server->status_timer);
-	control_server_free(server->control);
+	if (server->drain_timer != NULL)
+		event_free(server->drain_timer);
+	housekeeping_free(server->housekeeping);
 	engine_free(server->engine);
 	loop_free(server->loop);
 	config_free(server->config);
+	config_free(server->first_config);
 	libevent_global_shutdown();
 	log_close(LOG_CLOSE_NS);
 	free(server);

@@ -10,9 +10,11 @@
 #include <stdint.h>
 
 #include "config/config.h"
+#include "control/control_actions.h"
 #include "control/control_server.h"
 #include "control/process_status.h"
 #include "daemon/heartbeat.h"
+#include "daemon/housekeeping.h"
 #include "daemon/options.h"
 #include "daemon/signals.h"
 #include "engine/engine.h"
@@ -29,9 +31,10 @@ enum server_exit {
 	SERVER_EXIT_CONFIGURATION = 78, /* the configuration, or what was inherited */
 };
 
-/* How far a stop has come; it only grows. */
+/* From serving to the end. A drain can be taken back, from DELAYING on it only goes forward. */
 enum server_phase {
 	SERVER_RUNNING,
+	SERVER_DRAINED,  /* an operator asked for a drain */
 	SERVER_DELAYING, /* accepting goes on while load balancers see /readyz */
 	SERVER_DRAINING, /* listeners are closed, connections end as they become idle */
 	SERVER_CUTTING,  /* the deadline passed: a last second to flush */
@@ -41,18 +44,21 @@ enum server_phase {
 struct server {
 	const struct options *options;  /* borrowed from main */
 	struct config *config;          /* owned; the one in force */
+	struct config *first_config;    /* owned; the one of the start, once a reload replaced it */
 	struct loop *loop;              /* owned; the main loop */
 	struct engine *engine;          /* owned */
-	struct control_server *control; /* owned; NULL when control.http is "" */
+	struct control_server *control; /* owned */
 	struct signals *signals;        /* owned */
 	struct heartbeat *heartbeat;    /* owned; NULL without a watchdog */
-	struct event *status_timer;     /* owned; STATUS= for the service manager */
-	struct event *stop_timer;       /* owned; runs while a stop is under way */
+	struct housekeeping *housekeeping; /* owned */
+	struct event *stop_timer;          /* owned; runs while a stop is under way */
+	struct event *drain_timer;         /* owned; ends shutdown.delay of a drain */
+	struct control_actions actions;    /* for the control port */
 	struct process_status status;
 	enum server_phase phase;
-	int64_t phase_deadline_ns;  /* end of the present phase, CLOCK_MONOTONIC */
-	int64_t extended_ns;        /* when the service manager was last asked for patience */
-	int64_t status_connections; /* figure in the last STATUS=, -1: none sent yet */
+	int64_t phase_deadline_ns; /* end of the present phase, CLOCK_MONOTONIC */
+	int64_t extended_ns;       /* when the service manager was last asked for patience */
+	bool hangs;                /* a worker did not end: nothing may be freed */
 };
 
 /*
@@ -69,6 +75,9 @@ void server_free(struct server *server);
 
 /* Read the configuration that OPTIONS name. NULL with lines in ERRORS. */
 struct config *server_read_config(const struct options *options, struct error_list *errors);
+
+/* Tell the control port and the service manager whether the daemon drains. */
+void server_set_draining(struct server *server, bool draining);
 
 /* Take from CFG and OPTIONS how to log. */
 struct log_settings server_log_settings(const struct config *cfg, const struct options *options);

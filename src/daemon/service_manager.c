@@ -26,6 +26,12 @@
 /* What a change of state may wait for a busy manager; figures and pings are dropped at once. */
 #define STATE_PATIENCE_MS 1000
 
+/* Where journald receives entries, see sd_journal_sendv(3). */
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
+
+/* A stop has its own deadline, and the manager sees the process end anyway. */
+#define STOPPING_PATIENCE_MS 50
+
 #ifdef HAVE_SYSTEMD
 
 bool
@@ -93,6 +99,9 @@ service_manager_watchdog_ns(void)
 int
 service_manager_journal_send(const struct iovec *fields, int count)
 {
+	/* the library says 0 where nobody receives */
+	if (access(JOURNAL_SOCKET, F_OK) < 0)
+		return -errno;
 	return sd_journal_sendv(fields, count);
 }
 
@@ -204,7 +213,7 @@ service_manager_reloading(void)
 void
 service_manager_stopping(void)
 {
-	service_manager_send("STOPPING=1", STATE_PATIENCE_MS);
+	service_manager_send("STOPPING=1", STOPPING_PATIENCE_MS);
 }
 
 void
