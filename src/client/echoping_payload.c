@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "client/echoping_payload.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SEQUENCE_BITS 40
+#define SEQUENCE_MASK ((UINT64_C(1) << SEQUENCE_BITS) - 1)
+
+/* An odd number and its inverse modulo 2^64. */
+#define SEAL_FACTOR UINT64_C(0x9e3779b97f4a7c15)
+#define SEAL_INVERSE UINT64_C(0xf1de83e19937733d)
+
+/* SplitMix64 (Steele, Lea, Flood 2014): any seed gives a sequence that passes for random. */
+static uint64_t
+payload_random(uint64_t *state)
+{
+	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
+
+	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return z ^ (z >> 31);
+}
+
+struct echoping_payload *
+echoping_payload_new(void)
+{
+	struct echoping_payload *payload = malloc(sizeof(*payload));
+	uint64_t state = 862;
+
+	if (payload == NULL)
+		return NULL;
+	for (size_t i = 0; i < ECHOPING_PAYLOAD_PERIOD; i++)
+		payload->bytes[i] = (unsigned char)payload_random(&state);
+	for (size_t i = ECHOPING_PAYLOAD_PERIOD; i < sizeof(payload->bytes); i++)
+		payload->bytes[i] = payload->bytes[i - ECHOPING_PAYLOAD_PERIOD];
+	return payload;
+}
+
+uint64_t
+echoping_payload_origin(uint32_t number)
+{
+	return (uint64_t)number * 40503 % ECHOPING_PAYLOAD_PERIOD;
+}
+
+size_t
+echoping_payload_match(const struct echoping_payload *payload, uint64_t position,
+    const unsigned char *data, size_t length)
+{
+	const unsigned char *expected = echoping_payload_at(payload, position);
+	size_t i = 0;
+
+	if (memcmp(expected, data, length) == 0)
+		return length;
+	while (expected[i] == data[i])
+		i++;
+	return i;
+}
+
+/*
+ * Multiplying spreads each bit upwards, the shifts bring it down again: a datagram with one bit
+ * of its number changed reads as one of some far-off number, not as its neighbour.
+ */
+uint64_t
+echoping_payload_seal(uint32_t number, uint64_t sequence)
+{
+	uint64_t x = (uint64_t)number << SEQUENCE_BITS | (sequence & SEQUENCE_MASK);
+
+	x = (x ^ x >> 32) * SEAL_FACTOR;
+	return (x ^ x >> 32) * SEAL_FACTOR;
+}
+
+static uint64_t
+payload_unseal(uint64_t x)
+{
+	x *= SEAL_INVERSE;
+	x = (x ^ x >> 32) * SEAL_INVERSE;
+	return x ^ x >> 32;
+}
+
+const unsigned char *
+echoping_payload_body(
+    const struct echoping_payload *payload, uint32_t number, uint64_t sequence, size_t size)
+{
+	return echoping_payload_at(payload, echoping_payload_origin(number) + sequence * size);
+}
+
+int
+echoping_payload_open(const struct echoping_payload *payload, uint32_t number,
+    const unsigned char *data, size_t length, size_t size, uint64_t *ret_sequence)
+{
+	uint64_t x;
+
+	if (length != size || length < sizeof(x))
+		return -EBADMSG;
+	memcpy(&x, data, sizeof(x));
+	x = payload_unseal(x);
+	if (x >> SEQUENCE_BITS != (number & (UINT64_MAX >> SEQUENCE_BITS)))
+		return -EBADMSG;
+	x &= SEQUENCE_MASK;
+	if (memcmp(echoping_payload_body(payload, number, x, size), data + sizeof(x),
+		length - sizeof(x)) != 0)
+		return -EBADMSG;
+	*ret_sequence = x;
+	return 0;
+}
