@@ -13,12 +13,13 @@ shopt -s inherit_errexit
 # What a build needs, and what the tests need beyond that. No package here starts a service.
 run_packages=(
     autoconf automake gcc libc6-dev make pkgconf
-    libconfig-dev libevent-dev libjansson-dev libsystemd-dev
+    libconfig-dev libcurl4-openssl-dev libevent-dev libjansson-dev libsystemd-dev
 )
 check_packages=(
     "${run_packages[@]}"
     check                                   # unit tests
     iproute2 netcat-openbsd python3 python3-pytest systemd # functional tests
+    chromium chromium-driver                # browser tests
     clang-format mandoc shellcheck          # lints, which want python3 and systemd too
     clang libclang-rt-dev                   # fuzz targets
 )
@@ -82,7 +83,7 @@ configure_and_make() {
         cd "$root"
         echo "$root $*"
         cat configure.ac Makefile.am m4/*.m4 | sha256sum
-        pkg-config --modversion libevent_core libconfig jansson libsystemd
+        pkg-config --modversion libevent_core libconfig jansson libcurl libsystemd
         for argument; do
             case $argument in --with-check=yes) pkg-config --modversion check ;; esac
         done
@@ -105,11 +106,12 @@ configure_and_make() {
     make -C "$build" --no-print-directory -j"$(nproc)"
 }
 
-# promtool, which judges /metrics, is in a package that starts a service: unpack it, install nothing.
-need_promtool() {
+# Prometheus and promtool, which judge /metrics, are in a package that starts a service: unpack it,
+# install nothing.
+need_prometheus() {
     local tools=$build/tools package
-    export PROMTOOL=$tools/usr/bin/promtool
-    if [[ -x $PROMTOOL ]]; then
+    export PROMTOOL=$tools/usr/bin/promtool PROMETHEUS=$tools/usr/bin/prometheus
+    if [[ -x $PROMTOOL && -x $PROMETHEUS ]]; then
         return
     fi
     say "fetching promtool: unpacking Debian's prometheus in build/tools, without installing it"
@@ -122,10 +124,12 @@ need_promtool() {
             { ((EUID == 0)) && apt update && apt -o APT::Sandbox::User=root download prometheus; }
     ) || die "cannot download the package prometheus; as root: apt-get update"
     for package in "$tools"/prometheus_*.deb; do
-        # only the one program, and under its own name last, so that a torn one is never used
-        dpkg-deb --fsys-tarfile "$package" | tar -x -C "$tools" --transform 's,$,.part,' ./usr/bin/promtool
+        # only the two programs, and under their own names last, so that a torn one is never used
+        dpkg-deb --fsys-tarfile "$package" | tar -x -C "$tools" --transform 's,$,.part,' \
+            ./usr/bin/promtool ./usr/bin/prometheus
         rm -f "$package"
     done
+    mv "$PROMETHEUS.part" "$PROMETHEUS"
     mv "$PROMTOOL.part" "$PROMTOOL"
 }
 
@@ -148,9 +152,9 @@ run() {
 check() {
     need_packages "${check_packages[@]}"
     configure_and_make --with-systemd=yes --with-check=yes
-    need_promtool
-    say "running unit tests, functional tests and lints"
-    exec /usr/bin/python3 "$root/tests/run" ${TOTALS:+--totals "$TOTALS"} "$build" unit functional lint
+    need_prometheus
+    say "running unit tests, functional tests, browser tests and lints"
+    exec /usr/bin/python3 "$root/tests/run" ${TOTALS:+--totals "$TOTALS"} "$build" unit functional browser lint
 }
 
 case ${1-} in

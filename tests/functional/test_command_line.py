@@ -14,6 +14,7 @@ import pytest
 
 from harness import BINARY, config_text, environment, free_port, run_echod, seconds, settings
 from harness import wait_until
+from harness.process import descriptors
 
 
 def test_help(tmp_path):
@@ -184,3 +185,57 @@ def test_start_and_stop_are_quick(launch):
     daemon.process.terminate()
     assert daemon.wait_exit() == 0
     assert time.monotonic() - begin < seconds(2)
+
+
+@pytest.mark.parametrize("option", ["-t", "-T", "-h", "-V"])
+def test_output_that_cannot_be_written_is_a_failure(tmp_path, option):
+    config = tmp_path / "echod.conf"
+    config.write_text(config_text(settings()))
+    with open("/dev/full", "wb") as full:
+        result = subprocess.run(
+            [str(BINARY), option, "-c", str(config)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=seconds(10),
+            check=False,
+            env=environment(tmp_path),
+        )
+    assert result.returncode > 0
+    assert os.strerror(28) in result.stderr
+
+
+def test_start_without_standard_streams(launch, tmp_path):
+    """What the daemon opens must not get the numbers that everybody writes to."""
+    path = tmp_path / "echod.log"
+    prefix = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"]
+    daemon = launch(
+        {"prefix": prefix, "log": path}, log={"target": "file", "file": str(path)}
+    )
+    daemon.serve_one()
+    assert daemon.control.get("/livez").status == 200
+    low = {number: name for number, name in descriptors(daemon.pid).items() if number < 3}
+    assert set(low.values()) <= {os.devnull}, low
+    assert daemon.stderr_path.read_bytes() == b""
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1])
+def test_signal_while_starting_is_survived(launch, number):
+    """The configuration is a FIFO at first: its opening tells when the start has begun."""
+    for step in range(15):
+        daemon = launch(ready=False)
+        daemon.config_path.unlink()
+        os.mkfifo(daemon.config_path)
+        daemon.spawn()
+        with open(daemon.config_path, "wb") as fifo:
+            daemon.configure(daemon.config)
+            fifo.write(daemon.config_path.read_bytes())
+            if step == 0:
+                daemon.signal(number)
+        if step > 0:
+            time.sleep(step * 0.012 / 14)
+            daemon.signal(number)
+        daemon.wait_ready()
+        assert daemon.is_served(), f"step {step}"
+        if number == signal.SIGHUP:
+            daemon.log.wait_for("^reloaded")

@@ -20,7 +20,7 @@ DIRECTIVES = {
     ).split(),
     "limits": "connections output_high output_low stall_timeout linger_timeout".split(),
     "log": "level target format file connections rate_limit".split(),
-    "control": "http clients timeout".split(),
+    "control": "http socket mode group http_hosts clients timeout".split(),
     "shutdown": "delay timeout idle_grace".split(),
 }
 

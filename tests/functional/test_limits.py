@@ -2,7 +2,9 @@
 """Limits in time, bytes, connections and descriptors."""
 
 import resource
+import shutil
 import statistics
+import subprocess
 import time
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from harness import (
     KIB,
     MIB,
+    SANITIZED,
     ended,
     exchange,
     hold,
@@ -257,3 +260,64 @@ def test_waiting_clients_hear_soon_that_there_is_no_descriptor(launch):
         3,
         "each of 200 clients is served or turned away",
     )
+
+
+# Every third call of accept4(2) fails as it does for a connection with a broken protocol.
+_BROKEN_ACCEPT = r"""
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+
+int
+accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
+{
+	static atomic_uint calls;
+	int (*real)(int, struct sockaddr *, socklen_t *, int) = dlsym(RTLD_NEXT, "accept4");
+
+	if (atomic_fetch_add(&calls, 1) % 3 == 2) {
+		errno = EPROTO;
+		return -1;
+	}
+	return real(fd, address, length, flags);
+}
+"""
+
+
+@pytest.fixture
+def broken_accept(tmp_path):
+    """Options for a daemon whose accept4(2) fails with EPROTO now and then."""
+    compiler = shutil.which("cc")
+    if not compiler:
+        pytest.skip("needs a C compiler")
+    if SANITIZED:
+        pytest.skip("a sanitizer wants to be the first library")
+    source, library = tmp_path / "accept.c", tmp_path / "accept.so"
+    source.write_text(_BROKEN_ACCEPT)
+    command = [compiler, "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", library, source, "-ldl"]
+    subprocess.run(command, check=True, timeout=seconds(60))
+    return {"env": {"LD_PRELOAD": str(library)}}
+
+
+def test_one_clients_error_is_nobody_elses(launch, broken_accept):
+    """An error that is one connection's own neither pauses listeners nor costs good clients."""
+    daemon = launch(
+        broken_accept,
+        listeners=[
+            {"name": "echo", "address": "tcp://127.0.0.1:0"},
+            {"name": "other", "address": "tcp://127.0.0.1:0"},
+        ],
+    )
+    begin = time.monotonic()
+    for number in range(100):
+        daemon.serve_one("other" if number % 2 else "echo")
+    elapsed = time.monotonic() - begin
+    errors = daemon.control.totals()["accept_errors"]
+    assert 20 <= errors["other"] == sum(errors.values()), errors
+    assert elapsed < seconds(2), f"{elapsed:.1f} s for 100 clients with {errors}"
+    clients = [daemon.connect(name) for name in ("echo", "other") for _ in range(100)]
+    for sock in clients:
+        exchange(sock)
+    totals = daemon.control.totals()
+    assert totals["connections_accepted"] == 300
+    assert sum(totals["connections_rejected"].values()) == 0

@@ -3,6 +3,7 @@
 
 import os
 import re
+import signal
 import socket
 
 import pytest
@@ -129,3 +130,21 @@ def test_rate_limit_tells_how_many_were_suppressed(launch):
     assert re.search(r"\d+", str(line))
     assert daemon.control.totals()["log_suppressed"] > 100
     assert len(daemon.log.find(reason="client_fin")) < 300
+
+
+def test_rate_limit_does_not_hide_a_failed_reload(launch):
+    """Connections of strangers must not silence what the operator waits for."""
+    daemon = launch(log={"connections": "all", "rate_limit": 20})
+    daemon.configure("nonsense = 1;\n")
+    for number in range(scaled(300, 150)):
+        daemon.serve_one()
+        if number == 100:
+            daemon.signal(signal.SIGHUP)
+    wait_until(
+        lambda: daemon.control.metrics().value("echod_config_last_reload_successful") == 0,
+        5,
+        "the reload has failed",
+    )
+    assert daemon.control.totals()["log_suppressed"] > 100, "the limit was in force"
+    daemon.log.wait_for("^reload failed", level="error")
+    assert daemon.log.mentions(f"{daemon.config_path}:1: nonsense: ")

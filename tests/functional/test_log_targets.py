@@ -12,6 +12,8 @@ import time
 import pytest
 
 from harness import LogFile, StreamLoad, exchange, known_ports, receive_exactly, seconds, wait_until
+from harness.control_client import ControlClient
+from harness.network import split_host_port
 
 
 def churn_until(daemon, condition, deadline=30):
@@ -272,3 +274,56 @@ def test_syslog(launch, tmp_path, as_root):
 
         line = wait_until(ended, 5, "a line with the reason")[0]
         assert re.match(rb"<\d+>.*echod", line)
+
+
+def test_stopped_reader_and_busy_connections_do_not_hold_up_the_exit(launch, tmp_path):
+    path = tmp_path / "read-by-cat"
+    with open(path, "wb") as target, subprocess.Popen(
+        ["cat"], stdin=subprocess.PIPE, stdout=target
+    ) as reader:
+        try:
+            daemon = launch(
+                {"stderr": reader.stdin, "log": path},
+                log={"connections": "all"},
+                shutdown={"timeout": "1s", "idle_grace": "30s"},
+            )
+            reader.stdin.close()
+            os.kill(reader.pid, signal.SIGSTOP)
+            churn_until(daemon, lambda: dropped(daemon) > 0)
+            with StreamLoad([daemon.connect() for _ in range(10)]) as load:
+                wait_until(lambda: load.least_received > 20000, 20, "all streams flow")
+                begin = time.monotonic()
+                daemon.process.terminate()
+                assert daemon.wait_exit() == 0
+                assert time.monotonic() - begin < 1 + seconds(1)
+        finally:
+            os.kill(reader.pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize(
+    "target, mounts",
+    [
+        ("journal", "mount -t tmpfs tmpfs /run"),
+        (
+            "syslog",
+            "mount -t tmpfs tmpfs /dev\nmknod -m 666 /dev/null c 1 3\n"
+            "mknod -m 666 /dev/urandom c 1 9\nmknod -m 600 /dev/console c 5 1",
+        ),
+    ],
+    ids=["journal", "syslog"],
+)
+def test_line_for_a_reader_that_does_not_exist_is_counted_as_dropped(
+    launch, as_root, target, mounts
+):
+    config = known_ports(target=target, format="text", connections="all")
+    daemon = launch({"prefix": in_mount_namespace(mounts)}, ready=False, **config)
+    daemon.spawn()
+    daemon.addresses = {"echo": config["listeners"][0]["address"]}
+    daemon.control = ControlClient(split_host_port(config["control"]["http"]))
+    wait_until(daemon.is_served, 10, "the daemon serves")
+    before = daemon.control.totals()
+    for _ in range(10):
+        daemon.serve_one()
+    wait_until(lambda: dropped(daemon) >= before["log_dropped"] + 20, 5, "lost lines are counted")
+    assert daemon.control.totals()["log_written"] == 0
+    assert daemon.log.text() == "", "nor do they go anywhere else"

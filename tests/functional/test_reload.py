@@ -4,6 +4,7 @@
 import os
 import signal
 import socket
+import stat
 import time
 
 import pytest
@@ -251,4 +252,99 @@ def test_torn_file_is_never_half_applied(launch):
     daemon.signal(signal.SIGHUP)
     wait_until(lambda: daemon.control.stats()["limits"]["connections"] == 222, 5, "the whole file")
     assert all(workers == 2 for _, workers in seen)
+    assert daemon.is_served()
+
+
+def warnings_of(daemon, text):
+    return [line for line in daemon.log.mentions(text) if line["level"] == "warning"]
+
+
+def test_directive_that_needs_a_restart_is_told_until_it_agrees(launch):
+    """Against what runs, not against the last file."""
+    daemon = launch(workers=2)
+    for count in (1, 2):
+        reload(daemon, settings(workers=3))
+        assert len(warnings_of(daemon, "workers")) == count
+    reload(daemon, settings(workers=2))
+    assert len(warnings_of(daemon, "workers")) == 2
+    assert len(daemon.control.stats()["workers"]) == 2
+
+
+def test_v6only_of_a_kept_socket_needs_a_restart(launch):
+    six = {"name": "echo", "address": "tcp://[::1]:0"}
+    daemon = launch(listeners=[dict(six, v6only=False)])
+    address = daemon.addresses["echo"]
+    reload(daemon, settings(listeners=[dict(six, v6only=True)]))
+    assert daemon.control.listener("echo")["address"] == address, "the socket is kept"
+    lines = warnings_of(daemon, "v6only")
+    assert len(lines) == 1, lines
+    assert "restart" in lines[0]["message"]
+
+
+def segment_size(daemon, name):
+    with daemon.connect(name) as sock:
+        exchange(sock)
+        return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
+
+
+def test_segment_size_goes_back_to_the_kernels(launch):
+    plain = second("plain")
+    daemon = launch(listeners=[dict(ECHO, mss=500), plain])
+    usual = segment_size(daemon, "plain")
+    assert segment_size(daemon, "echo") <= 500 < usual
+    reload(daemon, settings(listeners=[dict(ECHO, mss=0), plain]))
+    assert segment_size(daemon, "echo") == usual
+    sock = daemon.connect()
+    exchange(sock)
+    document = daemon.local.connections("?tcp=1")
+    assert document["connections"][0]["tcp"]["mss"] > 500
+
+
+def test_unknown_group_changes_nothing(launch, tmp_path):
+    path = tmp_path / "echo.sock"
+    local = {"name": "local", "address": f"unix:{path}", "mode": "0600"}
+    daemon = launch(listeners=[ECHO, local])
+    before = path.lstat()
+    new = second("new")
+    local = dict(local, mode="0666", group="nosuchgroup")
+    changed = settings(listeners=[ECHO, local, new], limits={"connections": 77})
+    reload(daemon, changed, good=False)
+    daemon.log.wait_for("^reload failed", level="error")
+    assert daemon.log.mentions("nosuchgroup")
+    reply = daemon.local.post("/reload")
+    assert reply.status == 422
+    assert any("nosuchgroup" in line for line in reply.json["errors"])
+    after = path.lstat()
+    assert (after.st_mode, after.st_gid) == (before.st_mode, before.st_gid)
+    assert daemon.control.stats()["limits"]["connections"] == 1000
+    assert {row["name"] for row in daemon.control.stats()["listeners"]} == {"echo", "local"}
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port_of(new)), timeout=1)
+    assert daemon.is_served() and daemon.is_served("local")
+
+
+@pytest.mark.parametrize("kind", ["symlink", "file", "nothing"])
+def test_mode_of_what_took_the_place_of_a_socket_is_left_alone(launch, tmp_path, kind):
+    path, target = tmp_path / "echo.sock", tmp_path / "target"
+    local = {"name": "local", "address": f"unix:{path}", "mode": "0600"}
+    daemon = launch(listeners=[ECHO, local])
+    target.write_text("precious")
+    target.chmod(0o640)
+    path.unlink()
+    if kind == "symlink":
+        path.symlink_to(target)
+    elif kind == "file":
+        target.rename(path)
+        target = path
+    if kind != "nothing":
+        daemon.outlives.add(path)
+    changed = settings(listeners=[ECHO, dict(local, mode="0666")], limits={"connections": 77})
+    reload(daemon, changed, good=False)
+    daemon.log.wait_for("^reload failed", level="error")
+    lines = [line for line in daemon.log.mentions(str(path)) if line["level"] == "error"]
+    assert lines, "the message names the path"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+    assert target.read_text() == "precious"
+    assert os.path.lexists(path) == (kind != "nothing")
+    assert daemon.control.stats()["limits"]["connections"] == 1000
     assert daemon.is_served()

@@ -3,6 +3,7 @@
 
 import re
 import signal
+import threading
 import time
 
 import pytest
@@ -21,6 +22,7 @@ from harness import (
     seconds,
     wait_until,
 )
+from harness.process import frozen_thread, is_over, worker_threads
 
 
 def draining(daemon):
@@ -224,3 +226,61 @@ def test_signals_in_a_storm(launch):
     assert daemon.is_served()
     daemon.signal(signal.SIGTERM)
     assert daemon.wait_exit() == 0
+
+
+def receive_slowly(sock, rate):
+    """As receive_to_end(), but no more than that many bytes a second."""
+    blocks = []
+    while block := sock.recv(rate // 50):
+        blocks.append(block)
+        time.sleep(0.02)
+    return b"".join(blocks)
+
+
+@pytest.mark.parametrize("idle_grace", ["200ms", "30s"])
+def test_slow_reader_gets_all_that_the_kernel_has(launch, idle_grace):
+    """What left the daemon before the deadline, FIN included, is not taken back by a reset."""
+    daemon = launch(
+        limits={"stall_timeout": "60s", "linger_timeout": "30s"},
+        shutdown={"timeout": "1s", "idle_grace": idle_grace},
+    )
+    sock = daemon.connect()
+    data = pattern(0, 1500000)
+    sender = threading.Thread(target=sock.sendall, args=(data,), daemon=True)
+    sender.start()
+    head = receive_exactly(sock, 64 * KIB)
+    sender.join(seconds(10))
+    wait_until(lambda: daemon.row(sock)["bytes_out"] == len(data), 5, "the kernel has it all")
+    begin = time.monotonic()
+    daemon.signal(signal.SIGTERM)
+    assert head + receive_slowly(sock, 650000) == data
+    assert time.monotonic() - begin > 1.5, "it was not slow enough to be told apart"
+    assert daemon.wait_exit() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
+@pytest.mark.parametrize("served", [True, False], ids=["with-clients", "idle"])
+def test_hung_worker_does_not_hold_up_the_exit(launch, number, served):
+    daemon = launch(workers=2, shutdown={"timeout": "1s", "idle_grace": "100ms"})
+    for sock in [daemon.connect() for _ in range(4 if served else 0)]:
+        exchange(sock)
+    # an end that frees nothing leaves the file too; the next start replaces it
+    daemon.outlives.add(daemon.directory / "control.sock")
+    with frozen_thread(worker_threads(daemon.pid)[0]):
+        begin = time.monotonic()
+        daemon.signal(number)
+        wait_until(lambda: is_over(daemon.pid), 10, "the process ends")
+        elapsed = time.monotonic() - begin
+    assert daemon.wait_exit() == 70
+    assert elapsed < 1 + seconds(1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
+def test_busy_connections_do_not_hold_up_the_exit(launch, number):
+    daemon = launch(shutdown={"timeout": "1s", "idle_grace": "30s"})
+    with StreamLoad([daemon.connect() for _ in range(20)], interval=0.001) as load:
+        wait_until(lambda: load.least_received > 20000, 20, "all streams flow")
+        begin = time.monotonic()
+        daemon.signal(number)
+        assert daemon.wait_exit() == 0
+        assert time.monotonic() - begin < 1 + seconds(1)

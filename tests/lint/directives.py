@@ -51,6 +51,13 @@ def parse(text):
         following = tokens[position + 1] if position + 1 < len(tokens) else ""
         if following in ("=", ":") and re.fullmatch(r"[A-Za-z_][\w-]*", token):
             value = tokens[position + 2] if position + 2 < len(tokens) else ""
+            after = tokens[position + 3] if position + 3 < len(tokens) else ""
+            if value == "(" and after not in ("{", "("):
+                end = tokens.index(")", position) if ")" in tokens[position:] else len(tokens)
+                values.setdefault(".".join([part for part in path if part] + [token]), set()).add(
+                    "( " + " ".join(tokens[position + 3:end]) + " )" if end > position + 3 else "( )")
+                position = end + 1
+                continue
             if value == "(":
                 path.append(token + "[]")
             elif value == "{":

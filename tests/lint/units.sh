@@ -11,7 +11,8 @@ if [ -z "${ECHOD:-}" ]; then
 fi
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-sed -e "s|@sbindir@|$(dirname "$ECHOD")|" -e 's|@sysconfdir@|/etc|' \
+sed -e "s|@sbindir@|$(dirname "$ECHOD")|" -e "s|@bindir@|$(dirname "$ECHOD")|" \
+    -e 's|@sysconfdir@|/etc|' \
     systemd/echod.service.in >"$folder/echod.service"
 cp systemd/echod.socket "$folder"
 for unit in "$folder/echod.service" "$folder/echod.socket"; do

@@ -54,14 +54,41 @@ def parse_metrics(text):
     return result
 
 
-class ControlClient:
-    """One request, one connection."""
+class _LocalConnection(http.client.HTTPConnection):
+    """HTTP over a UNIX socket."""
 
-    def __init__(self, host, port):
-        self.address = (host, port)
+    def __init__(self, path, timeout):
+        super().__init__("localhost", timeout=timeout)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+class ControlClient:
+    """One request, one connection; the address is (host, port), or the path of a UNIX socket."""
+
+    def __init__(self, address):
+        self.address = address
+
+    def connect(self):
+        """A socket connected to the port."""
+        if not isinstance(self.address, str):
+            return socket.create_connection(self.address, timeout=seconds(10))
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(seconds(10))
+        sock.connect(self.address)
+        return sock
+
+    def _open(self):
+        if isinstance(self.address, str):
+            return _LocalConnection(self.address, seconds(10))
+        return http.client.HTTPConnection(*self.address, timeout=seconds(10))
 
     def request(self, method, target, headers=None, body=None):
-        connection = http.client.HTTPConnection(*self.address, timeout=seconds(10))
+        connection = self._open()
         try:
             connection.request(method, target, body=body, headers=headers or {})
             return Reply(connection.getresponse())
@@ -70,7 +97,7 @@ class ControlClient:
 
     def raw(self, data, half_close=False):
         """Send bytes as they are and return all that comes back."""
-        with socket.create_connection(self.address, timeout=seconds(10)) as sock:
+        with self.connect() as sock:
             sock.sendall(data)
             if half_close:
                 sock.shutdown(socket.SHUT_WR)
@@ -84,6 +111,9 @@ class ControlClient:
 
     def get(self, target, headers=None):
         return self.request("GET", target, headers)
+
+    def post(self, target, headers=None, body=None):
+        return self.request("POST", target, headers, body)
 
     def document(self, target):
         reply = self.get(target)

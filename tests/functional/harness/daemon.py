@@ -30,6 +30,8 @@ def environment(directory, **changes):
     for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS"):
         report = f"log_path={directory}/sanitizer"
         env[name] = ":".join(filter(None, (os.environ.get(name), report)))
+    # where the control socket goes unless a test says otherwise: none is shared
+    env["RUNTIME_DIRECTORY"] = str(directory)
     env.update({key: str(value) for key, value in changes.items()})
     return env
 
@@ -54,12 +56,13 @@ class Echod:
         self.popen = popen
         self.process = None
         self.control = None
+        self.local = None
         self.addresses = {}
         self.origins = {}
         self.descriptors = {}
         self.more_descriptors = 0
         self.exit_code = None
-        self.socket_files = set()
+        self.socket_files = {self.directory / "control.sock"}
         self.outlives = set()
         self.clients = []
         self.configure(config)
@@ -105,7 +108,7 @@ class Echod:
         return self
 
     def _learn(self, skip):
-        control = None
+        control = local = None
         ready = False
         listening = {}
         for record in self.log.records()[skip:]:
@@ -113,12 +116,15 @@ class Echod:
                 listening[record["listener"]] = record
             elif record.get("message") == "control port listening":
                 control = record["address"]
+            elif record.get("message") == "control socket listening":
+                local = record["address"].removeprefix("unix:")
             elif re.search(r"\bis ready\b", record.get("message", "")):
                 ready = True
         wanted = {row["name"] for row in self.config["listeners"] if row.get("enabled", True)}
         if not ready or control is None or not wanted <= set(listening):
             return False
-        self.control = ControlClient(*network.split_host_port(control))
+        self.control = ControlClient(network.split_host_port(control))
+        self.local = ControlClient(local) if local else None
         self.addresses = {name: row["address"] for name, row in listening.items()}
         self.origins = {name: row["origin"] for name, row in listening.items()}
         return True

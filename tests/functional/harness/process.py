@@ -46,6 +46,12 @@ def steady_descriptors(pid):
     raise AssertionError(f"number of descriptors does not settle: {last}")
 
 
+def is_over(pid):
+    """Whether the process has ended, even if somebody still holds one of its threads."""
+    text = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    return text.rpartition(")")[2].split()[0] in "ZX"
+
+
 def cpu_seconds(pid):
     """User and system time of all threads."""
     text = pathlib.Path(f"/proc/{pid}/stat").read_text()
@@ -84,5 +90,9 @@ def frozen_thread(tid):
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):
+        try:
             _ptrace(_PTRACE_DETACH, tid)
+        except ProcessLookupError:
+            # It was killed meanwhile. Its process is not gone before we have taken note of that.
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(tid, _WALL)

@@ -1,0 +1,568 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The status page in a real browser: it lives, it can be used by all, and it trusts nobody."""
+
+import re
+import signal
+import time
+
+import pytest
+
+from conftest import HOSTILE
+from harness import KIB, MIB, StreamLoad, exchange, fill, seconds, wait_until
+
+UNITS = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+
+# Contrast of text, as WCAG 2 counts it, over everything that shows text of its own.
+CONTRAST = """
+const channel = (c) => (c /= 255) <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+const light = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+const parse = (text) => text.match(/[\\d.]+/g).map(Number);
+function paper(node) {
+    for (; node; node = node.parentElement) {
+        const [r, g, b, a = 1] = parse(getComputedStyle(node).backgroundColor);
+        if (a === 1)
+            return [r, g, b];
+    }
+    return [255, 255, 255];
+}
+return [...document.body.querySelectorAll("*")].filter((node) => node.checkVisibility()
+    && [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim()))
+    .map((node) => {
+        const style = getComputedStyle(node);
+        const ink = parse(node instanceof SVGElement ? style.fill : style.color);
+        const [a, b] = [light(ink), light(paper(node))].sort((x, y) => y - x);
+        return [(a + 0.05) / (b + 0.05), node.localName + "." + node.className, node.textContent];
+    });
+"""
+
+
+def number(text):
+    """A figure of the page as a number: "1,234", "1.50 MiB", "300 KiB/s"."""
+    value, _, unit = text.replace(",", "").partition(" ")
+    return float(value) * UNITS[unit.removesuffix("/s")] if unit else float(value)
+
+
+def total(browser, path, form):
+    return number(browser.text(f'.tiles [data-figure="totals.{path}"][data-as="{form}"]'))
+
+
+def column(browser, name):
+    """The texts of one column of the table of connections."""
+    titles = browser.texts("#connections thead button")
+    place = titles.index(name) + 1
+    return browser.texts(f"#connections tbody td:nth-child({place})")
+
+
+def is_sorted(texts, descending):
+    values = [number(text) for text in texts]
+    return len(set(values)) > 1 and values == sorted(values, reverse=descending)
+
+
+def clients(daemon, sizes, name="echo"):
+    for size in sizes:
+        exchange(daemon.connect(name), bytes(size))
+
+
+def test_loads_and_lives_without_a_complaint(daemon, show):
+    browser = show(daemon)
+    title = "ready \u00b7 echod %s:%d" % daemon.control.address
+    assert browser.run("return document.title") == title
+    begin = time.monotonic()
+    up = browser.text('[data-figure="process.uptime_seconds"]')
+    browser.wait(
+        lambda: browser.text('[data-figure="process.uptime_seconds"]') != up
+        and time.monotonic() > begin + 2.5,
+        seconds(10),
+        "the time goes on",
+    )
+    assert browser.complaints() == []
+
+
+def test_a_violation_would_be_seen(daemon, show):
+    """What the other tests rely on: the policy holds, and its violations are complaints."""
+    browser = show(daemon)
+    browser.run(
+        """const script = document.createElement("script");
+        script.textContent = "window.pwned = 1";
+        document.body.append(script);
+        document.body.setAttribute("style", "color: red");
+        fetch("http://127.0.0.2:1/").catch(() => 0);
+        new Image().src = "http://127.0.0.2:1/";"""
+    )
+    browser.wait(
+        lambda: sum("Content Security Policy" in text for text in browser.complaints()) >= 4,
+        seconds(5),
+        "four violations",
+    )
+    assert browser.run("return window.pwned") is None
+
+
+def test_asks_only_where_it_comes_from(daemon, show):
+    browser = show(daemon)
+    names = browser.run("return performance.getEntriesByType('resource').map((e) => e.name)")
+    origin = "http://%s:%d/" % daemon.control.address
+    assert names
+    assert all(name.startswith((origin + "stats", origin + "connections")) for name in names)
+
+
+def test_figures_move_while_traffic_flows(daemon, show):
+    browser = show(daemon)
+    socks = [daemon.connect() for _ in range(8)]
+    with StreamLoad(socks, block=16 * KIB) as load:
+        browser.wait(lambda: total(browser, "connections", "count") == 8, seconds(5), "8 clients")
+        browser.wait(lambda: number(browser.text("#rate-in")) > 0, seconds(5), "a rate in")
+        browser.wait(lambda: number(browser.text("#rate-out")) > 0, seconds(5), "a rate out")
+        first = total(browser, "received_bytes", "count")
+        browser.wait(
+            lambda: total(browser, "received_bytes", "count") > first > 0, seconds(5), "more bytes"
+        )
+        browser.wait(
+            lambda: any(number(text) > 0 for text in column(browser, "Rate") if text != "\u2013"),
+            seconds(5),
+            "rates of connections",
+        )
+        for path in browser.find_all(".chart .stroke"):
+            browser.wait(
+                lambda path=path: path.attribute("d").count("L") >= 2, seconds(8), "a line is drawn"
+            )
+        load.check()
+        load.finish()
+        wanted = load.received
+    for path in ("received_bytes", "sent_bytes"):
+        browser.wait(
+            lambda path=path: total(browser, path, "count") == wanted, seconds(5), f"{path} at last"
+        )
+    browser.wait(lambda: number(browser.text("#rate-in")) == 0, seconds(5), "rest")
+    assert browser.texts("#listeners tr:first-child td")[2:5] == ["0", "8", "0"]
+    assert browser.text('[data-figure="totals.connections_closed.client_fin"]') == "8"
+
+
+def test_throughput_of_the_chart_is_that_of_the_traffic(daemon, show):
+    """Two MiB at once, then nothing: the peak of the axis fits, and the line comes back down."""
+    browser = show(daemon)
+    clients(daemon, [2 * MIB])
+    browser.wait(
+        lambda: "2 MiB/s" in " ".join(browser.texts("#throughput text")), seconds(5), "the axis"
+    )
+    browser.wait(lambda: number(browser.text("#rate-in")) == 0, seconds(5), "rest")
+    peak = browser.run(
+        """const box = document.querySelector("#throughput .stroke.in").getBBox();
+        return box.height / document.querySelector("#throughput").clientHeight;"""
+    )
+    assert 0.1 < peak < 0.6
+
+
+@pytest.mark.parametrize("title", ["Received", "Age", "Id"])
+def test_sorting_by_mouse(daemon, show, title):
+    clients(daemon, [3000, 1, 200000, 40, 5000000])
+    browser = show(daemon)
+    browser.wait(lambda: len(column(browser, title)) == 5, seconds(5), "five rows")
+    place = browser.texts("#connections thead button").index(title) + 1
+    head = f"#connections thead th:nth-child({place})"
+    # a sorted column is in order already; each press turns it
+    for _ in range(3):
+        browser.find(head + " button").click()
+        way = browser.find(head).attribute("aria-sort")
+        assert way in ("ascending", "descending")
+        assert browser.find_all("#connections th[aria-sort]")[1:] == []
+        if title == "Age":
+            continue
+        assert is_sorted(column(browser, title), way == "descending")
+    assert browser.complaints() == []
+
+
+def test_order_holds_while_figures_change(daemon, show):
+    socks = [daemon.connect() for _ in range(4)]
+    browser = show(daemon)
+    for round_number in range(3):
+        for factor, sock in enumerate(socks):
+            exchange(sock, bytes(1000 * (factor + 1) ** (1 + (round_number + factor) % 3)))
+        time.sleep(0.5)
+    rows = daemon.control.connections()["connections"]
+    wanted = [str(row["id"]) for row in sorted(rows, key=lambda row: -row["bytes_in"])]
+    browser.wait(lambda: column(browser, "Id") == wanted, seconds(5), "sorted by bytes received")
+
+
+def test_sorting_by_keyboard(daemon, show):
+    clients(daemon, [3000, 1, 200000])
+    browser = show(daemon)
+    browser.wait(lambda: len(column(browser, "Sent")) == 3, seconds(5), "three rows")
+    focused = "return document.activeElement.textContent"
+    for _ in range(60):
+        browser.press("Tab")
+        if browser.run(focused) == "Sent":
+            break
+    assert browser.run(focused) == "Sent", "Tab does not lead to the heading"
+    outline = browser.run("return getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid", "the focus cannot be seen"
+    for key in ("Enter", "Space", "Enter"):
+        before = browser.run("return document.activeElement.closest('th').ariaSort")
+        browser.press(key)
+        way = browser.run("return document.activeElement.closest('th').ariaSort")
+        assert way != before and way in ("ascending", "descending")
+        assert is_sorted(column(browser, "Sent"), way == "descending")
+    exchange(daemon.connect(), b"x")
+    browser.wait(lambda: len(column(browser, "Sent")) == 4, seconds(5), "a fourth row")
+    assert browser.run(focused) == "Sent", "an answer took the focus away"
+
+
+def test_everything_that_can_be_pressed_has_a_name_and_shows_its_focus(daemon, show):
+    clients(daemon, [10])
+    browser = show(daemon)
+    browser.wait(lambda: browser.texts("#connections tbody button"), seconds(5), "a row")
+    seen = []
+    for _ in range(80):
+        browser.press("Tab")
+        tag, name, outline = browser.run(
+            """const node = document.activeElement;
+            const by = node.getAttribute("aria-labelledby");
+            const name = node.ariaLabel || (by && document.getElementById(by).textContent)
+                || node.labels?.[0]?.textContent || node.textContent.trim();
+            return [node.localName, name, getComputedStyle(node).outlineStyle];"""
+        )
+        if tag == "body":
+            break
+        assert name, f"a {tag} without a name"
+        assert outline == "solid", f"{tag} {name}: the focus cannot be seen"
+        seen.append(name)
+    for name in ("Pause", "Skip to the connections", "Peer", "Received", "1", "metrics"):
+        assert name in seen
+
+
+def test_markup_in_an_address_stays_text(daemon, show):
+    browser = show(daemon)
+    clients(daemon, [10], "local")
+    browser.wait(lambda: column(browser, "Listener") == ["local"], seconds(5), "a client")
+    address = browser.texts("#listeners tr:nth-child(2) td")[0]
+    assert address == daemon.addresses["local"]
+    assert address.startswith(HOSTILE)
+    browser.find("#connections tbody button").click()
+    browser.wait(lambda: HOSTILE in browser.text("#details-list"), seconds(5), "the local address")
+    assert browser.run("return [document.images.length, window.pwned ?? 0]") == [0, 0]
+    assert browser.complaints() == []
+
+
+def test_markup_in_any_text_of_an_answer_stays_text(daemon, relay, show):
+    evil = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script></td>\u202e\'"&lt;'
+
+    def poison(value):
+        if isinstance(value, dict):
+            return {key: poison(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [poison(item) for item in value]
+        return evil if isinstance(value, str) else value
+
+    clients(daemon, [10])
+    browser = show(relay)
+    browser.wait(lambda: column(browser, "Peer"), seconds(5), "a row")
+    before = browser.run("return document.querySelectorAll('*').length")
+    relay.changes = {"/stats": poison, "/connections": poison}
+    browser.wait(lambda: column(browser, "Peer") == [evil], seconds(5), "the peer")
+    assert column(browser, "State") == [evil]
+    browser.wait(lambda: browser.text("#listeners tr:first-child th") == evil, seconds(5), "name")
+    assert browser.text('[data-figure="process.version"]') == evil
+    assert browser.run("return [document.images.length, window.pwned ?? 0]") == [0, 0]
+    assert browser.run("return document.querySelectorAll('*').length") == before
+    assert browser.complaints() == []
+
+
+def test_answers_with_members_missing_do_no_harm(daemon, relay, show):
+    clients(daemon, [10])
+    browser = show(relay)
+
+    def poor(stats):
+        return {
+            "process": {"uptime_seconds": 86400.5},
+            "totals": {"connections": 3, "received_bytes": 1, "sent_bytes": 1},
+            "listeners": [{"name": "bare"}],
+        }
+
+    bare = {"connections": [{"id": 1}], "total": 1}
+    relay.changes = {"/stats": poor, "/connections": lambda _: bare}
+    browser.wait(
+        lambda: browser.text('[data-figure="process.uptime_seconds"]') == "1d 0h", seconds(5), "up"
+    )
+    browser.wait(lambda: column(browser, "Peer") == ["\u2013"], seconds(5), "a row without a peer")
+    assert browser.find("html").attribute("data-state") == "ready"
+    assert browser.complaints() == []
+
+
+@pytest.mark.parametrize("width", [320, 360, 768, 1280, 1920])
+def test_fits_every_width(daemon, show, width):
+    clients(daemon, [10] * 3)
+    clients(daemon, [10], "local")
+    browser = show(daemon)
+    browser.view(width=width)
+    browser.wait(lambda: len(column(browser, "Peer")) == 4, seconds(5), "four rows")
+    inner, scroll = browser.run(
+        "return [document.documentElement.clientWidth, document.documentElement.scrollWidth]"
+    )
+    assert (inner, scroll) == (width, width)
+    boxes = browser.run(
+        "return [...document.querySelectorAll('.scroll')].map((n) => n.scrollWidth > n.clientWidth)"
+    )
+    assert any(boxes) == (width < 1000), "tables scroll in their own boxes, where they have to"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_contrast_is_good(daemon, show, scheme):
+    clients(daemon, [10] * 2)
+    browser = show(daemon)
+    browser.view(scheme=scheme, motion="reduce")
+    browser.wait(lambda: len(column(browser, "Peer")) == 2, seconds(5), "two rows")
+    found = browser.run(CONTRAST)
+    assert len(found) > 60
+    assert [row for row in found if row[0] < 4.5] == []
+    paper = re.findall(r"\d+", browser.find("html").style("background-color"))
+    assert (sum(map(int, paper[:3])) < 128) == (scheme == "dark")
+
+
+def test_little_moves_where_people_want_it_so(daemon, show):
+    browser = show(daemon)
+    moving = """return [...document.querySelectorAll("*")].filter((node) =>
+        getComputedStyle(node).transitionDuration.split(", ").some((t) => t !== "0s")
+        || getComputedStyle(node).animationName !== "none").length"""
+    assert browser.run(moving) > 0
+    browser.view(motion="reduce")
+    assert browser.run(moving) == 0
+
+
+def test_nothing_jumps(daemon, show):
+    """The browser's own measure: how much of the page was moved by something not asked for."""
+    browser = show(daemon)
+    browser.run(
+        """window.shifts = [];
+        new PerformanceObserver((list) => shifts.push(...list.getEntries().map((e) => e.value)))
+            .observe({ type: "layout-shift", buffered: true });"""
+    )
+    socks = [daemon.connect() for _ in range(5)]
+    with StreamLoad(socks, block=64 * KIB) as load:
+        browser.wait(lambda: total(browser, "received_bytes", "count") > MIB, seconds(10), "a MiB")
+        end = time.monotonic() + 3
+        browser.wait(lambda: time.monotonic() > end, seconds(5), "three seconds")
+        load.check()
+    assert browser.run("return shifts.reduce((a, b) => a + b, 0)") < 0.02
+
+
+def test_works_without_scripts(daemon, browser, show):
+    clients(daemon, [100, 200])
+    browser.scripts(False)
+    show(daemon, live=False)
+    stats = daemon.control.stats()
+    # no script may run, so the document is read from outside
+    root = browser.cdp("DOM.getDocument")["root"]["nodeId"]
+    text = browser.cdp("DOM.getOuterHTML", nodeId=root)["outerHTML"]
+    tree = browser.cdp("Accessibility.getFullAXTree")["nodes"]
+    said = [node.get("name", {}).get("value") for node in tree if not node["ignored"]]
+    for wanted in ("Ready", "Totals", "Listeners", "Workers", "Process", "300", "echo", "2"):
+        assert wanted in said, wanted
+    assert daemon.addresses["local"] in said
+    assert stats["process"]["version"] in " ".join(filter(None, said))
+    assert any("with scripts it is live" in (name or "") for name in said)
+    for hidden in ("Pause", "Throughput", "Open connections"):
+        assert hidden not in said, hidden
+    assert "<img" not in text
+    assert browser.complaints() == []
+
+
+def test_pause_and_resume(daemon, relay, show):
+    browser = show(relay)
+    button = browser.find("#pause")
+    button.click()
+    assert button.text == "Resume"
+    time.sleep(0.3)
+    since = time.monotonic()
+    time.sleep(2.5)
+    assert relay.asked("/stats", since) == 0
+    button.click()
+    browser.wait(lambda: relay.asked("/stats", since) >= 2, seconds(5), "questions again")
+    assert button.text == "Pause"
+
+
+def test_a_hidden_page_asks_nothing(daemon, relay, show):
+    browser = show(relay)
+    mine = browser.call("GET", "/window")
+    other = browser.call("POST", "/window/new", {"type": "tab"})["handle"]
+    browser.call("POST", "/window", {"handle": other})
+    try:
+        time.sleep(0.5)
+        since = time.monotonic()
+        time.sleep(2.5)
+        assert relay.asked("/stats", since) == 0
+    finally:
+        browser.call("DELETE", "/window")
+        browser.call("POST", "/window", {"handle": mine})
+    browser.wait(lambda: relay.asked("/stats", since) >= 2, seconds(5), "questions again")
+
+
+def test_asks_once_a_second(daemon, relay, show):
+    show(relay)
+    since = time.monotonic()
+    time.sleep(4)
+    assert 3 <= relay.asked("/stats", since) <= 5
+    assert 3 <= relay.asked("/connections", since) <= 5
+
+
+def test_goes_on_while_somebody_presses_everything(daemon, relay, show):
+    browser = show(relay)
+    relay.delay = 0.15
+    clients(daemon, [100, 200])
+    browser.run(
+        """const buttons = document.querySelectorAll("#connections thead button");
+        let n = 0;
+        window.pressing = setInterval(() => buttons[n++ % buttons.length].click(), 40);"""
+    )
+    since = time.monotonic()
+    time.sleep(4)
+    browser.run("clearInterval(window.pressing)")
+    assert 2 <= relay.asked("/stats", since) <= 5
+    since = time.monotonic()
+    browser.wait(lambda: relay.asked("/stats", since) >= 2, seconds(5), "it lives on")
+    assert browser.complaints() == []
+
+
+def test_says_that_nobody_answers_and_asks_less(daemon, relay, show):
+    browser = show(relay)
+    relay.deaf = True
+    browser.wait(
+        lambda: browser.find("html").attribute("data-state") == "unreachable", seconds(10), "lost"
+    )
+    assert browser.find("#lost").shown()
+    assert "No answer from the daemon since" in browser.text("#lost")
+    assert browser.text("#state") == "unreachable"
+    since = time.monotonic()
+    time.sleep(6)
+    assert 1 <= relay.asked("/stats", since) <= 4
+    relay.deaf = False
+    browser.wait(
+        lambda: browser.find("html").attribute("data-state") == "ready", seconds(20), "found again"
+    )
+    assert not browser.find("#lost").shown()
+
+
+def test_a_restart_starts_the_charts_anew(daemon, relay, show):
+    browser = show(relay)
+    clients(daemon, [MIB])
+    browser.wait(lambda: total(browser, "received_bytes", "count") == MIB, seconds(5), "a MiB")
+    points = "return document.querySelector('#open .stroke').getAttribute('d').split('L').length"
+    browser.wait(lambda: browser.run(points) >= 3, seconds(6), "three points")
+
+    def restarted(stats):
+        stats["process"]["started"] = "2001-01-01T00:00:00.000Z"
+        for key in ("received_bytes", "sent_bytes"):
+            stats["totals"][key] = 5
+        return stats
+
+    relay.changes["/stats"] = restarted
+    browser.wait(lambda: total(browser, "received_bytes", "count") == 5, seconds(5), "less")
+    assert browser.run(points) <= 2
+
+
+def test_draining_is_plain_to_see(launch, show):
+    daemon = launch(shutdown={"timeout": "30s", "idle_grace": "20s"})
+    clients(daemon, [10, 20])
+    browser = show(daemon)
+    assert not browser.find("#draining").shown()
+    daemon.signal(signal.SIGTERM)
+    browser.wait(lambda: browser.find("#draining").shown(), seconds(5), "the notice")
+    assert browser.text("#state") == "draining"
+    assert "2 still open" in " ".join(browser.text("#draining").split())
+    browser.wait(lambda: browser.texts("#listeners .word") == ["closed"], seconds(5), "closed")
+    assert browser.texts("#listeners td")[0] == daemon.addresses["echo"]
+    assert browser.run("return document.title").startswith("draining")
+    # the page as the daemon writes it while it drains says the same
+    page = daemon.control.get("/").text
+    assert '<html lang="en" data-state="draining">' in page
+    daemon.close_clients()
+    assert daemon.wait_exit() == 0
+
+
+def test_details_of_a_connection(daemon, show):
+    sock = daemon.connect()
+    exchange(sock, bytes(5000))
+    browser = show(daemon)
+    browser.wait(lambda: column(browser, "Received") == ["4.88 KiB"], seconds(5), "a row")
+    browser.find("#connections tbody button").click()
+    dialog = browser.find("#details")
+    assert dialog.shown()
+
+    def details():
+        names = browser.texts("#details-list dt")
+        return dict(zip(names, browser.texts("#details-list dd")))
+
+    assert details()["Peer"] == "%s:%d" % sock.getsockname()
+    browser.wait(lambda: "Round trip" in details(), seconds(5), "what the kernel knows")
+    assert re.fullmatch(r"[\d.]+ (\u00b5s|ms)", details()["Round trip"])
+    exchange(sock, bytes(5000))
+    browser.wait(lambda: details()["Received"] == "9.77 KiB", seconds(5), "it lives")
+    sock.close()
+    browser.wait(lambda: "ended" in browser.text("#details-state"), seconds(5), "its end")
+    browser.press("Escape")
+    assert not dialog.shown()
+
+
+def test_peers_can_be_chosen(daemon, show):
+    near, far = (daemon.open_socket() for _ in range(2))
+    for (sock, address), host in ((near, "127.0.0.2"), (far, "127.0.0.3")):
+        sock.bind((host, 0))
+        sock.connect(address)
+        exchange(sock)
+    browser = show(daemon)
+    browser.wait(lambda: len(column(browser, "Peer")) == 2, seconds(5), "two rows")
+    field = browser.find("#peer")
+    field.type("127.0.0.2/32")
+    browser.wait(lambda: len(column(browser, "Peer")) == 1, seconds(5), "one row")
+    assert column(browser, "Peer")[0].startswith("127.0.0.2:")
+    assert field.attribute("aria-invalid") == "false"
+    field.type("9")
+    browser.wait(lambda: field.attribute("aria-invalid") == "true", seconds(5), "refused")
+    assert "peer" in browser.text("#shown")
+    field.type("z")
+    browser.wait(lambda: "192.0.2.0/24" in browser.text("#shown"), seconds(5), "what is right")
+    assert browser.find("html").attribute("data-state") == "ready"
+
+
+def test_pictures(launch, show, pictures):
+    """Nothing is judged here but that they can be made: look at them."""
+    names = ["echo", "echo-v6", "local"]
+    addresses = ["tcp://127.0.0.1:0", "tcp://[::1]:0", f"{HOSTILE}{time.time_ns()}"]
+    daemon = launch(
+        listeners=[{"name": n, "address": a} for n, a in zip(names, addresses)],
+        shutdown={"timeout": "30s", "idle_grace": "20s"},
+    )
+    browser = show(daemon)
+
+    def shoot(state):
+        for look, view in (
+            ("light", {}),
+            ("dark", {"scheme": "dark"}),
+            ("narrow", {"width": 360, "height": 780}),
+        ):
+            browser.view(**view)
+            # a second figure lets the charts be drawn for the new size
+            up = browser.text('[data-figure="process.uptime_seconds"]')
+            wait_until(
+                lambda up=up: browser.text('[data-figure="process.uptime_seconds"]') != up, 15, "up"
+            )
+            path = pictures / f"status-{state}-{look}.png"
+            browser.screenshot(path)
+            assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+        browser.view()
+
+    shoot("idle")
+    socks = [daemon.connect(names[n % 3]) for n in range(24)]
+    stuck = daemon.connect_narrow()
+    fill(stuck, 30 * MIB)
+    loads = [StreamLoad(socks[n::3], block=KIB << 2 * n, interval=0.05) for n in range(3)]
+    with loads[0], loads[1], loads[2]:
+        browser.wait(
+            lambda: browser.find(".chart .stroke").attribute("d").count("L") >= 12,
+            seconds(30),
+            "a line of a dozen seconds",
+        )
+        shoot("load")
+    daemon.signal(signal.SIGTERM)
+    browser.wait(lambda: browser.find("#draining").shown(), seconds(5), "the notice")
+    shoot("draining")
+    daemon.close_clients()
+    daemon.wait_exit(30)

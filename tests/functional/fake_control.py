@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A stand-in for the daemon's control port: it answers what a test wants to hear.
+
+With it, echoctl's own behaviour is tested for answers that a real daemon gives rarely, or never.
+"""
+
+import contextlib
+import http.server
+import json
+import os
+import socketserver
+import threading
+import time
+
+TEXT = "text/plain; charset=utf-8"
+JSON = "application/json"
+REASONS = ("client_fin", "client_reset", "idle_timeout", "stalled", "admin")
+
+DIRECTIVES = [
+    ("limits.connections", "20000", False, "/etc/echod.conf:7", "live"),
+    ("log.file", "", True, "default", "live"),
+    ("listeners.echo.idle_timeout", "10m", True, "default", "new connections"),
+    ("workers", "0", True, "default", "restart"),
+]
+
+
+def connection(number, **changes):
+    """A row of /connections."""
+    row = {
+        "id": number,
+        "listener": "echo",
+        "worker": number % 2,
+        "transport": "tcp",
+        "peer": f"192.0.2.{number}:5000",
+        "local": "192.0.2.254:7",
+        "since": "2025-01-31T23:59:59.123Z",
+        "age_seconds": 250.5,
+        "idle_seconds": 0.25,
+        "state": "open",
+        "bytes_in": 1000 * number,
+        "bytes_out": 1000 * number,
+        "reads": 10,
+        "pending_bytes": 0,
+        "read_paused": False,
+        "pauses": 0,
+        "paused_seconds": 0.0,
+        "tcp": {"rtt_seconds": 0.000417, "retransmits": 0, "mss": 1448},
+    }
+    row.update(changes)
+    return row
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def address_string(self):
+        return "client"
+
+    def log_message(self, *_):
+        pass
+
+    def _answer(self):
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length)
+        control = self.server.control
+        path = self.path.partition("?")[0]
+        control.requests.append((self.command, self.path, dict(self.headers), body))
+        answer = control.answers.get((self.command, path))
+        if callable(answer):
+            answer = answer()
+        if answer is None:
+            answer = (404, {"error": "unknown path"})
+        if answer == "hang up":
+            self.close_connection = True
+            return
+        status, content = answer
+        kind = TEXT if isinstance(content, str) else JSON
+        if not isinstance(content, (str, bytes)):
+            content = json.dumps(content, separators=(",", ":")) + "\n"
+        if isinstance(content, str):
+            content = content.encode("utf-8", "surrogateescape")
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Connection", "close")
+        self.close_connection = True
+        with contextlib.suppress(BrokenPipeError):
+            self.end_headers()
+            self.wfile.write(content)
+
+    do_GET = do_POST = _answer
+
+
+class _UnixServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+
+class _TcpServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+
+
+class FakeControl:
+    """Serves at a UNIX socket (path), or on a port of 127.0.0.1 without one.
+
+    answers: (method, path) -> (status, text | bytes | object), a function that returns one, or
+    "hang up". requests: (method, target, headers, body) of all that came.
+    """
+
+    def __init__(self, path=None):
+        self.path = path
+        self.requests = []
+        self.rows = [connection(1), connection(2), connection(3)]
+        self.bytes_per_second = {}
+        self.pid = os.getpid()
+        self.state = "ready"
+        self.started = time.monotonic()
+        self.answers = {
+            ("GET", "/livez"): (200, "ok\n"),
+            ("GET", "/readyz"): self._readyz,
+            ("GET", "/stats"): lambda: (200, self.stats()),
+            ("GET", "/connections"): lambda: (200, self.connections()),
+            ("GET", "/connections/2"): (200, connection(2)),
+            ("GET", "/metrics"): (200, "# TYPE echod_connections gauge\nechod_connections 3\n"),
+            ("GET", "/config"): (200, self.config()),
+            ("POST", "/reload"): (200, {"changed": [], "needs_restart": []}),
+        }
+        for verb in ("drain", "undrain", "stop", "log/reopen", "log/level", "connections/2/close"):
+            self.answers["POST", "/" + verb] = (200, {"ok": True})
+        self.server = None
+
+    # answers
+
+    def elapsed(self):
+        return time.monotonic() - self.started
+
+    def _readyz(self):
+        return (200, "ok\n") if self.state == "ready" else (503, self.state + "\n")
+
+    def connections(self):
+        rows = []
+        for row in self.rows:
+            more = int(self.bytes_per_second.get(row["id"], 0) * self.elapsed())
+            rows.append({
+                **row,
+                "age_seconds": round(row["age_seconds"] + self.elapsed(), 3),
+                "bytes_in": row["bytes_in"] + more,
+                "bytes_out": row["bytes_out"] + more,
+            })
+        return {"total": len(rows), "matched": len(rows), "connections": rows}
+
+    def stats(self):
+        moved = int(sum(self.bytes_per_second.values()) * self.elapsed())
+        counters = {
+            "connections": len(self.rows),
+            "connections_accepted": 7,
+            "received_bytes": 5 * 1024 * 1024 + moved,
+            "sent_bytes": 5 * 1024 * 1024 + moved,
+            "pending_bytes": 0,
+            "read_pauses": 0,
+            "connections_closed": {reason: 1 for reason in REASONS},
+            "connections_rejected": {"limit": 2, "no_descriptors": 0},
+        }
+        return {
+            "process": {
+                "version": "0.1.0",
+                "pid": self.pid,
+                "started": "2025-01-31T23:00:00.000Z",
+                "uptime_seconds": round(93784 + self.elapsed(), 3),
+                "workers": 2,
+                "ready": self.state == "ready",
+                "draining": self.state == "draining",
+                "resident_bytes": 3485696,
+                "open_fds": 23,
+                "max_fds": 20000,
+                "cpu_seconds": 1.5,
+                "last_reload_successful": True,
+                "reloads": {"success": 2, "failure": 0},
+                "loop_lag": {"mean_seconds": 0.00002, "p50_seconds": 0.00005, "p99_seconds": 0.001},
+            },
+            "totals": {**counters, "log_written": 4, "log_dropped": 0, "log_suppressed": 0},
+            "listeners": [{
+                "name": "echo",
+                "address": "tcp://[::]:7",
+                "origin": "bound",
+                "accepting": True,
+                **counters,
+            }],
+            "workers": [
+                {"id": 0, "connections": 2, "loop_lag": {"p50_seconds": 0.00005}},
+                {"id": 1, "connections": 1},
+            ],
+            "limits": {"connections": 10000},
+        }
+
+    @staticmethod
+    def config():
+        keys = ("key", "value", "default", "origin", "effect")
+        rows = [dict(zip(keys, row)) for row in DIRECTIVES]
+        return {"path": "/etc/echod.conf", "directives": rows}
+
+    # life
+
+    def start(self):
+        if self.path is not None:
+            self.server = _UnixServer(str(self.path), _Handler)
+        else:
+            self.server = _TcpServer(("127.0.0.1", 0), _Handler)
+        self.server.control = self
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    @property
+    def url(self):
+        return "http://127.0.0.1:%d" % self.server.server_address[1]
+
+    def stop(self):
+        """Stop listening; the socket file goes too."""
+        server, self.server = self.server, None
+        if server is not None:
+            server.shutdown()
+            server.server_close()
+            if self.path is not None:
+                self.path.unlink(missing_ok=True)
+
+    def targets(self, method):
+        """Targets of the requests so far."""
+        return [request[1] for request in self.requests if request[0] == method]
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()

@@ -1,0 +1,331 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""echoctl top on a terminal: what it draws, the keys, and that the terminal is as it was after."""
+
+import os
+import re
+import signal
+import subprocess
+import termios
+import time
+
+import pytest
+
+from fake_control import FakeControl, connection
+from harness import environment, hold, seconds, wait_until
+from harness.terminal import Terminal
+from test_echoctl import ECHOCTL
+
+ENTER = b"\x1b[?1049h\x1b[?25l"
+LEAVE = b"\x1b[?25h\x1b[?1049l"
+
+
+@pytest.fixture
+def control(open_directory):
+    with FakeControl(open_directory / "control.sock") as fake:
+        fake.rows = [connection(number) for number in (1, 2, 3)]
+        fake.bytes_per_second = {1: 1000, 2: 3 * 1024 * 1024, 3: 50 * 1024}
+        yield fake
+
+
+@pytest.fixture
+def top(control, tmp_path):
+    """Start it; what it left behind is looked at in the end."""
+    terminals = []
+
+    def start(*arguments, **terminal):
+        command = [ECHOCTL, "-s", control.path, "top", "-i", "200ms", *arguments]
+        terminals.append(Terminal(command, env=environment(tmp_path), **terminal))
+        return terminals[-1]
+
+    yield start
+    for terminal in terminals:
+        with terminal:
+            pass
+    reports = [path.read_text() for path in tmp_path.glob("sanitizer.*")]
+    assert not reports, f"sanitizer report:\n{reports[0][:8000]}"
+
+
+def frames(terminal, since=0):
+    """What was drawn, as texts without escape sequences; the last one may be cut short."""
+    pieces = terminal.output[since:].split(b"\x1b[H")[1:]
+    return [re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", piece).decode() for piece in pieces]
+
+
+def ids(frame):
+    """The connections in a frame, from top to bottom."""
+    return [int(match) for match in re.findall(r"^ *(\d+)  192\.0\.2\.", frame, re.M)]
+
+
+def wait_order(terminal, wanted):
+    """Until a frame from now on has that order; returns it."""
+    since = len(terminal.output)
+
+    def ordered():
+        terminal.read(0.05)
+        for frame in frames(terminal, since)[:-1]:
+            if ids(frame) == wanted:
+                return frame
+        return None
+
+    return wait_until(ordered, 10, f"the order {wanted}")
+
+
+def assert_restored(terminal, code=0):
+    assert terminal.wait_exit() == code
+    assert terminal.output.count(ENTER) == terminal.output.count(LEAVE) >= 1
+    assert terminal.modes() == terminal.modes_before
+
+
+def ended_in_order(terminal):
+    """The last bytes give the terminal back."""
+    return terminal.output.endswith(LEAVE)
+
+
+def test_it_draws_rates(top):
+    terminal = top()
+    frame = wait_order(terminal, [2, 3, 1])
+    assert re.search(r"^echod 0\.1\.0, process \d+: ready, up 1d02h\r?$", frame, re.M)
+    assert re.search(r"^connections 3 of 10000, accepted 0/s, closed 0/s, rejected 0/s\r?$", frame,
+                     re.M)
+    assert re.search(r"^received 3\.[01] MiB/s \(\d+\.\d MiB\), sent 3\.", frame, re.M)
+    row = re.search(r"^ +2 .*$", frame, re.M)[0].split()
+    assert row[:2] == ["2", "192.0.2.2:5000"]
+    assert (float(row[2]), row[3]) == (pytest.approx(3.0, abs=0.3), "MiB/s")
+    assert (float(row[4]), row[5]) == (pytest.approx(3.0, abs=0.3), "MiB/s")
+    assert row[6:9] == ["0", "B", "4m10s"]
+    assert row[9:11] == ["open", "echo"]
+    assert terminal.modes() != terminal.modes_before
+    terminal.type("q")
+    assert_restored(terminal)
+    assert ended_in_order(terminal)
+    assert terminal.output.startswith(ENTER)
+
+
+def test_it_asks_for_the_busy_ones(top, control):
+    terminal = top()
+    wait_order(terminal, [2, 3, 1])
+    terminal.type("q")
+    assert_restored(terminal)
+    wanted = "/connections?sort=idle&order=asc&limit=1000"
+    assert set(control.targets("GET")) == {"/livez", "/stats", wanted}
+    assert control.targets("POST") == []
+
+
+def test_keys_sort(top, control):
+    control.rows[0]["pending_bytes"] = 5000
+    control.rows[2]["age_seconds"] = 9999
+    control.rows[0]["age_seconds"] = 5
+    terminal = top()
+    wait_order(terminal, [2, 3, 1])
+    terminal.type("r")
+    wait_order(terminal, [1, 3, 2])
+    terminal.type("i")
+    wait_order(terminal, [2, 3, 1])
+    terminal.type("p")
+    wait_order(terminal, [1, 2, 3])
+    terminal.type("a")
+    assert "by age, most first" in wait_order(terminal, [3, 2, 1])
+    terminal.type("a")
+    assert "by age, least first" in wait_order(terminal, [1, 2, 3])
+    terminal.type("o")
+    wait_order(terminal, [2, 3, 1])
+    # arrow keys and function keys are not the letters in them
+    terminal.type("\x1b[A\x1bOa\x1b[15~\x1b[1;5p\x1b")
+    wait_order(terminal, [2, 3, 1])
+    terminal.type("q")
+    assert_restored(terminal)
+
+
+def test_space_pauses(top, control):
+    terminal = top()
+    wait_order(terminal, [2, 3, 1])
+    terminal.type(" ")
+    terminal.wait_for("PAUSED")
+    time.sleep(0.3)
+    asked = len(control.requests)
+    hold(lambda: len(control.requests) == asked, 0.7, "nothing is asked while it pauses")
+    terminal.type("a")
+    wait_until(lambda: terminal.read(0.05) and "by age" in frames(terminal)[-1], 5, "a new order")
+    since = len(terminal.output)
+    terminal.type(" ")
+    wait_until(lambda: len(control.requests) > asked + 3, 5, "samples go on")
+    terminal.wait_for("by age, most first", since)
+    terminal.type("q")
+    assert_restored(terminal)
+
+
+def test_interrupt_is_a_way_out(top):
+    terminal = top()
+    wait_order(terminal, [2, 3, 1])
+    terminal.type("\x03")
+    assert_restored(terminal)
+    assert ended_in_order(terminal)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_signals(top, number):
+    terminal = top()
+    wait_order(terminal, [2, 3, 1])
+    terminal.process.send_signal(number)
+    assert_restored(terminal, 0 if number == signal.SIGINT else -number)
+    assert ended_in_order(terminal)
+
+
+def test_the_daemon_goes_away(top, control):
+    terminal = top()
+    wait_order(terminal, [2, 3, 1])
+    control.stop()
+    assert_restored(terminal, 69)
+    tail = terminal.output.rpartition(LEAVE)[2].decode()
+    assert tail == f"echoctl: {control.path}: No such file or directory\r\n"
+
+
+def test_an_answer_that_is_none(top, control):
+    terminal = top()
+    wait_order(terminal, [2, 3, 1])
+    control.answers["GET", "/connections"] = (503, {"error": "no more \x1b[2J"})
+    assert_restored(terminal, 1)
+    assert terminal.output.endswith(b"echoctl: no more \\x1b[2J\r\n")
+
+
+def test_a_daemon_that_hangs_does_not_make_the_keys_hang(top, control):
+    terminal = top()
+    wait_order(terminal, [2, 3, 1])
+
+    def slow():
+        time.sleep(seconds(8))
+        return 200, control.stats()
+
+    asked = len(control.requests)
+    control.answers["GET", "/stats"] = slow
+    wait_until(lambda: "/stats" in [request[1] for request in control.requests[asked:]], 5,
+               "it waits for an answer")
+    while terminal.read(0.3):
+        pass
+    before = time.monotonic()
+    terminal.type("a")
+    terminal.wait_for("by age", deadline=3)
+    terminal.type("q")
+    assert_restored(terminal)
+    assert time.monotonic() - before < seconds(3)
+
+
+def test_a_daemon_that_starts_anew_has_no_negative_rates(top, control):
+    terminal = top()
+    wait_order(terminal, [2, 3, 1])
+    since = len(terminal.output)
+    control.pid += 1
+    control.rows = [connection(number, bytes_in=0, bytes_out=0) for number in (1, 2, 3)]
+    control.bytes_per_second = {}
+    wait_until(lambda: terminal.read(0.05) and "0 B/s" in frames(terminal, since)[-1], 5, "rates")
+    terminal.type("q")
+    assert_restored(terminal)
+    drawn = frames(terminal, since)[:-1]
+    assert "-" in [re.search(r"^received (\S+)", frame, re.M)[1] for frame in drawn]
+    assert not re.search(r"-\d+(\.\d)? [KM]?i?B/s", "".join(frames(terminal)))
+
+
+def test_it_follows_the_size(top, control):
+    control.rows = [connection(number) for number in range(1, 101)]
+    terminal = top(lines=12, columns=60)
+
+    def drawn(lines, columns):
+        terminal.read(0.05)
+        for frame in frames(terminal, since)[:-1]:
+            drawn_lines = frame.split("\r\n")
+            if len(drawn_lines) == lines and len(ids(frame)) == lines - 5:
+                assert max(len(line) for line in drawn_lines) < columns
+                return True
+        return False
+
+    since = 0
+    wait_until(lambda: drawn(12, 60), 5, "a small screen")
+    since = len(terminal.output)
+    terminal.resize(40, 130)
+    wait_until(lambda: drawn(40, 130), 5, "a large screen")
+    since = len(terminal.output)
+    terminal.resize(3, 10)
+    wait_until(lambda: any(frame.count("\r\n") == 2 for frame in frames(terminal, since)[:-1])
+               or (terminal.read(0.05) and False), 5, "a tiny screen")
+    terminal.type("q")
+    assert_restored(terminal)
+
+
+def test_stopped_and_continued(top):
+    terminal = top()
+    wait_order(terminal, [2, 3, 1])
+
+    def state():
+        with open(f"/proc/{terminal.process.pid}/stat", encoding="ascii") as file:
+            return file.read().rpartition(")")[2].split()[0]
+
+    terminal.process.send_signal(signal.SIGTSTP)
+    wait_until(lambda: state() == "T", 5, "it stops")
+    while terminal.read(0.05):
+        pass
+    assert ended_in_order(terminal)
+    assert terminal.modes() == terminal.modes_before
+    terminal.process.send_signal(signal.SIGCONT)
+    wait_order(terminal, [2, 3, 1])
+    assert terminal.modes() != terminal.modes_before
+    terminal.type("q")
+    assert_restored(terminal)
+
+
+def test_a_terminal_that_takes_nothing(top, control):
+    control.rows = [connection(number) for number in range(1, 301)]
+    terminal = top(lines=300, columns=200)
+    wait_until(lambda: len(control.requests) >= 3, 10, "it draws")
+    # nobody reads what it draws: it waits, but must end all the same
+    time.sleep(0.5)
+    terminal.process.send_signal(signal.SIGTERM)
+    assert terminal.process.wait(seconds(5)) == -signal.SIGTERM
+    assert terminal.modes() == terminal.modes_before
+
+
+def test_the_terminal_goes_away(top):
+    terminal = top()
+    wait_order(terminal, [2, 3, 1])
+    os.close(terminal.master)
+    terminal.master = os.open("/dev/null", os.O_RDWR)
+    assert terminal.process.wait(seconds(5)) in (0, -signal.SIGHUP)
+
+
+def test_hostile_text_does_not_reach_the_terminal(top, control):
+    control.rows = [connection(1, peer="\x1b[2Ja\r\n", listener="\u009b1m\x7f", state="\x07")]
+    terminal = top(columns=150)
+    terminal.wait_for("\\x1b[2Ja\\x0d\\x0a")
+    terminal.type("q")
+    assert_restored(terminal)
+    assert b"\x07" not in terminal.output
+    assert b"\x1b[2Ja" not in terminal.output.replace(b"\\x1b[2Ja", b"")
+
+
+def test_no_colour(control, tmp_path):
+    env = environment(tmp_path, NO_COLOR="1")
+    with Terminal([ECHOCTL, "-s", control.path, "top"], env=env) as terminal:
+        terminal.wait_for("192.0.2.1")
+        terminal.type("q")
+        assert_restored(terminal)
+        assert b"\x1b[7m" not in terminal.output
+
+
+def test_it_needs_a_terminal(control, tmp_path):
+    command = [str(ECHOCTL), "-s", str(control.path), "top"]
+    env = environment(tmp_path)
+    result = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, env=env,
+                            text=True, timeout=seconds(10), check=False)
+    assert (result.returncode, result.stdout) == (64, "")
+    assert "use connections instead" in result.stderr
+    with Terminal(["env", "TERM=dumb", *command], env=env) as terminal:
+        assert terminal.wait_exit() == 64
+        assert ENTER not in terminal.output
+
+
+def test_nobody_listens(tmp_path):
+    command = [ECHOCTL, "-s", tmp_path / "none", "top"]
+    with Terminal(command, env=environment(tmp_path)) as terminal:
+        assert terminal.wait_exit() == 69
+        assert ENTER not in terminal.output
+        assert b"No such file or directory" in terminal.output
+        assert terminal.modes()[3] & termios.ECHO
