@@ -249,8 +249,11 @@ door_open(struct door *door, struct event_base *base, int fd)
 		return -ENOMEM;
 	evhttp_set_max_headers_size(door->http, HEADERS_MAX);
 	evhttp_set_max_body_size(door->http, BODY_MAX);
-	/* all, even those that evhttp has no name for: a refusal is ours to word */
-	evhttp_set_allowed_methods(door->http, UINT16_MAX);
+	/*
+	 * All, even those that evhttp has no name for: a refusal is ours to word. But not CONNECT,
+	 * after which evhttp would not close: that one it refuses by itself.
+	 */
+	evhttp_set_allowed_methods(door->http, UINT16_MAX & ~EVHTTP_REQ_CONNECT);
 	evhttp_set_bevcb(door->http, door_on_connect, door);
 	evhttp_set_gencb(door->http, door_on_request, door);
 	door->evl = evconnlistener_new(base, NULL, NULL, LEV_OPT_CLOSE_ON_EXEC, 0, fd);

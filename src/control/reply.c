@@ -38,7 +38,8 @@ reply_write(struct evhttp_request *req, int code, const char *type, const char *
 	(void)evhttp_add_header(headers, "Content-Security-Policy", policy);
 	(void)evhttp_add_header(headers, "Connection", "close");
 	/* to HTTP/1.0 with keep-alive evhttp would say keep-alive on top */
-	(void)evhttp_remove_header(evhttp_request_get_input_headers(req), "Connection");
+	while (evhttp_remove_header(evhttp_request_get_input_headers(req), "Connection") == 0)
+		continue;
 	/* evhttp knows the names of the older ones */
 	evhttp_send_reply(
 	    req, code, code == 422 ? "Unprocessable Content" : NULL, head ? NULL : body);

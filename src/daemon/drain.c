@@ -67,12 +67,15 @@ drain_end(struct server *server, struct error_list *errors)
 		return drain_refuse(errors);
 	if (server->phase == SERVER_RUNNING)
 		return 0;
-	(void)event_del(server->drain_timer);
-	r = plan_apply(server->engine, server->config, NULL, NS_PER_S, errors);
+	/* all or nothing, and no waiting: an operator can ask again, the loop has others to serve
+	 */
+	r = plan_apply(server->engine, server->config, NULL, 0, errors);
 	if (r < 0) {
-		engine_suspend_listeners(server->engine);
+		for (size_t i = 0; i < errors->count; i++)
+			log_error("%s", errors->lines[i]);
 		return r;
 	}
+	(void)event_del(server->drain_timer);
 	engine_resume_listeners(server->engine);
 	engine_drain(server->engine, WORKER_SERVING, 0);
 	server->phase = SERVER_RUNNING;
