@@ -9,6 +9,7 @@ import time
 import pytest
 
 from harness import (
+    SANITIZED,
     GIB,
     KIB,
     StreamLoad,
@@ -258,6 +259,7 @@ def test_slow_reader_gets_all_that_the_kernel_has(launch, idle_grace):
     assert daemon.wait_exit() == 0
 
 
+@pytest.mark.skipif(SANITIZED, reason="a leak checker has to stop the thread that hangs")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
 @pytest.mark.parametrize("served", [True, False], ids=["with-clients", "idle"])
 def test_hung_worker_does_not_hold_up_the_exit(launch, number, served):
