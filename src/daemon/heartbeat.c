@@ -32,7 +32,8 @@ heartbeat_do_answer(void *arg)
 {
 	struct pulse *pulse = arg;
 
-	atomic_fetch_add_explicit(&pulse->answered, 1, memory_order_relaxed);
+	/* release, and acquire on the other side: with the answer the post is free again */
+	atomic_fetch_add_explicit(&pulse->answered, 1, memory_order_release);
 }
 
 static bool
@@ -40,7 +41,7 @@ heartbeat_check(struct heartbeat *heartbeat, size_t id)
 {
 	struct pulse *pulse = &heartbeat->pulses[id];
 
-	if (atomic_load_explicit(&pulse->answered, memory_order_relaxed) == pulse->asked) {
+	if (atomic_load_explicit(&pulse->answered, memory_order_acquire) == pulse->asked) {
 		pulse->missed = false;
 		return true;
 	}
