@@ -39,6 +39,8 @@ def arguments(echoping, port, load, seconds):
         command += ["-r", str(load.rate)]
     if load.pipeline > 1:
         command += ["-p", str(load.pipeline)]
+    if load.sample > 1:
+        command += ["--sample", str(load.sample)]
     return command + ["tcp", f"127.0.0.1:{port}"]
 
 

@@ -18,6 +18,7 @@ class Load:
     pipeline: int = 1
     churn: bool = False
     rate: int = 0    # messages a second; 0: as fast as they come back
+    sample: int = 1    # one message of so many is verified whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +54,9 @@ def _small(size, connections, quick=False):
                     (Load(connections, size),), ONE if connections == 1 else SMALL, quick=quick)
 
 
+# Bulk data: looking at every byte would cost the generator more than echoing costs the server.
+BULK_SAMPLE = 16
+
 MIX_SIZES = (64, 256, KIB, 4 * KIB, 16 * KIB)
 
 WORKLOADS = [
@@ -62,9 +66,9 @@ WORKLOADS = [
     _small(KIB, 1),
     _small(KIB, 50),
     _small(KIB, 500),
-    Workload("64kx8", "64 KiB, 8 connections, 4 in flight", (Load(8, 64 * KIB, 4),), BULK,
-             quick=True),
-    Workload("1mx4", "1 MiB, 4 connections, 2 in flight", (Load(4, MIB, 2),), BULK,
+    Workload("64kx8", "64 KiB, 8 connections, 4 in flight", (Load(8, 64 * KIB, 4, sample=BULK_SAMPLE),),
+             BULK, quick=True),
+    Workload("1mx4", "1 MiB, 4 connections, 2 in flight", (Load(4, MIB, 2, sample=BULK_SAMPLE),), BULK,
              quick=True),
     Workload("pipelined", "64 B, 50 connections, 32 in flight", (Load(50, 64, 32),), SMALL),
     Workload("churn", "connect, 64 B, close; 50 at a time", (Load(50, 64, churn=True),), CHURN,

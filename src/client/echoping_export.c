@@ -85,6 +85,7 @@ figures_add_options(struct figures *figures, const struct echoping_options *opti
 	figures_add_count(figures, "threads", options->threads);
 	figures_add_count(figures, "rate", options->rate);
 	figures_add_count(figures, "idle", options->idle);
+	figures_add_count(figures, "sample", options->sample);
 	figures_add_count(figures, "churn", options->churn);
 	figures->rows[figures->used - 1].type = FIGURE_FLAG;
 }

@@ -31,6 +31,7 @@ enum {
 	OPTION_CSV,
 	OPTION_CHURN,
 	OPTION_IDLE,
+	OPTION_SAMPLE,
 };
 
 static const char short_options[] = "c:s:p:d:n:r:t:i:w:46qVh";
@@ -53,6 +54,7 @@ static const struct option long_options[] = {
 	{ "csv", no_argument, NULL, OPTION_CSV },
 	{ "churn", no_argument, NULL, OPTION_CHURN },
 	{ "idle", required_argument, NULL, OPTION_IDLE },
+	{ "sample", required_argument, NULL, OPTION_SAMPLE },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -184,6 +186,9 @@ options_take_load(struct command_line *line, int option, const char *text)
 	case OPTION_IDLE:
 		options->idle = options_number32(line, option, text, 0, 1000000);
 		break;
+	case OPTION_SAMPLE:
+		options->sample = options_number32(line, option, text, 1, 65536);
+		break;
 	case OPTION_CHURN:
 		options->churn = true;
 		break;
@@ -297,6 +302,9 @@ options_check_together(struct command_line *line)
 		    line->errors, "--interval belongs to the ping form (a load has --rate)");
 	if (udp && options->churn)
 		error_list_add(line->errors, "--churn needs connections, which udp has not");
+	if (options->sample > 1 && (udp || options->churn))
+		error_list_add(
+		    line->errors, "--sample is for streams: not with udp, not with --churn");
 	if (udp && options->idle > 0)
 		error_list_add(line->errors, "--idle needs connections, which udp has not");
 	if (options->churn && options->pipeline > 1)
@@ -333,7 +341,7 @@ echoping_options_parse(
     int argc, char **argv, struct error_list *errors, struct echoping_options *ret_options)
 {
 	struct command_line line = {
-		.options = { .connections = 1, .threads = 1, .family = AF_UNSPEC },
+		.options = { .connections = 1, .threads = 1, .sample = 1, .family = AF_UNSPEC },
 		.errors = errors,
 	};
 	size_t before = error_list_count(errors);
@@ -365,7 +373,7 @@ echoping_options_print_help(FILE *out)
 {
 	(void)fputs(
 	    "Usage: echoping [OPTION ...] [tcp|udp|unix] ADDRESS\n"
-	    "Measure an echo service and verify every byte that it sends back.\n"
+	    "Measure an echo service and verify the bytes that it sends back.\n"
 	    "ADDRESS is HOST, HOST:PORT, [IPV6]:PORT, a PATH, @NAME, or a URL of these.\n"
 	    "\n"
 	    "Ping, one probe after the other:\n"
@@ -380,6 +388,7 @@ echoping_options_print_help(FILE *out)
 	    "  -t, --threads N      threads to share the connections [1]\n"
 	    "      --churn          a new connection for each message\n"
 	    "      --idle N         N more connections that stay silent\n"
+	    "      --sample N       verify one message of N, count the others [1]\n"
 	    "  and -n, --count N    messages in all, 0 for no such limit [0]\n"
 	    "\n"
 	    "Both:\n"

@@ -42,9 +42,10 @@ struct echoping_options {
 	uint32_t connections;
 	uint32_t pipeline; /* messages in flight on each connection, at most */
 	uint32_t threads;
-	uint32_t idle; /* silent connections besides */
-	bool churn;    /* a connection for each message */
-	bool quiet;    /* no line per probe, no progress, no histogram */
+	uint32_t idle;   /* silent connections besides */
+	uint32_t sample; /* one message of so many is verified, the others are counted */
+	bool churn;      /* a connection for each message */
+	bool quiet;      /* no line per probe, no progress, no histogram */
 };
 
 /*

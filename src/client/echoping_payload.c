@@ -6,6 +6,15 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define PAYLOAD_BYTES ((size_t)ECHOPING_PAYLOAD_PERIOD + ECHOPING_PAYLOAD_PIECE)
+
+/* From how many bytes on lending costs less than copying: some pages. */
+#define LEND_MIN 16384
 
 #define SEQUENCE_BITS 40
 #define SEQUENCE_MASK ((UINT64_C(1) << SEQUENCE_BITS) - 1)
@@ -25,19 +34,63 @@ payload_random(uint64_t *state)
 	return z ^ (z >> 31);
 }
 
+static void
+payload_fill(unsigned char *bytes)
+{
+	uint64_t state = 862;
+
+	for (size_t i = 0; i < ECHOPING_PAYLOAD_PERIOD; i++)
+		bytes[i] = (unsigned char)payload_random(&state);
+	for (size_t i = ECHOPING_PAYLOAD_PERIOD; i < PAYLOAD_BYTES; i++)
+		bytes[i] = bytes[i - ECHOPING_PAYLOAD_PERIOD];
+}
+
 struct echoping_payload *
 echoping_payload_new(void)
 {
 	struct echoping_payload *payload = malloc(sizeof(*payload));
-	uint64_t state = 862;
+	unsigned char *bytes;
 
 	if (payload == NULL)
 		return NULL;
-	for (size_t i = 0; i < ECHOPING_PAYLOAD_PERIOD; i++)
-		payload->bytes[i] = (unsigned char)payload_random(&state);
-	for (size_t i = ECHOPING_PAYLOAD_PERIOD; i < sizeof(payload->bytes); i++)
-		payload->bytes[i] = payload->bytes[i - ECHOPING_PAYLOAD_PERIOD];
+	payload->fd = memfd_create("echoping-payload", MFD_CLOEXEC);
+	if (payload->fd < 0 || ftruncate(payload->fd, PAYLOAD_BYTES) < 0)
+		goto fail;
+	bytes = mmap(NULL, PAYLOAD_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, payload->fd, 0);
+	if (bytes == MAP_FAILED)
+		goto fail;
+	payload_fill(bytes);
+	payload->bytes = bytes;
 	return payload;
+fail:
+	if (payload->fd >= 0)
+		(void)close(payload->fd);
+	free(payload);
+	return NULL;
+}
+
+void
+echoping_payload_free(struct echoping_payload *payload)
+{
+	if (payload == NULL)
+		return;
+	(void)munmap((void *)(uintptr_t)payload->bytes, PAYLOAD_BYTES);
+	(void)close(payload->fd);
+	free(payload);
+}
+
+ssize_t
+echoping_payload_send(
+    const struct echoping_payload *payload, int fd, uint64_t position, size_t length)
+{
+	off_t offset = (off_t)(position % ECHOPING_PAYLOAD_PERIOD);
+	ssize_t n;
+
+	if (length < LEND_MIN)
+		n = send(fd, payload->bytes + offset, length, MSG_NOSIGNAL);
+	else
+		n = sendfile(fd, payload->fd, &offset, length);
+	return n < 0 ? -errno : n;
 }
 
 uint64_t

@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/attributes.h"
 
@@ -21,23 +22,35 @@
 /* The smallest datagram: its number and nothing else. */
 #define ECHOPING_DATAGRAM_MIN 8
 
-/* The stream once around, and as much again as a piece needs. */
+/* The stream once around, and as much again as a piece needs, in memory that is a file, too. */
 struct echoping_payload {
-	unsigned char bytes[ECHOPING_PAYLOAD_PERIOD + ECHOPING_PAYLOAD_PIECE];
+	const unsigned char *bytes;
+	int fd; /* memfd_create(2) */
 };
 
-/* Make the stream; NULL when out of memory. Free it with free(3). */
+/* Make the stream. NULL with errno set on failure. */
 struct echoping_payload *echoping_payload_new(void);
+
+/* Free it; NULL is fine. */
+void echoping_payload_free(struct echoping_payload *payload);
 
 /* Return where in the stream the connection with this number begins. */
 uint64_t echoping_payload_origin(uint32_t number);
 
-/* Return the stream from POSITION on, ECHOPING_PAYLOAD_PIECE 262144bytes in one piece. */
+/* Return the stream from POSITION on, ECHOPING_PAYLOAD_PIECE bytes in one piece. */
 static inline const unsigned char *
 echoping_payload_at(const struct echoping_payload *payload, uint64_t position)
 {
 	return payload->bytes + position % ECHOPING_PAYLOAD_PERIOD;
 }
+
+/*
+ * Send up to LENGTH (at most a piece) bytes of the stream from POSITION on to the stream socket
+ * FD. Much at a time is not copied but lent to the kernel, see sendfile(2): the sender should not
+ * be what bounds a measurement. Returns what the socket took, or -errno. SIGPIPE is to be ignored.
+ */
+ssize_t echoping_payload_send(
+    const struct echoping_payload *payload, int fd, uint64_t position, size_t length);
 
 /*
  * Compare LENGTH (at most a piece) received bytes with the stream at POSITION. Returns how many

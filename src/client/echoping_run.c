@@ -28,6 +28,7 @@ run_catch_signals(int *ret_fd)
 	(void)sigaddset(&signals, SIGINT);
 	(void)sigaddset(&signals, SIGTERM);
 	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
 	fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)
 		return -errno;
@@ -79,7 +80,7 @@ echoping_run(const struct echoping_options *options, struct error_list *errors)
 	struct echoping_payload *payload = echoping_payload_new();
 	enum echoping_exit code = ECHOPING_EXIT_UNREACHABLE;
 	int signal_fd = -1;
-	int r = tally == NULL || payload == NULL ? -ENOMEM : 0;
+	int r = tally == NULL || payload == NULL ? -errno : 0;
 
 	if (r == 0)
 		r = run_catch_signals(&signal_fd);
@@ -97,7 +98,7 @@ echoping_run(const struct echoping_options *options, struct error_list *errors)
 		code = ECHOPING_EXIT_SYSTEM;
 	if (signal_fd >= 0)
 		(void)close(signal_fd);
-	free(payload);
+	echoping_payload_free(payload);
 	free(tally);
 	return code;
 }

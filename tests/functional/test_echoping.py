@@ -353,6 +353,35 @@ def test_mismatch_in_the_middle_of_much_is_found(serve, tmp_path):
     assert "byte 300000" in result["first_trouble"]
 
 
+def test_sample_finds_what_was_lost_between(serve, tmp_path):
+    """A byte goes missing where nobody looks: the next message that is looked at does not fit."""
+    total = 0
+
+    def talk(sock):
+        nonlocal total
+        while data := sock.recv(1 << 16):
+            before, total = total, total + len(data)
+            if before <= 250000 < total:
+                data = data[: 250000 - before] + data[250001 - before :]
+            sock.sendall(data)
+
+    address = serve(StreamServer(talk))
+    options = ["-c", 1, "-n", 20, "-p", 4, "-s", "100KiB", "--sample", 4]
+    result = figures(tmp_path, address, *options, expect=MISMATCH)
+    assert result["sample"] == 4
+    assert result["mismatched"] == 1
+    # four messages that were looked over or counted, then the first byte of the fifth
+    assert result["received"] == 4
+    assert "byte 409600" in result["first_trouble"]
+
+
+def test_sample_counts_all_of_a_good_echo(launch, tmp_path):
+    daemon = launch(listeners=[{"name": "echo", "address": "tcp://127.0.0.1:0"}])
+    options = ["-c", 2, "-n", 100, "-p", 4, "-s", "70000", "--sample", 16]
+    result = figures(tmp_path, daemon.addresses["echo"], *options)
+    assert result["received"] == 100
+
+
 def test_another_connections_bytes_are_a_mismatch(serve, tmp_path):
     """Two connections, each of which gets what the other one sent."""
     socks = []
@@ -626,6 +655,8 @@ def test_missing_socket_file_is_unreachable(tmp_path):
         ["-s", "17MiB", "127.0.0.1"],
         ["-s", "65508", "udp", "127.0.0.1"],
         ["--json", "--csv", "127.0.0.1"],
+        ["--sample", "2", "udp", "127.0.0.1"],
+        ["--sample", "2", "--churn", "127.0.0.1"],
     ],
 )
 def test_usage_error(tmp_path, arguments):
@@ -640,7 +671,7 @@ def test_help_and_version(tmp_path):
     text = echoping(tmp_path, "--help")
     for option in (
         "connections size pipeline duration count rate threads interval timeout json csv churn "
-        "idle quiet version help"
+        "idle sample quiet version help"
     ).split():
         assert f"--{option}" in text
     assert max(map(len, text.splitlines())) <= 80

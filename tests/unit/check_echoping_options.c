@@ -93,8 +93,8 @@ END_TEST
 
 START_TEST(what_belongs_to_a_load_makes_one)
 {
-	static const char *const rows[] = { "-c 1", "-p 2", "-d 1s", "-r 10", "-t 1", "--churn",
-		"--idle 1" };
+	static const char *const rows[] = { "-c 1", "-p 2", "-d 1s", "-r 10", "-t 1", "--sample 2",
+		"--churn", "--idle 1" };
 	char words[64];
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -174,6 +174,8 @@ START_TEST(mistakes_are_named)
 	assert_refused("echoping h -c 2 -t 3", "--threads");
 	assert_refused("echoping h -c 2 -i 1s", "--interval");
 	assert_refused("echoping udp h --churn", "--churn");
+	assert_refused("echoping udp h --sample 2", "--sample");
+	assert_refused("echoping h --churn --sample 2", "--sample");
 	assert_refused("echoping udp h --idle 5", "--idle");
 	assert_refused("echoping h --churn -p 2", "--pipeline");
 	assert_refused("echoping h --json --csv", "--csv");

@@ -29,7 +29,7 @@ start(void)
 static void
 end(void)
 {
-	free(payload);
+	echoping_payload_free(payload);
 	echoping_window_done(&window);
 }
 
