@@ -58,7 +58,10 @@ bulk_done(struct bulk *bulk)
 	*bulk = (struct bulk)BULK_NONE;
 }
 
-/* How much the next step may take: no more than may wait for the client if it takes none. */
+/*
+ * How much the next step may take: no more, but for what was read already, than may wait for the
+ * client if it takes none.
+ */
 static size_t
 bulk_step_size(const struct connection *conn, size_t turn_left, size_t at_a_time)
 {
@@ -100,23 +103,46 @@ bulk_queue(struct connection *conn, size_t *left)
 	return 0;
 }
 
-/*
- * Give up LEFT bytes of the pipe with the connection they came from. A pipe with somebody's bytes
- * in it must never meet another connection: get a fresh one.
- */
+/* A pipe with somebody's bytes in it must never meet another connection: get a fresh one. */
 static void
-bulk_discard(struct connection *conn, size_t left)
+bulk_renew(struct bulk *bulk)
 {
-	struct bulk *bulk = &conn->worker->bulk;
-
-	conn->lost += left;
 	bulk_done(bulk);
 	if (bulk_init(bulk) < 0)
 		bulk->capacity = 0;
 }
 
+/* Give up LEFT bytes of the pipe with the connection they came from. */
+static void
+bulk_discard(struct connection *conn, size_t left)
+{
+	conn->lost += left;
+	bulk_renew(&conn->worker->bulk);
+}
+
+size_t
+bulk_load(struct connection *conn, const struct iovec *vectors, int count)
+{
+	struct bulk *bulk = &conn->worker->bulk;
+	size_t length = 0;
+	ssize_t n;
+
+	if (conn->splice_refused || bulk->capacity == 0)
+		return 0;
+	for (int i = 0; i < count; i++)
+		length += vectors[i].iov_len;
+	n = writev(bulk->pipe[1], vectors, count);
+	if (n == (ssize_t)length)
+		return length;
+	/* the pipe is empty and has room: this only keeps it empty whatever went wrong */
+	if (n > 0)
+		bulk_renew(bulk);
+	return 0;
+}
+
+/* Splice up to SIZE bytes, after the LOADED ones that the pipe holds already. */
 static enum bulk_step
-bulk_splice_step(struct connection *conn, size_t size)
+bulk_splice_step(struct connection *conn, size_t size, size_t loaded)
 {
 	struct bulk *bulk = &conn->worker->bulk;
 	const unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK;
@@ -124,15 +150,14 @@ bulk_splice_step(struct connection *conn, size_t size)
 	size_t left;
 	bool taken;
 
-	if (in <= 0) {
-		/* the end of the stream, and errors, are the bufferevent's next read to
-		 * find */
-		if (in < 0 && (errno == EINVAL || errno == ENOSYS))
-			conn->splice_refused = true;
-		return conn->splice_refused ? BULK_MORE : BULK_ENOUGH;
-	}
-	echo_count_read(conn, (size_t)in);
-	for (left = (size_t)in; left > 0;) {
+	/* the end of the stream, and errors, are the bufferevent's next read to find */
+	if (in < 0 && (errno == EINVAL || errno == ENOSYS))
+		conn->splice_refused = true;
+	if (in > 0)
+		echo_count_read(conn, (size_t)in);
+	else
+		in = 0;
+	for (left = loaded + (size_t)in; left > 0;) {
 		ssize_t out = splice(bulk->pipe[0], NULL, conn->fd, NULL, left, flags);
 
 		if (out > 0) {
@@ -156,7 +181,7 @@ bulk_splice_step(struct connection *conn, size_t size)
 		connection_close(conn, CLOSE_NO_MEMORY);
 		return BULK_CLOSED;
 	}
-	return taken && (size_t)in == size ? BULK_MORE : BULK_ENOUGH;
+	return taken && ((size_t)in == size || conn->splice_refused) ? BULK_MORE : BULK_ENOUGH;
 }
 
 static enum bulk_step
@@ -184,20 +209,22 @@ bulk_copy_step(struct connection *conn, size_t size)
 }
 
 int
-bulk_forward(struct connection *conn)
+bulk_forward(struct connection *conn, size_t loaded)
 {
 	const struct bulk *bulk = &conn->worker->bulk;
 	size_t turn_left = TURN_BUDGET;
 	enum bulk_step step = BULK_MORE;
 
-	while (step == BULK_MORE && turn_left > 0 && conn->waiting == 0 && conn->read_budget > 0) {
+	while (loaded > 0 || (step == BULK_MORE && turn_left > 0 && conn->waiting == 0 &&
+				 conn->read_budget > 0)) {
 		uint64_t before = conn->bytes_in;
 		bool copy = conn->splice_refused || bulk->capacity == 0;
 		size_t size = bulk_step_size(conn, turn_left, copy ? COPY_SIZE : bulk->capacity);
 
-		step = copy ? bulk_copy_step(conn, size) : bulk_splice_step(conn, size);
+		step = copy ? bulk_copy_step(conn, size) : bulk_splice_step(conn, size, loaded);
 		if (step == BULK_CLOSED)
 			return 1;
+		loaded = 0;
 		connection_account(conn);
 		turn_left -= (size_t)(conn->bytes_in - before);
 	}

@@ -3,13 +3,14 @@
  * Bulk data: what still waits in a socket after a full read is moved to its echo in the kernel,
  * with splice(2) through the worker's pipe. What the client does not take is read back out of the
  * pipe into the output buffer, so back-pressure stays the bufferevent's. The pipe is empty between
- * two calls. Where splice is refused, large reads and writes do the same. The worker's thread.
+ * two reads. Where splice is refused, large reads and writes do the same. The worker's thread.
  */
 #ifndef ECHOD_ENGINE_BULK_H
 #define ECHOD_ENGINE_BULK_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/uio.h>
 
 #include "base/attributes.h"
 
@@ -33,10 +34,17 @@ ATTR_MUSTCHECK int bulk_init(struct bulk *bulk);
 void bulk_done(struct bulk *bulk);
 
 /*
- * Echo what waits in the socket, up to the budget of one turn, as long as the client takes it.
- * Called when nothing waits in the output buffer. Returns 0; or 1 when the connection was closed,
- * and so freed.
+ * Put what was read already into the pipe, ahead of what still waits, so that both are sent in one
+ * go. Returns its length: bulk_forward() must follow. Or 0: nothing was done, and it is to be sent
+ * in the ordinary way.
  */
-int bulk_forward(struct connection *conn);
+size_t bulk_load(struct connection *conn, const struct iovec *vectors, int count);
+
+/*
+ * Echo the LOADED bytes that bulk_load() put into the pipe, and what waits in the socket, up to the
+ * budget of one turn, as long as the client takes it. Does nothing while something waits in the
+ * output buffer. Returns 0; or 1 when the connection was closed, and so freed.
+ */
+int bulk_forward(struct connection *conn, size_t loaded);
 
 #endif

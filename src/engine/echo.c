@@ -80,12 +80,31 @@ echo_count_read(struct connection *conn, size_t length)
 		echo_set_budget(conn, conn->read_budget > length ? conn->read_budget - length : 0);
 }
 
+/*
+ * Send all that was read, as far as the socket takes it. With FULL more waits behind it, and both
+ * go together: it is only put into the worker's pipe, *ret_loaded bytes, for bulk_forward() to go
+ * on. Returns what no longer has to be sent from here, or -errno.
+ */
+static ssize_t
+echo_begin(struct connection *conn, struct evbuffer *input, bool full, size_t *ret_loaded)
+{
+	struct evbuffer_iovec vectors[ECHO_CHAINS];
+	int count = evbuffer_peek(input, -1, NULL, vectors, ECHO_CHAINS);
+
+	if (full && count <= ECHO_CHAINS)
+		*ret_loaded = bulk_load(conn, vectors, count);
+	if (*ret_loaded > 0)
+		return (ssize_t)*ret_loaded;
+	return echo_send(conn->fd, vectors, count < ECHO_CHAINS ? count : ECHO_CHAINS);
+}
+
 void
 echo_forward(struct connection *conn)
 {
 	struct evbuffer *input = bufferevent_get_input(conn->bev);
-	struct evbuffer_iovec vectors[ECHO_CHAINS];
-	size_t length = evbuffer_get_length(input);
+	size_t length = evbuffer_get_length(input), loaded = 0;
+	/* after a full read more waits, which is not worth a copy and a turn for each 4 KiB */
+	bool full = length >= ECHO_READ_MAX;
 	int64_t read_ns;
 	ssize_t sent = 0;
 
@@ -94,13 +113,9 @@ echo_forward(struct connection *conn)
 	read_ns = clock_now_ns();
 	echo_count_read(conn, length);
 	connection_touch(conn, read_ns);
-	if (conn->waiting == 0)
-		conn->echo_since_ns = read_ns;
-
 	if (conn->waiting == 0) {
-		int count = evbuffer_peek(input, -1, NULL, vectors, ECHO_CHAINS);
-
-		sent = echo_send(conn->fd, vectors, count < ECHO_CHAINS ? count : ECHO_CHAINS);
+		conn->echo_since_ns = read_ns;
+		sent = echo_begin(conn, input, full, &loaded);
 		if (sent < 0) {
 			connection_fail(conn, (int)-sent, CLOSE_WRITE_ERROR);
 			return;
@@ -111,9 +126,10 @@ echo_forward(struct connection *conn)
 		connection_close(conn, CLOSE_NO_MEMORY);
 		return;
 	}
-	connection_account(conn);
-	/* after a full read more waits, which is not worth a copy and a turn for each 4 KiB */
-	if (length >= ECHO_READ_MAX && bulk_forward(conn) != 0)
+	/* what is in the pipe has not gone out: bulk_forward() knows when it has */
+	if (loaded == 0)
+		connection_account(conn);
+	if (full && bulk_forward(conn, loaded) != 0)
 		return;
 	if (conn->waiting == 0)
 		distribution_record(
