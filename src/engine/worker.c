@@ -85,6 +85,34 @@ fail:
 	return NULL;
 }
 
+/* What the main loop says to a worker: one message for each of the calls in the header. */
+struct worker_message {
+	struct post post;
+	struct worker *worker;
+	struct share *share;
+	struct worker_message *next; /* in worker->spare or worker->returned */
+	union {
+		struct share_settings share_settings;
+		struct worker_settings worker_settings;
+		struct {
+			int fd;
+			uint64_t id;
+			union connection_peer peer;
+		} take;
+	} u;
+};
+
+static void
+worker_free_messages(struct worker_message *first)
+{
+	while (first != NULL) {
+		struct worker_message *message = first;
+
+		first = message->next;
+		free(message);
+	}
+}
+
 void
 worker_free(struct worker *worker)
 {
@@ -94,6 +122,8 @@ worker_free(struct worker *worker)
 		event_free(worker->tick);
 	bulk_done(&worker->bulk);
 	loop_free(worker->loop);
+	worker_free_messages(worker->spare);
+	worker_free_messages(atomic_load(&worker->returned));
 	free(worker);
 }
 
@@ -104,6 +134,12 @@ worker_main(void *arg)
 	char name[16];
 
 	(void)snprintf(name, sizeof(name), "echod-w%u", worker->id);
+	/*
+	 * Nobody cancels this thread. With the type asynchronous as well, glibc need not change it
+	 * for each system call and back, which takes two locked instructions every time.
+	 */
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	(void)pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL);
 	(void)pthread_setname_np(pthread_self(), name);
 	if (loop_run(worker->loop) < 0) {
 		/* without its selector the worker serves nobody and the watchdog has to see it */
@@ -162,22 +198,6 @@ worker_stop(struct worker *worker, int64_t deadline_ns)
 	worker->started = false;
 	return 0;
 }
-
-/* What the main loop says to a worker: one message for each of the calls in the header. */
-struct worker_message {
-	struct post post;
-	struct worker *worker;
-	struct share *share;
-	union {
-		struct share_settings share_settings;
-		struct worker_settings worker_settings;
-		struct {
-			int fd;
-			uint64_t id;
-			union connection_peer peer;
-		} take;
-	} u;
-};
 
 struct worker_message *
 worker_message_new(void)
@@ -249,21 +269,50 @@ worker_set(
 	worker_send(worker, NULL, message, worker_do_set);
 }
 
+/*
+ * Messages to hand over with go back and forth between the two threads: memory that one allocates
+ * and the other frees costs malloc a lock and all its shortcuts. There are as many as were ever
+ * under way at once.
+ */
+static struct worker_message *
+worker_reuse_message(struct worker *worker)
+{
+	struct worker_message *message;
+
+	if (worker->spare == NULL)
+		worker->spare = atomic_exchange(&worker->returned, NULL);
+	message = worker->spare;
+	if (message == NULL)
+		return worker_message_new();
+	worker->spare = message->next;
+	return message;
+}
+
+/* Nobody but the main loop takes from the list, and it takes all: no ABA. */
+static void
+worker_return_message(struct worker *worker, struct worker_message *message)
+{
+	message->next = atomic_load(&worker->returned);
+	while (!atomic_compare_exchange_weak(&worker->returned, &message->next, message))
+		;
+}
+
 static void
 worker_do_take(void *arg)
 {
 	struct worker_message *message = arg;
+	struct worker *worker = message->worker;
 
-	connection_new(message->worker, message->share, message->u.take.fd, message->u.take.id,
-	    &message->u.take.peer);
-	free(message);
+	connection_new(
+	    worker, message->share, message->u.take.fd, message->u.take.id, &message->u.take.peer);
+	worker_return_message(worker, message);
 }
 
 int
 worker_take(struct worker *worker, struct share *share, int fd, uint64_t id,
     const union connection_peer *peer)
 {
-	struct worker_message *message = worker_message_new();
+	struct worker_message *message = worker_reuse_message(worker);
 
 	if (message == NULL)
 		return -ENOMEM;

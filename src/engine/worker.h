@@ -79,6 +79,8 @@ struct worker {
 	atomic_int wanted_phase; /* written by the main loop, taken over by worker_do_drain() */
 	_Atomic int64_t wanted_grace_ns;
 	unsigned id;
+	struct worker_message *spare; /* main loop's: messages to hand over with, used before */
+	_Atomic(struct worker_message *) returned; /* the worker has read these: spare next */
 	_Atomic int64_t load; /* connections handed over and not yet freed; any reader */
 	struct worker_settings settings;
 	struct share_list shares;
