@@ -215,22 +215,6 @@ address_is_path(const struct address *address)
 	return address->transport == ADDRESS_UNIX && address->u.un.sun_path[0] == '/';
 }
 
-bool
-address_is_loopback(const struct address *address)
-{
-	const struct in6_addr *in6 = &address->u.in6.sin6_addr;
-
-	switch (address->u.sa.sa_family) {
-	case AF_INET:
-		return ntohl(address->u.in.sin_addr.s_addr) >> 24 == 127;
-	case AF_INET6:
-		return IN6_IS_ADDR_LOOPBACK(in6) ||
-		       (IN6_IS_ADDR_V4MAPPED(in6) && in6->s6_addr[12] == 127);
-	default:
-		return address->u.sa.sa_family == AF_UNIX;
-	}
-}
-
 char *
 address_format(const struct address *address, char *buffer, size_t size)
 {

@@ -60,9 +60,6 @@ in_port_t address_port(const struct address *address);
 /* Return whether this is a UNIX address with a file (not abstract, not unnamed). */
 bool address_is_path(const struct address *address);
 
-/* Return whether this is an IP address of the loopback range, or a UNIX address. */
-bool address_is_loopback(const struct address *address);
-
 /* Write the URL form that address_parse() takes; returns BUFFER. */
 char *address_format(const struct address *address, char *buffer, size_t size);
 

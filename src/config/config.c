@@ -132,7 +132,7 @@ config_new_default(void)
 
 /* Names are unique in a checked configuration. */
 static const struct listener_config *
-find_any_listener(const struct config *config, const char *name)
+find_listener(const struct config *config, const char *name)
 {
 	for (size_t i = 0; i < config->listener_count; i++) {
 		const struct listener_config *lis = &config->listeners[i];
@@ -141,14 +141,6 @@ find_any_listener(const struct config *config, const char *name)
 			return lis;
 	}
 	return NULL;
-}
-
-const struct listener_config *
-config_find_listener(const struct config *config, const char *name)
-{
-	const struct listener_config *lis = find_any_listener(config, name);
-
-	return lis != NULL && lis->enabled ? lis : NULL;
 }
 
 static void
@@ -186,7 +178,7 @@ diff_listeners(const struct config *old, const struct config *new, const struct 
 
 	for (size_t i = 0; i < old->listener_count; i++) {
 		const struct listener_config *was = &old->listeners[i];
-		const struct listener_config *is = find_any_listener(new, was->name);
+		const struct listener_config *is = find_listener(new, was->name);
 
 		(void)snprintf(key, sizeof(key), "listeners.%s", was->name);
 		if (is == NULL)
@@ -198,7 +190,7 @@ diff_listeners(const struct config *old, const struct config *new, const struct 
 	for (size_t i = 0; i < new->listener_count; i++) {
 		const struct listener_config *is = &new->listeners[i];
 
-		if (find_any_listener(old, is->name) != NULL)
+		if (find_listener(old, is->name) != NULL)
 			continue;
 		(void)snprintf(key, sizeof(key), "listeners.%s", is->name);
 		sink->changed(sink->context, key, "", is->address_text, false);

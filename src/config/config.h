@@ -163,9 +163,6 @@ void config_check(const struct config *config, struct error_list *errors);
 /* Free a configuration; NULL is fine. */
 void config_free(struct config *config);
 
-/* Return the enabled listener with that name, NULL if there is none. */
-const struct listener_config *config_find_listener(const struct config *config, const char *name);
-
 /*
  * Call CHANGED once for each directive whose value differs between OLD and NEW: key is the full
  * path ("limits.connections", "listeners.echo.idle_timeout"; "listeners.echo" for one that came

@@ -159,32 +159,6 @@ START_TEST(bad_addresses_are_refused)
 }
 END_TEST
 
-START_TEST(loopback_is_told_apart)
-{
-	static const struct {
-		const char *text;
-		bool loopback;
-	} rows[] = {
-		{ "tcp://127.0.0.1:1", true },
-		{ "tcp://127.255.255.255:1", true },
-		{ "tcp://128.0.0.1:1", false },
-		{ "tcp://[::1]:1", true },
-		{ "tcp://[::ffff:127.0.0.1]:1", true },
-		{ "tcp://[::ffff:10.0.0.1]:1", false },
-		{ "tcp://*:1", false },
-		{ "unix:@x", true },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct address address;
-		const char *error = NULL;
-
-		ck_assert_int_eq(address_parse(rows[i].text, &address, &error), 0);
-		ck_assert(address_is_loopback(&address) == rows[i].loopback);
-	}
-}
-END_TEST
-
 START_TEST(mapped_peers_read_as_ipv4)
 {
 	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(7) };
@@ -268,7 +242,6 @@ main(void)
 	tcase_add_test(tests, sizes_are_parsed_and_written);
 	tcase_add_test(tests, addresses_survive_a_round_trip);
 	tcase_add_test(tests, bad_addresses_are_refused);
-	tcase_add_test(tests, loopback_is_told_apart);
 	tcase_add_test(tests, mapped_peers_read_as_ipv4);
 	tcase_add_test(tests, text_is_escaped);
 	tcase_add_test(tests, distance_counts_edits);

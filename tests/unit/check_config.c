@@ -588,8 +588,6 @@ START_TEST(differences)
 	    "control.http: 127.0.0.1:9862 ->  (restart)\n"
 	    "control.http_hosts: ( ) -> ( \"a\", \"b\" )\n"
 	    "control.clients: 64 -> 3\n");
-	ck_assert_ptr_eq(config_find_listener(new, "b"), &new->listeners[2]);
-	ck_assert_ptr_null(config_find_listener(new, "a"));
 	config_free(old);
 	config_free(new);
 }
@@ -627,18 +625,6 @@ START_TEST(long_lists)
 }
 END_TEST
 
-START_TEST(finding_skips_disabled)
-{
-	struct config *config = must_parse(
-	    "listeners = ( { name = \"a\"; address = \"tcp://*:1\"; enabled = false; },\n"
-	    "{ name = \"b\"; address = \"tcp://*:1\"; } );\n");
-
-	ck_assert_ptr_null(config_find_listener(config, "a"));
-	ck_assert_ptr_eq(config_find_listener(config, "b"), &config->listeners[1]);
-	config_free(config);
-}
-END_TEST
-
 static Suite *
 config_suite(void)
 {
@@ -662,7 +648,6 @@ config_suite(void)
 	tcase_add_test(tests, reading);
 	tcase_add_test(tests, differences);
 	tcase_add_test(tests, long_lists);
-	tcase_add_test(tests, finding_skips_disabled);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
