@@ -13,14 +13,22 @@
 
 #include "base/text.h"
 
-static const char bad_scheme[] =
-    "is not an address (write tcp://HOST:PORT, unix:/PATH or unix:@NAME)";
+/* What each transport's URL form starts with. */
+static const char *const address_schemes[] = {
+	[ADDRESS_TCP] = "tcp://",
+	[ADDRESS_UDP] = "udp://",
+	[ADDRESS_UNIX] = "unix:",
+	[ADDRESS_UNIX_DATAGRAM] = "unixgram:",
+};
+
+static const char bad_scheme[] = "is not an address (write tcp:// or udp:// with HOST:PORT, or "
+				 "unix: or unixgram: with /PATH or @NAME)";
 static const char bad_host[] = "has no numeric host (write an IPv4 address, an IPv6 address in "
-			       "brackets, or *, such as tcp://127.0.0.1:7 or tcp://[::1]:7)";
+			       "brackets, or *, such as 127.0.0.1:7 or [::1]:7)";
 static const char bad_port[] = "has no valid port (write :PORT with PORT from 0 to 65535)";
 static const char bad_scope[] =
     "names an interface that does not exist (write [fe80::1%INTERFACE])";
-static const char bad_path[] = "has no usable socket path (write unix:/PATH or unix:@NAME, "
+static const char bad_path[] = "has no usable socket path (write /PATH or @NAME after the colon, "
 			       "at most 107 bytes)";
 
 const char *
@@ -29,8 +37,12 @@ address_transport_name(enum address_transport transport)
 	switch (transport) {
 	case ADDRESS_TCP:
 		return "tcp";
+	case ADDRESS_UDP:
+		return "udp";
 	case ADDRESS_UNIX:
 		return "unix";
+	case ADDRESS_UNIX_DATAGRAM:
+		return "unixgram";
 	}
 	return "unknown";
 }
@@ -152,13 +164,33 @@ address_parse_unix(const char *path, struct address *ret_address, const char **r
 	return 0;
 }
 
+/* TEXT is what follows the scheme of TRANSPORT. */
+static int
+address_parse_rest(const char *text, enum address_transport transport, struct address *ret_address,
+    const char **ret_error)
+{
+	bool ip = transport == ADDRESS_TCP || transport == ADDRESS_UDP;
+	struct address address;
+	int r = ip ? address_parse_host_port(text, &address, ret_error)
+		   : address_parse_unix(text, &address, ret_error);
+
+	if (r < 0)
+		return r;
+	address.transport = transport;
+	*ret_address = address;
+	return 0;
+}
+
 int
 address_parse(const char *text, struct address *ret_address, const char **ret_error)
 {
-	if (strncmp(text, "tcp://", 6) == 0)
-		return address_parse_host_port(text + 6, ret_address, ret_error);
-	if (strncmp(text, "unix:", 5) == 0)
-		return address_parse_unix(text + 5, ret_address, ret_error);
+	for (size_t i = 0; i < ARRAY_SIZE(address_schemes); i++) {
+		size_t length = strlen(address_schemes[i]);
+
+		if (strncmp(text, address_schemes[i], length) == 0)
+			return address_parse_rest(
+			    text + length, (enum address_transport)i, ret_address, ret_error);
+	}
 	*ret_error = bad_scheme;
 	return -EINVAL;
 }
@@ -184,16 +216,41 @@ address_equal(const struct address *a, const struct address *b)
 	}
 }
 
+static enum address_transport
+address_transport_of(sa_family_t family, int type)
+{
+	bool datagram = type == SOCK_DGRAM;
+
+	if (family == AF_UNIX)
+		return datagram ? ADDRESS_UNIX_DATAGRAM : ADDRESS_UNIX;
+	return datagram ? ADDRESS_UDP : ADDRESS_TCP;
+}
+
 int
 address_of_socket(int fd, struct address *ret_address)
 {
 	struct address address = { .length = sizeof(address.u) };
+	socklen_t length = sizeof(int);
+	int type;
 
-	if (getsockname(fd, &address.u.sa, &address.length) < 0)
+	if (getsockname(fd, &address.u.sa, &address.length) < 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0)
 		return -errno;
-	address.transport = address.u.sa.sa_family == AF_UNIX ? ADDRESS_UNIX : ADDRESS_TCP;
+	address.transport = address_transport_of(address.u.sa.sa_family, type);
 	*ret_address = address;
 	return 0;
+}
+
+bool
+address_is_ip(const struct address *address)
+{
+	return address->transport == ADDRESS_TCP || address->transport == ADDRESS_UDP;
+}
+
+bool
+address_is_datagram(const struct address *address)
+{
+	return address->transport == ADDRESS_UDP || address->transport == ADDRESS_UNIX_DATAGRAM;
 }
 
 in_port_t
@@ -212,21 +269,24 @@ address_port(const struct address *address)
 bool
 address_is_path(const struct address *address)
 {
-	return address->transport == ADDRESS_UNIX && address->u.un.sun_path[0] == '/';
+	return !address_is_ip(address) && address->u.un.sun_path[0] == '/';
 }
 
 char *
 address_format(const struct address *address, char *buffer, size_t size)
 {
+	const char *scheme = address_schemes[address->transport], *rest;
 	char text[ADDRESS_TEXT_MAX];
 
 	if (address->wildcard) {
-		(void)snprintf(buffer, size, "tcp://*:%u", address_port(address));
+		(void)snprintf(buffer, size, "%s*:%u", scheme, address_port(address));
 		return buffer;
 	}
-	address_format_sockaddr(&address->u.sa, address->length, text, sizeof(text));
-	(void)snprintf(
-	    buffer, size, "%s%s", address->transport == ADDRESS_TCP ? "tcp://" : "", text);
+	rest = address_format_sockaddr(&address->u.sa, address->length, text, sizeof(text));
+	/* a UNIX address comes with the scheme of a stream socket */
+	if (strncmp(rest, "unix:", strlen("unix:")) == 0)
+		rest += strlen("unix:");
+	(void)snprintf(buffer, size, "%s%s", scheme, rest);
 	return buffer;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Addresses as users write them (tcp://HOST:PORT, unix:/PATH, unix:@NAME) and as the kernel
- * takes them. Hosts are numeric: the daemon never resolves a name.
+ * Addresses as users write them (tcp:// or udp:// with HOST:PORT, unix: or unixgram: with /PATH
+ * or @NAME) and as the kernel takes them. Hosts are numeric: the daemon never resolves a name.
  */
 #ifndef ECHOD_BASE_ADDRESS_H
 #define ECHOD_BASE_ADDRESS_H
@@ -18,8 +18,10 @@
 #define ADDRESS_TEXT_MAX 480
 
 enum address_transport {
-	ADDRESS_TCP,  /* tcp://HOST:PORT, stream over IPv4 or IPv6 */
-	ADDRESS_UNIX, /* unix:/PATH or unix:@NAME, stream */
+	ADDRESS_TCP,           /* tcp://HOST:PORT, stream over IPv4 or IPv6 */
+	ADDRESS_UDP,           /* udp://HOST:PORT, datagrams over IPv4 or IPv6 */
+	ADDRESS_UNIX,          /* unix:/PATH or unix:@NAME, stream */
+	ADDRESS_UNIX_DATAGRAM, /* unixgram:/PATH or unixgram:@NAME, datagrams */
 };
 
 struct address {
@@ -34,7 +36,7 @@ struct address {
 	} u;
 };
 
-/* Return "tcp" or "unix". */
+/* Return "tcp", "udp", "unix" or "unixgram". */
 const char *address_transport_name(enum address_transport transport);
 
 /*
@@ -51,11 +53,20 @@ ATTR_MUSTCHECK int address_parse_host_port(
 /* Compare transport, family, host, port and path; wildcard does not count. */
 bool address_equal(const struct address *a, const struct address *b);
 
-/* Read back the local address of FD with getsockname(2). Returns 0 or -errno. */
+/*
+ * Read back the local address of FD, a socket, with getsockname(2); SO_TYPE tells the transport.
+ * Returns 0 or -errno.
+ */
 ATTR_MUSTCHECK int address_of_socket(int fd, struct address *ret_address);
 
 /* Return the port in host order; 0 for a UNIX address. */
 in_port_t address_port(const struct address *address);
+
+/* Return whether this is an address of TCP or UDP: one with host and port. */
+bool address_is_ip(const struct address *address);
+
+/* Return whether what comes there is datagrams: UDP, or a UNIX datagram socket. */
+bool address_is_datagram(const struct address *address);
 
 /* Return whether this is a UNIX address with a file (not abstract, not unnamed). */
 bool address_is_path(const struct address *address);
@@ -64,8 +75,9 @@ bool address_is_path(const struct address *address);
 char *address_format(const struct address *address, char *buffer, size_t size);
 
 /*
- * Write a peer or local address for logs and JSON: "192.0.2.1:7", "[2001:db8::1]:7", "unix:PATH";
- * an IPv4-mapped IPv6 address is written as IPv4. Bytes of a path are escaped. Returns BUFFER.
+ * Write a peer or local address for logs and JSON: "192.0.2.1:7", "[2001:db8::1]:7", "unix:PATH"
+ * whatever the socket's type; an IPv4-mapped IPv6 address is written as IPv4. Bytes of a path are
+ * escaped. Returns BUFFER.
  */
 char *address_format_sockaddr(
     const struct sockaddr *sa, socklen_t length, char *buffer, size_t size);

@@ -9,8 +9,10 @@
 
 static const char bad_address[] = "has no numeric address (write ADDRESS or ADDRESS/BITS, such as "
 				  "192.0.2.0/24 or 2001:db8::/32)";
-static const char bad_bits[] = "has no valid prefix length (0 to 32 for IPv4, 0 to 128 for IPv6)";
-static const char bad_host[] = "has bits set beyond its prefix length";
+static const char bad_bits[] =
+    "has no valid prefix length (write 0 to 32 for IPv4, 0 to 128 for IPv6)";
+static const char bad_host[] = "has bits set beyond its prefix length (write the first address of "
+			       "the network, such as 10.0.0.0/8, or an address alone)";
 
 #define MAPPED_BITS 96
 

@@ -18,8 +18,9 @@ struct network {
 };
 
 /*
- * Parse TEXT. Returns 0, or -EINVAL with *ret_error a static text that says what is wrong. Bits
- * set beyond the length are an error: 10.0.0.1/8 is a mistake more often than a wish.
+ * Parse TEXT. Returns 0, or -EINVAL with *ret_error a static text that says what is wrong and
+ * what would be right. Bits set beyond the length are an error: 10.0.0.1/8 is a mistake more often
+ * than a wish.
  */
 ATTR_MUSTCHECK int network_parse(
     const char *text, struct network *ret_network, const char **ret_error);

@@ -41,7 +41,7 @@ plan_match(const struct engine *engine, const struct listener_config *cfg)
 	TAILQ_FOREACH (lis, &engine->listeners, next) {
 		if (!address_equal(&lis->configured, &cfg->address))
 			continue;
-		if (cfg->address.transport == ADDRESS_TCP && address_port(&cfg->address) == 0 &&
+		if (address_is_ip(&cfg->address) && address_port(&cfg->address) == 0 &&
 		    strcmp(lis->service->name, cfg->name) != 0)
 			continue;
 		return lis;

@@ -114,7 +114,7 @@ def test_a_start_with_mistakes_tells_them_too(tmp_path):
         "workers = 2.5;",
         'listeners = ( { name = "a"; address = "tcp://localhost:7"; } );',
         'listeners = ( { name = "a"; address = "tcp://127.0.0.1:70000"; } );',
-        'listeners = ( { name = "a"; address = "udp://127.0.0.1:7007"; } );',
+        'listeners = ( { name = "a"; address = "sctp://127.0.0.1:7007"; } );',
         'listeners = ( { address = "tcp://127.0.0.1:7007"; } );',
         'listeners = ( { name = "a"; } );',
         'listeners = ( { name = "a"; address = "tcp://127.0.0.1:7007"; },'

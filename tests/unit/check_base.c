@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/address.h"
 #include "base/clock.h"
@@ -107,7 +108,9 @@ END_TEST
 START_TEST(addresses_survive_a_round_trip)
 {
 	static const char *const rows[] = { "tcp://127.0.0.1:7", "tcp://[::1]:65535", "tcp://*:7",
-		"tcp://[2001:db8::1]:0", "unix:/run/echod/echo.sock", "unix:@echod" };
+		"tcp://[2001:db8::1]:0", "udp://127.0.0.1:7", "udp://[::1]:65535", "udp://*:7",
+		"udp://[fe80::1%lo]:7", "unix:/run/echod/echo.sock", "unix:@echod",
+		"unixgram:/run/echod/echo.sock", "unixgram:@echod" };
 	char text[ADDRESS_TEXT_MAX];
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -129,7 +132,14 @@ START_TEST(bad_addresses_are_refused)
 	} rows[] = {
 		{ "", "is not an address" },
 		{ "127.0.0.1:7", "is not an address" },
-		{ "udp://127.0.0.1:7", "is not an address" },
+		{ "sctp://127.0.0.1:7", "is not an address" },
+		{ "udp:127.0.0.1:7", "is not an address" },
+		{ "unixgrams:/run/x", "is not an address" },
+		{ "udp://localhost:7", "no numeric host" },
+		{ "udp://127.0.0.1", "no valid port" },
+		{ "udp://[fe80::1%no-such-if]:7", "interface" },
+		{ "unixgram:", "no usable socket path" },
+		{ "unixgram:relative", "no usable socket path" },
 		{ "tcp://localhost:7", "no numeric host" },
 		{ "tcp://127.1:7", "no numeric host" },
 		{ "tcp://::1:7", "no numeric host" },
@@ -156,6 +166,80 @@ START_TEST(bad_addresses_are_refused)
 		ck_assert_int_eq(address_parse(rows[i].text, &address, &error), -EINVAL);
 		ck_assert_msg(strstr(error, rows[i].says) != NULL, "%s: %s", rows[i].text, error);
 	}
+}
+END_TEST
+
+/* One place for each transport: an address is equal to itself alone. */
+START_TEST(transports_are_told_apart)
+{
+	static const struct {
+		const char *text, *name;
+		bool ip, datagram, path;
+	} rows[] = {
+		{ "tcp://127.0.0.1:1", "tcp", true, false, false },
+		{ "udp://127.0.0.1:1", "udp", true, true, false },
+		{ "tcp://*:1", "tcp", true, false, false },
+		{ "udp://*:1", "udp", true, true, false },
+		{ "unix:/x", "unix", false, false, true },
+		{ "unixgram:/x", "unixgram", false, true, true },
+		{ "unix:@x", "unix", false, false, false },
+		{ "unixgram:@x", "unixgram", false, true, false },
+	};
+	struct address addresses[ARRAY_SIZE(rows)];
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct address *address = &addresses[i];
+		const char *error = NULL;
+
+		ck_assert_int_eq(address_parse(rows[i].text, &addresses[i], &error), 0);
+		ck_assert_str_eq(address_transport_name(address->transport), rows[i].name);
+		ck_assert(address_is_ip(address) == rows[i].ip);
+		ck_assert(address_is_datagram(address) == rows[i].datagram);
+		ck_assert(address_is_path(address) == rows[i].path);
+		ck_assert(address->wildcard == (strchr(rows[i].text, '*') != NULL));
+		for (size_t j = 0; j < i; j++)
+			ck_assert(!address_equal(&addresses[j], address));
+	}
+}
+END_TEST
+
+START_TEST(sockets_tell_their_transport)
+{
+	static const struct {
+		int family, type;
+		const char *text;
+	} rows[] = {
+		{ AF_INET, SOCK_STREAM, "tcp://0.0.0.0:0" },
+		{ AF_INET, SOCK_DGRAM, "udp://0.0.0.0:0" },
+		{ AF_UNIX, SOCK_STREAM, "unix:" },
+		{ AF_UNIX, SOCK_DGRAM, "unixgram:" },
+	};
+	char text[ADDRESS_TEXT_MAX];
+	struct address address;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		int fd = socket(rows[i].family, rows[i].type | SOCK_CLOEXEC, 0);
+
+		ck_assert_int_ge(fd, 0);
+		ck_assert_int_eq(address_of_socket(fd, &address), 0);
+		ck_assert_str_eq(address_format(&address, text, sizeof(text)), rows[i].text);
+		ck_assert(!address_is_path(&address));
+		close(fd);
+	}
+	ck_assert_int_eq(address_of_socket(-1, &address), -EBADF);
+}
+END_TEST
+
+/* A peer's address is the same text whatever the kind of its socket. */
+START_TEST(unix_peers_keep_one_form)
+{
+	char text[ADDRESS_TEXT_MAX];
+	struct address address;
+	const char *error;
+
+	ck_assert_int_eq(address_parse("unixgram:/run/x", &address, &error), 0);
+	address_format_sockaddr(&address.u.sa, address.length, text, sizeof(text));
+	ck_assert_str_eq(text, "unix:/run/x");
 }
 END_TEST
 
@@ -242,6 +326,9 @@ main(void)
 	tcase_add_test(tests, sizes_are_parsed_and_written);
 	tcase_add_test(tests, addresses_survive_a_round_trip);
 	tcase_add_test(tests, bad_addresses_are_refused);
+	tcase_add_test(tests, transports_are_told_apart);
+	tcase_add_test(tests, sockets_tell_their_transport);
+	tcase_add_test(tests, unix_peers_keep_one_form);
 	tcase_add_test(tests, mapped_peers_read_as_ipv4);
 	tcase_add_test(tests, text_is_escaped);
 	tcase_add_test(tests, distance_counts_edits);
