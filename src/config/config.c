@@ -39,6 +39,8 @@ listener_done(struct listener_config *listener)
 	free(listener->name);
 	free(listener->address_text);
 	free(listener->group);
+	directive_list_free(&listener->allow);
+	directive_list_free(&listener->deny);
 }
 
 void

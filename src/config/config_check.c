@@ -16,9 +16,12 @@
 
 static const char *const suits_text[] = {
 	[DIRECTIVE_ANY] = "any listener",
-	[DIRECTIVE_TCP] = "a tcp:// address",
+	[DIRECTIVE_STREAM] = "a tcp:// or unix: address",
+	[DIRECTIVE_IP] = "a tcp:// or udp:// address",
 	[DIRECTIVE_IPV6] = "an IPv6 address",
-	[DIRECTIVE_UNIX] = "a unix: address",
+	[DIRECTIVE_TCP] = "a tcp:// address",
+	[DIRECTIVE_UDP] = "a udp:// address",
+	[DIRECTIVE_UNIX] = "a unix: or unixgram: address",
 };
 
 /* Write "FILE:LINE: ", nothing for a default. */
@@ -61,14 +64,23 @@ section_origin(const struct config *config, enum config_section section, const c
 	return &config->origins[section][row_of(section, key)];
 }
 
+/* A file is one socket, whatever its kind; ports and abstract names are counted by transport. */
+static bool
+same_socket(const struct address *a, const struct address *b)
+{
+	if (address_is_path(a) && address_is_path(b))
+		return strcmp(a->u.un.sun_path, b->u.un.sun_path) == 0;
+	return address_equal(a, b);
+}
+
 static bool
 same_place(const struct listener_config *a, const struct listener_config *b)
 {
 	if (!a->enabled || !b->enabled || a->address_text == NULL || b->address_text == NULL)
 		return false;
-	if (a->address.transport == ADDRESS_TCP && address_port(&a->address) == 0)
+	if (address_is_ip(&a->address) && address_port(&a->address) == 0)
 		return false;
-	return address_equal(&a->address, &b->address);
+	return same_socket(&a->address, &b->address);
 }
 
 static void
@@ -115,9 +127,9 @@ check_suits(const struct config *config, size_t index, struct error_list *errors
 	}
 	if (lis->address.wildcard && lis->v6only)
 		error_list_add(errors,
-		    "%slisteners[%zu].v6only: contradicts the host * (write tcp://[::]:%u)",
+		    "%slisteners[%zu].v6only: contradicts the host * (write %s://[::]:%u)",
 		    format_prefix(listener_origin(lis, "v6only"), prefix, sizeof(prefix)), index,
-		    address_port(&lis->address));
+		    address_transport_name(lis->address.transport), address_port(&lis->address));
 }
 
 static void
@@ -199,7 +211,7 @@ check_door(const struct config *config, const char *key, const char *text,
 		const struct listener_config *lis = &config->listeners[i];
 
 		if (!lis->enabled || lis->address_text == NULL ||
-		    !address_equal(&lis->address, address))
+		    !same_socket(&lis->address, address))
 			continue;
 		error_list_add(errors,
 		    "%scontrol.%s: \"%s\" is the address of listeners[%zu] too%s",

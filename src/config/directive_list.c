@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/network.h"
 #include "base/text.h"
 
 #define SHOWN_MAX 160
@@ -17,6 +18,9 @@
 /* Longest name that DNS has, RFC 1035. */
 #define HOST_MAX 253
 #define HOST_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_"
+
+static const char bad_host[] = "is not a host (write a name or address without a port, such as "
+			       "\"echo.example\" or \"[2001:db8::1]\")";
 
 /* A name, an IPv4 address, or an IPv6 address in brackets: what a Host header has before the port.
  */
@@ -36,6 +40,18 @@ is_host(const char *text)
 	return inet_pton(AF_INET6, inner, &in6) == 1;
 }
 
+/* Return what is wrong with TEXT as an item of ROW and what would be right, NULL: nothing. */
+static const char *
+find_fault(const struct directive *row, const char *text)
+{
+	struct network network;
+	const char *reason;
+
+	if (row->type == DIRECTIVE_NETWORKS)
+		return network_parse(text, &network, &reason) < 0 ? reason : NULL;
+	return is_host(text) ? NULL : bad_host;
+}
+
 static int
 check_items(const struct directive *row, const char *const *items, size_t count, const char *prefix,
     struct error_list *errors)
@@ -49,12 +65,12 @@ check_items(const struct directive *row, const char *const *items, size_t count,
 		return -ERANGE;
 	}
 	for (size_t i = 0; i < count; i++) {
-		if (is_host(items[i]))
+		const char *fault = find_fault(row, items[i]);
+
+		if (fault == NULL)
 			continue;
-		error_list_add(errors,
-		    "%s\"%s\" is not a host (write a name or address without a port, such as "
-		    "\"echo.example\" or \"[2001:db8::1]\")",
-		    prefix, text_escape_string(items[i], shown, sizeof(shown)));
+		error_list_add(errors, "%s\"%s\" %s", prefix,
+		    text_escape_string(items[i], shown, sizeof(shown)), fault);
 		r = -EINVAL;
 	}
 	return r;

@@ -14,7 +14,7 @@
 bool
 directive_is_list(enum directive_type type)
 {
-	return type == DIRECTIVE_HOSTS;
+	return type == DIRECTIVE_HOSTS || type == DIRECTIVE_NETWORKS;
 }
 
 bool
@@ -107,6 +107,10 @@ directive_describe(const struct directive *row, char *buffer, size_t size)
 		break;
 	case DIRECTIVE_HOSTS:
 		(void)snprintf(buffer, size, "hosts in parentheses, such as ( \"echo.example\" )");
+		break;
+	case DIRECTIVE_NETWORKS:
+		(void)snprintf(buffer, size,
+		    "networks in parentheses, such as ( \"192.0.2.0/24\", \"2001:db8::/32\" )");
 		break;
 	}
 	return buffer;

@@ -275,6 +275,7 @@ directive_set(const struct directive *row, void *base, const char *text, const c
 	case DIRECTIVE_HOST_PORT:
 		return set_address(&refusal, field, (void *)(bytes + row->address_offset));
 	case DIRECTIVE_HOSTS:
+	case DIRECTIVE_NETWORKS:
 		return directive_list_set(row, base, NULL, 0, prefix, errors);
 	}
 	return -EINVAL;
@@ -310,6 +311,7 @@ directive_format(const struct directive *row, const void *base, char *buffer, si
 		(void)snprintf(buffer, size, "%s", text != NULL ? text : "");
 		break;
 	case DIRECTIVE_HOSTS:
+	case DIRECTIVE_NETWORKS:
 		return directive_list_format(field, buffer, size);
 	}
 	return buffer;

@@ -13,6 +13,7 @@
 #define PIB (INT64_C(1) << 50)
 #define HOUR (3600 * NS_PER_S)
 #define YEAR (365 * 24 * HOUR)
+#define PATH_BYTES 4095 /* PATH_MAX without its NUL */
 
 /* One row each; STRUCT is the section's struct, KEY both the field and the key in the file. */
 #define ROW(STRUCT, KEY, TYPE, EFFECT, DEFAULT, HELP) \
@@ -68,24 +69,25 @@ static const struct directive listener_rows[] = {
 	    .effect = DIRECTIVE_LIVE,
 	    .offset = offsetof(struct listener_config, address_text),
 	    .address_offset = offsetof(struct listener_config, address),
-	    .help = "Where to listen: tcp://HOST:PORT, unix:/PATH or unix:@NAME; HOST is numeric "
-		    "or *." },
+	    .help = "Where to listen: tcp:// or udp:// with HOST:PORT, unix: or unixgram: with "
+		    "/PATH or @NAME; HOST is numeric or *." },
 	{ ROW(listener_config, enabled, BOOLEAN, LIVE, "true",
 	    "Whether the listener is served; false keeps its settings without a socket.") },
 	{ NUMBER(listener_config, backlog, COUNT, LIVE, 1, 65535, "4096",
-	    "Connections that the kernel may queue; net.core.somaxconn caps it.") },
+	      "Connections that the kernel may queue; net.core.somaxconn caps it."),
+	    .suits = DIRECTIVE_STREAM },
 	{ ROW(listener_config, v6only, BOOLEAN, RESTART, "false",
 	      "Whether an IPv6 listener refuses IPv4 clients."),
 	    .suits = DIRECTIVE_IPV6 },
 	{ ROW(listener_config, freebind, BOOLEAN, RESTART, "false",
 	      "Whether to bind an address that the machine does not have yet."),
-	    .suits = DIRECTIVE_TCP },
+	    .suits = DIRECTIVE_IP },
 	{ ROW(listener_config, nodelay, BOOLEAN, NEW_CONNECTIONS, "true",
 	      "Whether small echoes leave at once (TCP_NODELAY)."),
 	    .suits = DIRECTIVE_TCP },
 	{ NUMBER(listener_config, dscp, COUNT, NEW_CONNECTIONS, 0, 63, "0",
 	      "Differentiated services code point of what is sent."),
-	    .suits = DIRECTIVE_TCP },
+	    .suits = DIRECTIVE_IP },
 	{ NUMBER(listener_config, mss, COUNT, NEW_CONNECTIONS, 88, 65495, "0",
 	      "Largest TCP segment in bytes; 0 leaves it to the kernel."),
 	    .suits = DIRECTIVE_TCP, .zero = true },
@@ -96,13 +98,42 @@ static const struct directive listener_rows[] = {
 	      "Group that owns a UNIX socket's file; empty for the daemon's own."),
 	    .suits = DIRECTIVE_UNIX },
 	{ NUMBER(listener_config, connections, COUNT, LIVE, 0, 1000000, "0",
-	    "Most connections at a time on this listener; 0 leaves it to limits.connections.") },
+	      "Most connections at a time on this listener; 0 leaves it to limits.connections."),
+	    .suits = DIRECTIVE_STREAM },
 	{ NUMBER(listener_config, idle_timeout, DURATION, LIVE, 0, YEAR, "10m",
-	    "Time without traffic after which a connection is closed; 0s for never.") },
+	      "Time without traffic after which a connection is closed; 0s for never."),
+	    .suits = DIRECTIVE_STREAM },
 	{ NUMBER(listener_config, lifetime, DURATION, LIVE, 0, YEAR, "0s",
-	    "Longest life of a connection; 0s for no limit.") },
+	      "Longest life of a connection; 0s for no limit."),
+	    .suits = DIRECTIVE_STREAM },
 	{ NUMBER(listener_config, byte_limit, SIZE, NEW_CONNECTIONS, 0, PIB, "0B",
-	    "Most bytes taken from a connection before it is closed; 0B for no limit.") },
+	      "Most bytes taken from a connection before it is closed; 0B for no limit."),
+	    .suits = DIRECTIVE_STREAM },
+	{ NUMBER(listener_config, min_source_port, COUNT, LIVE, 0, 65535, "1024",
+	      "Lowest source port that is answered; lower ones belong to services that could "
+	      "answer back."),
+	    .suits = DIRECTIVE_UDP },
+	{ NUMBER(listener_config, rate_per_source, COUNT, LIVE, 0, 10000000, "200",
+	      "Datagrams echoed per second to one source, an IPv4 address or an IPv6 /64; 0 for no "
+	      "limit."),
+	    .suits = DIRECTIVE_UDP },
+	{ NUMBER(listener_config, burst_per_source, COUNT, LIVE, 1, 10000000, "400",
+	      "Datagrams echoed at once to one source that was quiet before rate_per_source "
+	      "counts."),
+	    .suits = DIRECTIVE_UDP },
+	{ NUMBER(listener_config, rate_total, COUNT, LIVE, 0, 100000000, "50000",
+	      "Datagrams echoed per second over all sources of the listener; 0 for no limit."),
+	    .suits = DIRECTIVE_UDP },
+	{ NUMBER(listener_config, budget_per_source, COUNT, LIVE, 0, 1000000000, "10000",
+	      "Echoes to one source after each of which one datagram is dropped, which ends a loop "
+	      "between two services however slow; 0 for none."),
+	    .suits = DIRECTIVE_UDP },
+	{ NUMBER(listener_config, allow, NETWORKS, LIVE, 0, 256, "( )",
+	      "Networks whose datagrams are echoed, all others being denied; empty for all."),
+	    .suits = DIRECTIVE_UDP },
+	{ NUMBER(listener_config, deny, NETWORKS, LIVE, 0, 256, "( )",
+	      "Networks whose datagrams are dropped, even where allow names them too."),
+	    .suits = DIRECTIVE_UDP },
 };
 
 static const struct directive limits_rows[] = {
@@ -124,7 +155,7 @@ static const struct directive log_rows[] = {
 	    "Where the log goes; auto is the journal under systemd, else stderr.") },
 	{ WORD(log_config, format, LIVE, log_formats, "text",
 	    "Form of a line on stderr, in syslog and in a file.") },
-	{ NUMBER(log_config, file, STRING, LIVE, 0, DIRECTIVE_TEXT_MAX - 1, "",
+	{ NUMBER(log_config, file, STRING, LIVE, 0, PATH_BYTES, "",
 	    "Absolute path of the log file, for target file.") },
 	{ WORD(log_config, connections, LIVE, log_connections, "errors",
 	    "Which connections get a line of their own.") },
@@ -197,12 +228,18 @@ directive_suits_address(const struct directive *row, const struct address *addre
 	switch (row->suits) {
 	case DIRECTIVE_ANY:
 		return true;
+	case DIRECTIVE_STREAM:
+		return !address_is_datagram(address);
+	case DIRECTIVE_IP:
+		return address_is_ip(address);
+	case DIRECTIVE_IPV6:
+		return address_is_ip(address) && address->u.sa.sa_family == AF_INET6;
 	case DIRECTIVE_TCP:
 		return address->transport == ADDRESS_TCP;
-	case DIRECTIVE_IPV6:
-		return address->transport == ADDRESS_TCP && address->u.sa.sa_family == AF_INET6;
+	case DIRECTIVE_UDP:
+		return address->transport == ADDRESS_UDP;
 	case DIRECTIVE_UNIX:
-		return address->transport == ADDRESS_UNIX;
+		return !address_is_ip(address);
 	}
 	return false;
 }

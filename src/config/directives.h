@@ -24,6 +24,7 @@ enum directive_type {
 	DIRECTIVE_ADDRESS,   /* char * as written; the struct address stands in a second field */
 	DIRECTIVE_HOST_PORT, /* the same for HOST:PORT without a scheme, "" allowed */
 	DIRECTIVE_HOSTS,     /* struct config_list of hosts; the maximum counts them */
+	DIRECTIVE_NETWORKS,  /* the same of networks, each as network_parse() takes it */
 };
 
 /* When a reload makes a new value count. */
@@ -36,13 +37,16 @@ enum directive_effect {
 /* Which listeners a directive is for; one that is given for another kind is a mistake. */
 enum directive_suits {
 	DIRECTIVE_ANY,
+	DIRECTIVE_STREAM, /* tcp:// and unix:, what has connections */
+	DIRECTIVE_IP,     /* tcp:// and udp:// */
+	DIRECTIVE_IPV6,   /* the same with an IPv6 address, or * */
 	DIRECTIVE_TCP,
-	DIRECTIVE_IPV6,
-	DIRECTIVE_UNIX,
+	DIRECTIVE_UDP,
+	DIRECTIVE_UNIX, /* unix: and unixgram: */
 };
 
-/* Large enough for every text that directive_format() writes, long lists apart; NUL included. */
-#define DIRECTIVE_TEXT_MAX 4096
+/* Large enough for every text that directive_format() writes, also a full list; NUL included. */
+#define DIRECTIVE_TEXT_MAX 16384
 
 /* One word of a closed set, and what the field is set to. */
 struct directive_word {
@@ -119,7 +123,7 @@ char *directive_unit_hint(enum directive_type type, const char *digits, char *bu
 
 /*
  * Write the field's value as a user would write it, strings without quotes, a list with them and
- * its parentheses; cut where it does not fit, which only a list can be. Returns BUFFER.
+ * its parentheses; cut where it does not fit. Returns BUFFER.
  */
 char *directive_format(const struct directive *row, const void *base, char *buffer, size_t size);
 

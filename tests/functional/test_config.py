@@ -115,6 +115,7 @@ def test_a_start_with_mistakes_tells_them_too(tmp_path):
         'listeners = ( { name = "a"; address = "tcp://localhost:7"; } );',
         'listeners = ( { name = "a"; address = "tcp://127.0.0.1:70000"; } );',
         'listeners = ( { name = "a"; address = "sctp://127.0.0.1:7007"; } );',
+        'listeners = ( { name = "a"; address = "udp://127.0.0.1:7007"; backlog = 5; } );',
         'listeners = ( { address = "tcp://127.0.0.1:7007"; } );',
         'listeners = ( { name = "a"; } );',
         'listeners = ( { name = "a"; address = "tcp://127.0.0.1:7007"; },'

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The daemon's directives, etc/echod.conf and echod.conf(5) name the same keys, and agree on defaults.
 
-The daemon's are what "echod -T" prints without a file, and for a UNIX socket, which has keys of its
-own; ECHOD names the daemon. In etc/echod.conf a key may be given or commented out
+The daemon's are what "echod -T" prints without a file, and for a UNIX socket and one of UDP, which
+have keys of their own; ECHOD names the daemon. In etc/echod.conf a key may be given or commented out
 ("# key = value;"). In the manual each is an ".It Ic section.key", followed by
 "Type: ...; range: ...; default: ...; effect: ...".
 """
@@ -82,7 +82,8 @@ def read_daemon(lint):
         return {}
     values = {}
     with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
-        file.write('listeners = ( { name = "lint"; address = "unix:/run/lint.sock"; } );\n')
+        file.write('listeners = ( { name = "lint"; address = "unix:/run/lint.sock"; },\n'
+                   '{ name = "lint-udp"; address = "udp://127.0.0.1:7"; } );\n')
         file.flush()
         for options in (["-T"], ["-T", "-c", file.name]):
             result = subprocess.run([daemon] + options, capture_output=True, text=True, check=False,

@@ -145,6 +145,13 @@ START_TEST(without_a_file)
 	ck_assert_int_eq(config->listeners[0].backlog, 4096);
 	ck_assert_int_eq(config->listeners[0].idle_timeout, 600 * NS_PER_S);
 	ck_assert_int_eq(config->listeners[0].mode, 0660);
+	ck_assert_int_eq(config->listeners[0].min_source_port, 1024);
+	ck_assert_int_eq(config->listeners[0].rate_per_source, 200);
+	ck_assert_int_eq(config->listeners[0].burst_per_source, 400);
+	ck_assert_int_eq(config->listeners[0].rate_total, 50000);
+	ck_assert_int_eq(config->listeners[0].budget_per_source, 10000);
+	ck_assert_uint_eq(config->listeners[0].allow.count, 0);
+	ck_assert_uint_eq(config->listeners[0].deny.count, 0);
 	ck_assert_int_eq(config->limits.connections, 10000);
 	ck_assert_int_eq(config->limits.output_high, 256 * 1024);
 	ck_assert_int_eq(config->limits.linger_timeout, 5 * NS_PER_S);
@@ -248,6 +255,20 @@ START_TEST(values)
 		{ CONFIG_LISTENERS, "address", "unix:/a b\\", "unix:/a b\\" },
 		{ CONFIG_LISTENERS, "address", "unix:@x", "unix:@x" },
 		{ CONFIG_LISTENERS, "address", "tcp:127.0.0.1:7", NULL },
+		{ CONFIG_LISTENERS, "address", "udp://[0:0::1]:07", "udp://[::1]:7" },
+		{ CONFIG_LISTENERS, "address", "udp://*:7", "udp://*:7" },
+		{ CONFIG_LISTENERS, "address", "unixgram:/a b\\", "unixgram:/a b\\" },
+		{ CONFIG_LISTENERS, "address", "unixgram:@x", "unixgram:@x" },
+		{ CONFIG_LISTENERS, "address", "udp:127.0.0.1:7", NULL },
+		{ CONFIG_LISTENERS, "address", "unixgram:x", NULL },
+		{ CONFIG_LISTENERS, "min_source_port", "65535", "65535" },
+		{ CONFIG_LISTENERS, "min_source_port", "65536", NULL },
+		{ CONFIG_LISTENERS, "rate_per_source", "0", "0" },
+		{ CONFIG_LISTENERS, "burst_per_source", "1", "1" },
+		{ CONFIG_LISTENERS, "burst_per_source", "0", NULL },
+		{ CONFIG_LISTENERS, "rate_total", "100000000", "100000000" },
+		{ CONFIG_LISTENERS, "budget_per_source", "0", "0" },
+		{ CONFIG_LISTENERS, "allow", "( )", "( )" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -377,10 +398,12 @@ START_TEST(packaged_file)
 	must_differ(defaults, config,
 	    "listeners.echo.address: tcp://127.0.0.1:7007 -> tcp://*:7\n"
 	    "listeners.echo6: tcp://[::1]:7007 -> \n"
+	    "listeners.echo-udp:  -> udp://[::]:7\n"
 	    "listeners.echo-local:  -> unix:/run/echod/echo.sock\n"
 	    "control.socket: auto -> /run/echod/control.sock (restart)\n");
 	ck_assert(config->listeners[0].address.wildcard);
 	ck_assert(!config->listeners[1].enabled);
+	ck_assert(!config->listeners[2].enabled);
 	config_free(defaults);
 	config_free(config);
 }
@@ -625,6 +648,120 @@ START_TEST(long_lists)
 }
 END_TEST
 
+/* As many networks as there may be, each as long as it can be, fit in every text. */
+START_TEST(long_lists_of_networks)
+{
+	const struct directive *row = directive_find(directive_table(CONFIG_LISTENERS), "allow");
+	char text[20000], value[DIRECTIVE_TEXT_MAX];
+	int used = snprintf(
+	    text, sizeof(text), "listeners = ( { name = \"a\"; address = \"udp://*:1\"; allow = (");
+	struct config *config;
+
+	for (int i = 0; i < 256; i++)
+		used += snprintf(text + used, sizeof(text) - (size_t)used,
+		    "%s\"0000:0000:0000:0000:0000:ffff:255.255.255.%03d/128\"", i > 0 ? "," : "",
+		    100 + i % 100);
+	(void)snprintf(text + used, sizeof(text) - (size_t)used, "); } );");
+	config = must_parse(text);
+	must_survive_dump(config);
+	ck_assert_uint_eq(config->listeners[0].allow.count, 256);
+	directive_format(row, &config->listeners[0], value, sizeof(value));
+	ck_assert_str_eq(value + strlen(value) - 7, "/128\" )");
+	config_free(config);
+	*strrchr(text, '}') = '\0';
+	*strrchr(text, ')') = '\0';
+	strcat(text, ", \"::1\" ); } );");
+	must_refuse(text, "listeners[0].allow: has 257 items (at most 256)");
+}
+END_TEST
+
+START_TEST(datagram_listeners)
+{
+	struct config *config = must_parse(
+	    "listeners = ( { name = \"a\"; address = \"udp://[::1]:7\"; v6only = true;\n"
+	    "rate_per_source = 0; allow = ( \"10.0.0.0/8\", \"::1\" ); deny = ( \"10.1.0.0/16\" ); "
+	    "},\n"
+	    "{ name = \"b\"; address = \"unixgram:/x\"; mode = \"0600\"; } );");
+	const struct listener_config *lis = config->listeners;
+
+	ck_assert_int_eq(lis[0].address.transport, ADDRESS_UDP);
+	ck_assert_int_eq(lis[0].rate_per_source, 0);
+	ck_assert_uint_eq(lis[0].allow.count, 2);
+	ck_assert_str_eq(lis[0].allow.items[0], "10.0.0.0/8");
+	ck_assert_str_eq(lis[0].allow.items[1], "::1");
+	ck_assert_uint_eq(lis[0].deny.count, 1);
+	ck_assert_str_eq(lis[0].deny.items[0], "10.1.0.0/16");
+	ck_assert_int_eq(lis[1].address.transport, ADDRESS_UNIX_DATAGRAM);
+	ck_assert_uint_eq(lis[1].allow.count, 0);
+	must_survive_dump(config);
+	config_free(config);
+}
+END_TEST
+
+/* The guards of a socket that is kept follow a reload; another transport is another socket. */
+START_TEST(changed_networks)
+{
+	struct config *old = must_parse("listeners = ( { name = \"a\"; address = \"udp://[::]:7\"; "
+					"allow = ( \"10.0.0.0/8\" ); },\n"
+					"{ name = \"b\"; address = \"tcp://[::]:7\"; } );");
+	struct config *new = must_parse(
+	    "listeners = ( { name = \"a\"; address = \"udp://[::]:7\"; v6only = true;\n"
+	    "deny = ( \"::/0\", \"10.0.0.1\" ); budget_per_source = 0; },\n"
+	    "{ name = \"b\"; address = \"udp://[::1]:7\"; v6only = true; } );");
+
+	must_differ(old, new,
+	    "listeners.a.v6only: false -> true (restart)\n"
+	    "listeners.a.budget_per_source: 10000 -> 0\n"
+	    "listeners.a.allow: ( \"10.0.0.0/8\" ) -> ( )\n"
+	    "listeners.a.deny: ( ) -> ( \"::/0\", \"10.0.0.1\" )\n"
+	    "listeners.b.address: tcp://[::]:7 -> udp://[::1]:7\n"
+	    "listeners.b.v6only: false -> true\n");
+	must_differ(new, new, "");
+	config_free(old);
+	config_free(new);
+}
+END_TEST
+
+/* -T shows, and the check accepts, the keys that do something for the address. */
+START_TEST(each_kind_has_its_keys)
+{
+	static const char stream[] = " connections idle_timeout lifetime byte_limit";
+	static const char guards[] = " min_source_port rate_per_source burst_per_source rate_total "
+				     "budget_per_source allow deny";
+	static const struct {
+		const char *address, *keys, *more;
+	} rows[] = {
+		{ "tcp://127.0.0.1:1", " backlog freebind nodelay dscp mss", stream },
+		{ "tcp://*:1", " backlog v6only freebind nodelay dscp mss", stream },
+		{ "udp://127.0.0.1:1", " freebind dscp", guards },
+		{ "udp://[::1]:1", " v6only freebind dscp", guards },
+		{ "udp://*:1", " v6only freebind dscp", guards },
+		{ "unix:/x", " backlog mode group", stream },
+		{ "unix:@x", " backlog mode group", stream },
+		{ "unixgram:/x", " mode group", "" },
+		{ "unixgram:@x", " mode group", "" },
+	};
+	const struct directive_table *table = directive_table(CONFIG_LISTENERS);
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char expected[512], found[512] = "";
+		struct address address;
+		const char *error;
+
+		ck_assert_int_eq(address_parse(rows[i].address, &address, &error), 0);
+		for (size_t j = 0; j < table->count; j++) {
+			if (!directive_suits_address(&table->rows[j], &address))
+				continue;
+			strcat(found, " ");
+			strcat(found, table->rows[j].key);
+		}
+		(void)snprintf(expected, sizeof(expected), " name address enabled%s%s",
+		    rows[i].keys, rows[i].more);
+		ck_assert_msg(strcmp(found, expected) == 0, "%s has%s", rows[i].address, found);
+	}
+}
+END_TEST
+
 static Suite *
 config_suite(void)
 {
@@ -648,6 +785,10 @@ config_suite(void)
 	tcase_add_test(tests, reading);
 	tcase_add_test(tests, differences);
 	tcase_add_test(tests, long_lists);
+	tcase_add_test(tests, long_lists_of_networks);
+	tcase_add_test(tests, datagram_listeners);
+	tcase_add_test(tests, changed_networks);
+	tcase_add_test(tests, each_kind_has_its_keys);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

@@ -148,7 +148,8 @@ START_TEST(config_tells_where_values_come_from)
 	struct config *other = config_file_parse("name\xff.conf",
 	    "workers = 3;\n"
 	    "control = { http_hosts = ( \"a\", \"b\" ); };\n"
-	    "listeners = ( { name = \"x.y\"; address = \"unix:@a\"; } );\n",
+	    "listeners = ( { name = \"x.y\"; address = \"unix:@a\"; },\n"
+	    "{ name = \"u\"; address = \"udp://*:7\"; deny = ( \"10.0.0.0/8\", \"::1\" ); } );\n",
 	    &errors);
 	json_t *document, *row;
 
@@ -170,6 +171,12 @@ START_TEST(config_tells_where_values_come_from)
 	ck_assert_ptr_nonnull(json_string_value(json_object_get(row, "help")));
 	row = directive(document, "listeners.x.y.address");
 	assert_member(row, "value", "unix:@a");
+	row = directive(document, "listeners.u.deny");
+	assert_member(row, "value", "( \"10.0.0.0/8\", \"::1\" )");
+	assert_member(row, "effect", "live");
+	row = directive(document, "listeners.u.allow");
+	assert_member(row, "value", "( )");
+	assert_member(row, "origin", "default");
 	json_decref(document);
 	config_free(other);
 	other = config_new_default();
