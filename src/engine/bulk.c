@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -121,16 +122,40 @@ bulk_discard(struct connection *conn, size_t left)
 }
 
 size_t
-bulk_load(struct connection *conn, const struct iovec *vectors, int count)
+bulk_waiting(const struct connection *conn)
+{
+	int waiting = 0;
+
+	if (ioctl(conn->fd, FIONREAD, &waiting) < 0 || waiting < 0)
+		return 0;
+	return bulk_step_size(conn, (size_t)waiting, TURN_BUDGET);
+}
+
+size_t
+bulk_read(struct connection *conn, size_t length, struct iovec *ret_tail)
 {
 	struct bulk *bulk = &conn->worker->bulk;
-	size_t length = 0;
+	ssize_t n;
+
+	if (bulk->buffer == NULL && (bulk->buffer = malloc(COPY_SIZE)) == NULL)
+		return 0; /* the bufferevent's small reads do it too */
+	/* the end of the stream, and errors, are the bufferevent's next read to find */
+	n = recv(conn->fd, bulk->buffer, length, MSG_DONTWAIT);
+	if (n <= 0)
+		return 0;
+	echo_count_read(conn, (size_t)n);
+	*ret_tail = (struct iovec){ bulk->buffer, (size_t)n };
+	return (size_t)n;
+}
+
+size_t
+bulk_load(struct connection *conn, const struct iovec *vectors, int count, size_t length)
+{
+	struct bulk *bulk = &conn->worker->bulk;
 	ssize_t n;
 
 	if (conn->splice_refused || bulk->capacity == 0)
 		return 0;
-	for (int i = 0; i < count; i++)
-		length += vectors[i].iov_len;
 	n = writev(bulk->pipe[1], vectors, count);
 	if (n == (ssize_t)length)
 		return length;
@@ -187,25 +212,23 @@ bulk_splice_step(struct connection *conn, size_t size, size_t loaded)
 static enum bulk_step
 bulk_copy_step(struct connection *conn, size_t size)
 {
-	struct bulk *bulk = &conn->worker->bulk;
-	ssize_t in, out;
+	struct iovec vector;
+	size_t in = bulk_read(conn, size, &vector);
+	ssize_t out;
 
-	if (bulk->buffer == NULL && (bulk->buffer = malloc(COPY_SIZE)) == NULL)
-		return BULK_ENOUGH; /* the bufferevent's small reads do it too */
-	in = recv(conn->fd, bulk->buffer, size, MSG_DONTWAIT);
-	if (in <= 0)
+	if (in == 0)
 		return BULK_ENOUGH;
-	echo_count_read(conn, (size_t)in);
-	out = echo_send(conn->fd, &(struct iovec){ bulk->buffer, (size_t)in }, 1);
+	out = echo_send(conn->fd, &vector, 1);
 	if (out < 0) {
 		connection_fail(conn, (int)-out, CLOSE_WRITE_ERROR);
 		return BULK_CLOSED;
 	}
-	if (out < in && bufferevent_write(conn->bev, bulk->buffer + out, (size_t)(in - out)) < 0) {
+	if ((size_t)out < in &&
+	    bufferevent_write(conn->bev, (char *)vector.iov_base + out, in - (size_t)out) < 0) {
 		connection_close(conn, CLOSE_NO_MEMORY);
 		return BULK_CLOSED;
 	}
-	return out == in && (size_t)in == size ? BULK_MORE : BULK_ENOUGH;
+	return (size_t)out == in && in == size ? BULK_MORE : BULK_ENOUGH;
 }
 
 int

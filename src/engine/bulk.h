@@ -33,12 +33,24 @@ ATTR_MUSTCHECK int bulk_init(struct bulk *bulk);
 /* Undo bulk_init(); BULK_NONE is fine. */
 void bulk_done(struct bulk *bulk);
 
+/* From so many waiting bytes on moving them in the kernel costs less than copying them. */
+#define BULK_MIN ((size_t)8 << 10)
+
+/* Return how many bytes wait in the socket, as far as they may be read now. */
+size_t bulk_waiting(const struct connection *conn);
+
+/*
+ * Read up to LENGTH (below BULK_MIN) of them into the worker's buffer, which is used again at the
+ * next call, and count them. Returns how many, which are *ret_tail, or 0.
+ */
+size_t bulk_read(struct connection *conn, size_t length, struct iovec *ret_tail);
+
 /*
  * Put what was read already into the pipe, ahead of what still waits, so that both are sent in one
- * go. Returns its length: bulk_forward() must follow. Or 0: nothing was done, and it is to be sent
+ * go. Returns its LENGTH: bulk_forward() must follow. Or 0: nothing was done, and it is to be sent
  * in the ordinary way.
  */
-size_t bulk_load(struct connection *conn, const struct iovec *vectors, int count);
+size_t bulk_load(struct connection *conn, const struct iovec *vectors, int count, size_t length);
 
 /*
  * Echo the LOADED bytes that bulk_load() put into the pipe, and what waits in the socket, up to the

@@ -80,60 +80,90 @@ echo_count_read(struct connection *conn, size_t length)
 		echo_set_budget(conn, conn->read_budget > length ? conn->read_budget - length : 0);
 }
 
-/*
- * Send all that was read, as far as the socket takes it. With FULL more waits behind it, and both
- * go together: it is only put into the worker's pipe, *ret_loaded bytes, for bulk_forward() to go
- * on. Returns what no longer has to be sent from here, or -errno.
- */
-static ssize_t
-echo_begin(struct connection *conn, struct evbuffer *input, bool full, size_t *ret_loaded)
-{
-	struct evbuffer_iovec vectors[ECHO_CHAINS];
-	int count = evbuffer_peek(input, -1, NULL, vectors, ECHO_CHAINS);
+/* What one read callback sends from memory: what bufferevent read, and what was read behind it. */
+struct echo_turn {
+	struct evbuffer_iovec vectors[ECHO_CHAINS + 1];
+	int count;
+	size_t length;     /* of what bufferevent read, which is in the input buffer */
+	struct iovec tail; /* read behind it, in the worker's buffer; as a rule empty */
+};
 
-	if (full && count <= ECHO_CHAINS)
-		*ret_loaded = bulk_load(conn, vectors, count);
-	if (*ret_loaded > 0)
-		return (ssize_t)*ret_loaded;
-	return echo_send(conn->fd, vectors, count < ECHO_CHAINS ? count : ECHO_CHAINS);
+/* Send TURN, as far as the socket takes it, and queue the rest. Returns 0, or 1 when it is over. */
+static int
+echo_send_turn(struct connection *conn, struct evbuffer *input, struct echo_turn *turn)
+{
+	ssize_t n = echo_send(conn->fd, turn->vectors, turn->count);
+	size_t sent = n > 0 ? (size_t)n : 0, head = sent < turn->length ? sent : turn->length;
+
+	if (n < 0) {
+		connection_fail(conn, (int)-n, CLOSE_WRITE_ERROR);
+		return 1;
+	}
+	(void)evbuffer_drain(input, head);
+	sent -= head;
+	if ((head < turn->length && echo_queue(conn, input, turn->length - head) < 0) ||
+	    (sent < turn->tail.iov_len &&
+		bufferevent_write(conn->bev, (char *)turn->tail.iov_base + sent,
+		    turn->tail.iov_len - sent) < 0)) {
+		connection_close(conn, CLOSE_NO_MEMORY);
+		return 1;
+	}
+	connection_account(conn);
+	return 0;
+}
+
+/*
+ * With nothing queued: send what was read. After a full read ask how much more waits, which is not
+ * worth a turn of the loop for each 4 KiB: a little is read and sent with it, much is moved in the
+ * kernel. Returns 0, or 1 when the connection is gone.
+ */
+static int
+echo_send_read(struct connection *conn, struct evbuffer *input, size_t length)
+{
+	struct echo_turn turn = { .length = length };
+	size_t more = length >= ECHO_READ_MAX ? bulk_waiting(conn) : 0, loaded;
+
+	turn.count = evbuffer_peek(input, -1, NULL, turn.vectors, ECHO_CHAINS);
+	if (turn.count > ECHO_CHAINS)
+		turn.count = ECHO_CHAINS;
+	if (more >= BULK_MIN) {
+		loaded = bulk_load(conn, turn.vectors, turn.count, length);
+		(void)evbuffer_drain(input, loaded);
+		if (loaded == 0 && echo_send_turn(conn, input, &turn) != 0)
+			return 1;
+		return bulk_forward(conn, loaded);
+	}
+	if (more > 0 && bulk_read(conn, more, &turn.tail) > 0)
+		turn.vectors[turn.count++] = turn.tail;
+	return echo_send_turn(conn, input, &turn);
 }
 
 void
 echo_forward(struct connection *conn)
 {
 	struct evbuffer *input = bufferevent_get_input(conn->bev);
-	size_t length = evbuffer_get_length(input), loaded = 0;
-	/* after a full read more waits, which is not worth a copy and a turn for each 4 KiB */
-	bool full = length >= ECHO_READ_MAX;
+	size_t length = evbuffer_get_length(input);
 	int64_t read_ns;
-	ssize_t sent = 0;
 
 	if (length == 0)
 		return;
 	read_ns = clock_now_ns();
 	echo_count_read(conn, length);
 	connection_touch(conn, read_ns);
-	if (conn->waiting == 0) {
-		conn->echo_since_ns = read_ns;
-		sent = echo_begin(conn, input, full, &loaded);
-		if (sent < 0) {
-			connection_fail(conn, (int)-sent, CLOSE_WRITE_ERROR);
+	if (conn->waiting > 0) {
+		if (echo_queue(conn, input, length) < 0) {
+			connection_close(conn, CLOSE_NO_MEMORY);
 			return;
 		}
-		(void)evbuffer_drain(input, (size_t)sent);
-	}
-	if ((size_t)sent < length && echo_queue(conn, input, length - (size_t)sent) < 0) {
-		connection_close(conn, CLOSE_NO_MEMORY);
-		return;
-	}
-	/* what is in the pipe has not gone out: bulk_forward() knows when it has */
-	if (loaded == 0)
 		connection_account(conn);
-	if (full && bulk_forward(conn, loaded) != 0)
-		return;
-	if (conn->waiting == 0)
-		distribution_record(
-		    &conn->share->echo_delay, &distribution_delays, clock_now_ns() - read_ns);
+	} else {
+		conn->echo_since_ns = read_ns;
+		if (echo_send_read(conn, input, length) != 0)
+			return;
+		if (conn->waiting == 0)
+			distribution_record(&conn->share->echo_delay, &distribution_delays,
+			    clock_now_ns() - read_ns);
+	}
 	if (conn->read_budget == 0)
 		connection_flush(conn);
 	else if (conn->waiting >= conn->worker->settings.output_high)
