@@ -27,6 +27,11 @@ static const struct counter_info counter_table[COUNTER_COUNT] = {
 		COUNTER_KIND_COUNTER, "Errors of accept(2), by errno." },
 		    ACCEPT_ERROR_LIST(X)
 #undef X
+#define X(ID, word, meaning) \
+	[COUNTER_DROPPED_##ID] = { "datagrams_dropped", "echod_datagrams_dropped_total", "reason", \
+		#word, COUNTER_KIND_COUNTER, "Datagrams that were not echoed, by reason." },
+			DATAGRAM_DROP_LIST(X)
+#undef X
 };
 
 static const char *const close_reason_words[CLOSE_REASON_COUNT] = {
@@ -64,6 +69,12 @@ enum counter
 reject_reason_counter(enum reject_reason reason)
 {
 	return (enum counter)(COUNTER_REJECTED_LIMIT + (int)reason);
+}
+
+enum counter
+datagram_drop_counter(enum datagram_drop drop)
+{
+	return (enum counter)(COUNTER_DROPPED_SOURCE_PORT + (int)drop);
 }
 
 enum counter

@@ -40,6 +40,28 @@
 	X(ENOMEM, ENOMEM) \
 	X(OTHER, other)
 
+/* X(ID, word, meaning): why a datagram was not echoed. */
+#define DATAGRAM_DROP_LIST(X) \
+	X(SOURCE_PORT, source_port, "its source port is 0 or below min_source_port") \
+	X(OWN_PORT, own_port, "its source port is one that the daemon serves itself") \
+	X(REFLECTOR_PORT, reflector_port, "its source port is that of a service that answers") \
+	X(SOURCE_MULTICAST, source_multicast, "its source is a multicast address") \
+	X(SOURCE_BROADCAST, source_broadcast, "its source is a broadcast address") \
+	X(SOURCE_UNSPECIFIED, source_unspecified, "its source is no address") \
+	X(SOURCE_MAPPED, source_mapped, "its source is an IPv4-mapped address in an IPv6 packet") \
+	X(DESTINATION, destination, "it was not sent to a unicast address of this machine") \
+	X(DENIED, denied, "its source is in deny") \
+	X(NOT_ALLOWED, not_allowed, "its source is not in allow") \
+	X(SOURCE_RATE, source_rate, "its source was over rate_per_source") \
+	X(TOTAL_RATE, total_rate, "the listener was over rate_total") \
+	X(BUDGET, budget, "its source had used up budget_per_source") \
+	X(TRUNCATED, truncated, "it was larger than any datagram that is echoed") \
+	X(UNNAMED, unnamed, "its UNIX socket has no name to answer to") \
+	X(SEND_FULL, send_full, "the kernel had no room for the answer") \
+	X(SEND_REFUSED, send_refused, "a firewall or a permission forbade the answer") \
+	X(SEND_UNREACHABLE, send_unreachable, "nothing leads to its source") \
+	X(SEND_ERROR, send_error, "the answer failed in another way")
+
 /* X(ID, key, metric, kind, help): the counters without a label but listener. */
 #define PLAIN_COUNTER_LIST(X) \
 	X(CONNECTIONS_ACCEPTED, connections_accepted, "echod_connections_accepted_total", COUNTER, \
@@ -51,7 +73,11 @@
 	X(READ_PAUSES, read_pauses, "echod_read_pauses_total", COUNTER, \
 	    "Times that reading stopped because a client did not take its echo.") \
 	X(PENDING_BYTES, pending_bytes, "echod_pending_bytes", GAUGE, \
-	    "Bytes read and not yet taken by the kernel.")
+	    "Bytes read and not yet taken by the kernel.") \
+	X(DATAGRAMS_RECEIVED, datagrams_received, "echod_datagrams_received_total", COUNTER, \
+	    "Datagrams read.") \
+	X(DATAGRAMS_SENT, datagrams_sent, "echod_datagrams_sent_total", COUNTER, \
+	    "Datagrams echoed.")
 
 enum close_reason {
 #define X(ID, word, meaning) CLOSE_##ID,
@@ -69,6 +95,14 @@ enum reject_reason {
 	REJECT_NONE = REJECT_REASON_COUNT, /* admitted */
 };
 
+enum datagram_drop {
+#define X(ID, word, meaning) DATAGRAM_##ID,
+	DATAGRAM_DROP_LIST(X)
+#undef X
+	    DATAGRAM_DROP_COUNT,
+	DATAGRAM_PASS = DATAGRAM_DROP_COUNT, /* echoed */
+};
+
 /* Every counter there is, one cell each in a struct counters. */
 enum counter {
 #define X(ID, key, metric, kind, help) COUNTER_##ID,
@@ -83,7 +117,10 @@ enum counter {
 #define X(ID, word) COUNTER_ACCEPT_##ID,
 		    ACCEPT_ERROR_LIST(X)
 #undef X
-			COUNTER_COUNT,
+#define X(ID, word, meaning) COUNTER_DROPPED_##ID,
+			DATAGRAM_DROP_LIST(X)
+#undef X
+			    COUNTER_COUNT,
 };
 
 enum counter_kind {
@@ -134,6 +171,9 @@ enum counter close_reason_counter(enum close_reason reason);
 
 /* Return the counter for one reason to reject. */
 enum counter reject_reason_counter(enum reject_reason reason);
+
+/* Return the counter for one reason to drop a datagram. */
+enum counter datagram_drop_counter(enum datagram_drop drop);
 
 /* Return the counter for an errno of accept(2). */
 enum counter accept_error_counter(int error);

@@ -68,6 +68,7 @@ engine_new(struct loop *loop, const struct config *cfg, struct error_list *error
 	engine->loop = loop;
 	TAILQ_INIT(&engine->services);
 	TAILQ_INIT(&engine->listeners);
+	TAILQ_INIT(&engine->leaving);
 	engine->workers = calloc(wanted, sizeof(*engine->workers));
 	if (engine->workers == NULL ||
 	    admission_init(&engine->admission, loop, &engine->listeners) < 0)
@@ -97,6 +98,7 @@ engine_free(struct engine *engine)
 	/* a thread that never ran has only its messages to give back, which takes no time */
 	if (engine_stop(engine, FREE_PATIENCE_NS) < 0)
 		return;
+	TAILQ_CONCAT(&engine->listeners, &engine->leaving, next);
 	while ((lis = TAILQ_FIRST(&engine->listeners)) != NULL) {
 		TAILQ_REMOVE(&engine->listeners, lis, next);
 		listener_free(lis);
@@ -124,6 +126,16 @@ engine_start(struct engine *engine)
 	return 0;
 }
 
+static void
+engine_on_stopped(void *context)
+{
+	struct listener *lis = context;
+	struct engine *engine = lis->hooks.context;
+
+	TAILQ_REMOVE(&engine->leaving, lis, next);
+	listener_free(lis);
+}
+
 void
 engine_close_listener(struct engine *engine, struct listener *lis)
 {
@@ -133,9 +145,14 @@ engine_close_listener(struct engine *engine, struct listener *lis)
 
 	address_format(&lis->socket.address, address, sizeof(address));
 	log_fields(LOG_LEVEL_NOTICE, fields, ARRAY_SIZE(fields), "listener closed");
+	TAILQ_REMOVE(&engine->listeners, lis, next);
+	if (lis->datagram != NULL) {
+		TAILQ_INSERT_TAIL(&engine->leaving, lis, next);
+		datagram_stop(lis->datagram, engine->loop, engine_on_stopped, lis);
+		return;
+	}
 	listener_pause(lis);
 	listener_drain_backlog(lis, BACKLOG_DRAIN_NS);
-	TAILQ_REMOVE(&engine->listeners, lis, next);
 	listener_free(lis);
 }
 

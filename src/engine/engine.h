@@ -26,7 +26,9 @@ struct engine {
 	size_t worker_count;            /* never changes */
 	struct service_list services;   /* owned; every name that ever was */
 	struct listener_list listeners; /* owned; those that are open */
+	struct listener_list leaving;   /* owned; of datagrams, a worker still has them */
 	struct admission admission;
+	size_t datagram_sockets; /* ever opened: the next worker in turn has the next one */
 	uint64_t last_id;        /* of the connection accepted last */
 	struct distribution lag; /* of the main loop; written by its timer */
 };
@@ -43,7 +45,7 @@ void engine_free(struct engine *engine);
 /* Start the workers' threads; all signals must be blocked in the caller. Returns 0 or -errno. */
 ATTR_MUSTCHECK int engine_start(struct engine *engine);
 
-/* Serve what is in the backlog of LIS, then close and free it. */
+/* Serve what waits for LIS, then close and free it; of datagrams after its worker has. */
 void engine_close_listener(struct engine *engine, struct listener *lis);
 
 /* Serve what is in the backlogs, then close every listener. */

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,7 +14,20 @@
 #include "base/log.h"
 #include "base/text.h"
 
-/* Return what is wrong with FD as a listening stream socket, NULL when nothing is. */
+/* Whether a datagram socket has an address that somebody could send to. */
+static bool
+inheritance_is_bound(int fd)
+{
+	struct address address;
+
+	if (address_of_socket(fd, &address) < 0)
+		return false;
+	if (address_is_ip(&address))
+		return address_port(&address) != 0;
+	return address.length > offsetof(struct sockaddr_un, sun_path);
+}
+
+/* Return what is wrong with FD as a socket that a listener could serve, NULL when nothing is. */
 static const char *
 inheritance_fault(int fd)
 {
@@ -27,9 +41,10 @@ inheritance_fault(int fd)
 	    (family != AF_INET && family != AF_INET6 && family != AF_UNIX))
 		return "is of a family that echod does not serve (use IPv4, IPv6 or UNIX sockets)";
 	if (type == SOCK_DGRAM)
-		return "is a datagram socket (use ListenStream=)";
+		return inheritance_is_bound(fd) ? NULL : "is not bound (use ListenDatagram=)";
 	if (type != SOCK_STREAM)
-		return "is not a stream socket (use ListenStream=)";
+		return "is no stream and no datagram socket (use ListenStream= or "
+		       "ListenDatagram=)";
 	length = sizeof(int);
 	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) < 0 || listening == 0)
 		return "does not listen (use Accept=no)";
@@ -63,6 +78,28 @@ inheritance_check(struct inheritance *inheritance, struct error_list *errors)
 	return r;
 }
 
+int
+inheritance_check_kind(const struct inheritance *inheritance, const struct listener_config *cfg,
+    struct error_list *errors)
+{
+	bool datagram = address_is_datagram(&cfg->address);
+
+	for (size_t i = 0; inheritance != NULL && i < inheritance->count; i++) {
+		const struct inherited_socket *inherited = &inheritance->sockets[i];
+
+		if (inherited->fd < 0 || strcmp(inherited->name, cfg->name) != 0 ||
+		    address_is_datagram(&inherited->address) == datagram)
+			continue;
+		error_list_add(errors,
+		    "inherited descriptor %d (name \"%s\") is a %s socket, but listeners.%s "
+		    "serves %s (use Listen%s=, or another name)",
+		    inherited->fd, cfg->name, datagram ? "stream" : "datagram", cfg->name,
+		    cfg->address_text, datagram ? "Datagram" : "Stream");
+		return -EINVAL;
+	}
+	return 0;
+}
+
 /* Better matches score higher; 0 is no match. */
 static int
 inheritance_score(const struct inherited_socket *inherited, const struct listener_config *cfg)
@@ -70,7 +107,9 @@ inheritance_score(const struct inherited_socket *inherited, const struct listene
 	bool same_name = strcmp(inherited->name, cfg->name) == 0;
 	bool same_address = address_equal(&inherited->address, &cfg->address);
 
-	if (inherited->fd < 0)
+	/* a stream is never served as datagrams, whatever its name */
+	if (inherited->fd < 0 ||
+	    address_is_datagram(&inherited->address) != address_is_datagram(&cfg->address))
 		return 0;
 	return (same_name ? 2 : 0) + (same_address ? 1 : 0);
 }

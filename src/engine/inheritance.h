@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Descriptors that the service manager passed in (sd_listen_fds(3)), before and until they find
- * their listener: checked for family, type and listening state, matched by name, then by address.
+ * their listener: checked for family, type and state, matched by name, then by address.
  * Main loop only.
  */
 #ifndef ECHOD_ENGINE_INHERITANCE_H
@@ -33,9 +33,17 @@ struct inheritance {
 
 /*
  * Refuse what no listener could serve. Returns 0, or -EINVAL with one line in ERRORS for each
- * descriptor that is no listening stream socket of a known family, with its number and name.
+ * descriptor that is neither a listening stream socket nor a bound datagram socket of a known
+ * family, with its number and name.
  */
 ATTR_MUSTCHECK int inheritance_check(struct inheritance *inheritance, struct error_list *errors);
+
+/*
+ * Refuse a descriptor that has the name of CFG and is of another kind, datagrams for a stream or
+ * the other way round. Returns 0, or -EINVAL with a line in ERRORS. INHERITANCE may be NULL.
+ */
+ATTR_MUSTCHECK int inheritance_check_kind(const struct inheritance *inheritance,
+    const struct listener_config *cfg, struct error_list *errors);
 
 /*
  * Find the descriptor for CFG and give it to the caller: the one with the listener's name and

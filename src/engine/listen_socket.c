@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "engine/datagram_socket.h"
 
 #define RETRY_NS (20 * NS_PER_MS)
 
@@ -21,17 +22,23 @@ listen_socket_set(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
-/* Linux hands these on to every accepted socket, so no connection pays for them. */
+/*
+ * What holds for all that is sent. Linux hands it on to every accepted socket, so no connection
+ * pays for it.
+ */
 static int
-listen_socket_set_inherited(int fd, const struct listen_options *options, sa_family_t family)
+listen_socket_set_traffic(
+    int fd, const struct listen_options *options, const struct address *address)
 {
+	sa_family_t family = address->u.sa.sa_family;
 	int tos = options->dscp << 2;
-	int r;
+	int r = 0;
 
 	if (family == AF_UNIX)
 		return 0;
-	r = listen_socket_set(fd, IPPROTO_TCP, TCP_NODELAY, options->nodelay ? 1 : 0);
-	if (r == 0)
+	if (address->transport == ADDRESS_TCP)
+		r = listen_socket_set(fd, IPPROTO_TCP, TCP_NODELAY, options->nodelay ? 1 : 0);
+	if (r == 0 && address->transport == ADDRESS_TCP)
 		r = listen_socket_set(fd, IPPROTO_TCP, TCP_MAXSEG, options->mss);
 	if (r == 0 && family == AF_INET6)
 		r = listen_socket_set(fd, IPPROTO_IPV6, IPV6_TCLASS, tos);
@@ -42,13 +49,17 @@ listen_socket_set_inherited(int fd, const struct listen_options *options, sa_fam
 }
 
 static int
-listen_socket_set_bind_options(int fd, const struct listener_config *cfg, sa_family_t family)
+listen_socket_set_bind_options(
+    int fd, const struct listener_config *cfg, const struct address *address)
 {
-	int r;
+	sa_family_t family = address->u.sa.sa_family;
+	int r = 0;
 
 	if (family == AF_UNIX)
 		return 0;
-	r = listen_socket_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	/* of datagrams it would let another process take the same port, and the traffic */
+	if (address->transport == ADDRESS_TCP)
+		r = listen_socket_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	if (r == 0 && family == AF_INET6)
 		r = listen_socket_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, cfg->v6only ? 1 : 0);
 	if (r == 0 && cfg->freebind)
@@ -60,7 +71,8 @@ listen_socket_set_bind_options(int fd, const struct listener_config *cfg, sa_fam
 static int
 listen_socket_create(struct address *address)
 {
-	int type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+	int type = (address_is_datagram(address) ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK |
+		   SOCK_CLOEXEC;
 	int fd = socket(address->u.sa.sa_family, type, 0);
 
 	if (fd < 0 && errno == EAFNOSUPPORT && address->wildcard) {
@@ -73,6 +85,15 @@ listen_socket_create(struct address *address)
 		fd = socket(AF_INET, type, 0);
 	}
 	return fd < 0 ? -errno : fd;
+}
+
+/* Make what was bound ready to be served: with a backlog, or for datagrams. */
+static int
+listen_socket_begin(int fd, const struct address *address, const struct listen_options *options)
+{
+	if (address_is_datagram(address))
+		return datagram_socket_prepare(fd, address->u.sa.sa_family);
+	return listen(fd, options->backlog) < 0 ? -errno : 0;
 }
 
 /* Wraps the steps so that each failure names its step. WHO is "listeners.NAME". */
@@ -90,16 +111,14 @@ listen_socket_try(const struct listener_config *cfg, const struct listen_options
     const char *who, struct listen_socket *sock, struct error_list *errors)
 {
 	struct address address = cfg->address;
-	sa_family_t family;
 	int r;
 
 	sock->fd = listen_socket_create(&address);
 	if (sock->fd < 0)
 		return listen_socket_fail(errors, who, "make a socket for", cfg, sock->fd);
-	family = address.u.sa.sa_family;
-	r = listen_socket_set_bind_options(sock->fd, cfg, family);
+	r = listen_socket_set_bind_options(sock->fd, cfg, &address);
 	if (r == 0)
-		r = listen_socket_set_inherited(sock->fd, options, family);
+		r = listen_socket_set_traffic(sock->fd, options, &address);
 	if (r < 0)
 		return listen_socket_fail(errors, who, "set the options of", cfg, r);
 	if (address_is_path(&address)) {
@@ -112,8 +131,9 @@ listen_socket_try(const struct listener_config *cfg, const struct listen_options
 	} else if (bind(sock->fd, &address.u.sa, address.length) < 0) {
 		return listen_socket_fail(errors, who, "bind", cfg, -errno);
 	}
-	if (listen(sock->fd, options->backlog) < 0)
-		return listen_socket_fail(errors, who, "listen on", cfg, -errno);
+	r = listen_socket_begin(sock->fd, &address, options);
+	if (r < 0)
+		return listen_socket_fail(errors, who, "listen on", cfg, r);
 	sock->options = *options;
 	r = address_of_socket(sock->fd, &sock->address);
 	if (r < 0)
@@ -185,7 +205,7 @@ listen_socket_update(struct listen_socket *sock, const struct listener_config *c
     const struct listen_options *options, struct error_list *errors)
 {
 	char who[CONFIG_LISTENER_NAME_MAX + 16];
-	int r = listen_socket_set_inherited(sock->fd, options, sock->address.u.sa.sa_family);
+	int r = listen_socket_set_traffic(sock->fd, options, &sock->address);
 
 	(void)snprintf(who, sizeof(who), "listeners.%s", cfg->name);
 	if (r < 0)
@@ -196,8 +216,9 @@ listen_socket_update(struct listen_socket *sock, const struct listener_config *c
 			return r;
 	}
 	/* a second listen(2) only changes the backlog */
-	if (listen(sock->fd, options->backlog) < 0)
-		return listen_socket_fail(errors, who, "set the backlog of", cfg, -errno);
+	r = listen_socket_begin(sock->fd, &sock->address, options);
+	if (r < 0)
+		return listen_socket_fail(errors, who, "listen on", cfg, r);
 	sock->options = *options;
 	return 0;
 }

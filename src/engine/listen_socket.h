@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Listening sockets: made from a listener's configuration, or taken over from the service
- * manager. This room owns what the kernel holds for a listener, and the file of a UNIX socket;
- * it knows nothing of connections. Main loop only.
+ * Listening sockets, and bound ones for datagrams: made from a listener's configuration, or taken
+ * over from the service manager. This room owns what the kernel holds for a listener, and the file
+ * of a UNIX socket; it knows nothing of connections. Main loop only.
  */
 #ifndef ECHOD_ENGINE_LISTEN_SOCKET_H
 #define ECHOD_ENGINE_LISTEN_SOCKET_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A listener: an evconnlistener on a socket of our own making. It takes connections off the
- * backlog in bounded batches and hands each to its owner; it decides nothing. Main loop only.
+ * backlog in bounded batches and hands each to its owner; it decides nothing. One for datagrams has
+ * an endpoint instead, which a worker serves. Main loop only.
  */
 #ifndef ECHOD_ENGINE_LISTENER_H
 #define ECHOD_ENGINE_LISTENER_H
@@ -11,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "base/list.h"
+#include "engine/datagram.h"
 #include "engine/listen_socket.h"
 #include "engine/loop.h"
 #include "engine/service.h"
@@ -25,7 +27,7 @@ struct listener_hooks {
 	    socklen_t length);
 	/* accept(2) failed with ERROR, which is not one of those that are simply tried again. */
 	void (*failed)(void *context, struct listener *lis, int error);
-	void *context;
+	void *context; /* the engine */
 };
 
 struct listener {
@@ -39,6 +41,7 @@ struct listener {
 	bool limit_reported;        /* its limit was reached and logged; cleared when well below */
 	bool accepting;             /* false while paused or closed */
 	unsigned batch;             /* connections taken since the last breath */
+	struct datagram *datagram;  /* owned; of a datagram socket, which has none of the rest */
 	struct evconnlistener *evl; /* owned */
 	struct event *breath;       /* owned; starts accepting again after a full batch */
 	struct listener_hooks hooks;
@@ -52,6 +55,13 @@ TAILQ_HEAD(listener_list, listener);
  */
 struct listener *listener_new(
     struct loop *loop, const struct listen_socket *socket, const struct listener_hooks *hooks);
+
+/*
+ * The same for a datagram socket, to be served by WORKER: datagram_set() must follow. NULL with
+ * errno set on failure.
+ */
+struct listener *listener_new_datagram(
+    struct worker *worker, const struct listen_socket *socket, const struct listener_hooks *hooks);
 
 /* Stop accepting; what comes waits in the backlog. */
 void listener_pause(struct listener *lis);

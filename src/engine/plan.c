@@ -20,6 +20,7 @@ struct plan_entry {
 	bool new_listener;             /* not in engine->listeners yet */
 	struct listen_options options; /* to be set */
 	struct listen_options before;  /* of a listener that is kept: to go back to */
+	struct datagram_settings *settings; /* of one for datagrams, until it has them */
 };
 
 struct plan {
@@ -57,24 +58,37 @@ plan_may_leave_out(const struct config *cfg, const struct listener_config *liste
 	       (error == -EAFNOSUPPORT || error == -EADDRNOTAVAIL);
 }
 
+static struct listener *
+plan_new_listener(struct engine *engine, const struct listen_socket *socket)
+{
+	struct listener_hooks hooks = acceptor_hooks(engine);
+	struct worker *worker = engine->workers[engine->datagram_sockets % engine->worker_count];
+
+	if (!address_is_datagram(&socket->address))
+		return listener_new(engine->loop, socket, &hooks);
+	engine->datagram_sockets++;
+	return listener_new_datagram(worker, socket, &hooks);
+}
+
 static int
 plan_open_listener(struct engine *engine, struct plan_entry *entry, struct inheritance *inheritance,
     int64_t patience_ns, struct error_list *errors)
 {
 	const struct listener_config *cfg = entry->cfg;
-	struct listener_hooks hooks = acceptor_hooks(engine);
-	int fd = inheritance_take(inheritance, cfg);
+	int r = inheritance_check_kind(inheritance, cfg, errors), fd;
 	struct listen_socket socket;
 	struct listener *lis;
-	int r;
 
+	if (r < 0)
+		return r;
+	fd = inheritance_take(inheritance, cfg);
 	if (fd >= 0)
 		r = listen_socket_adopt(cfg, &entry->options, fd, &socket, errors);
 	else
 		r = listen_socket_open(cfg, &entry->options, patience_ns, &socket, errors);
 	if (r < 0)
 		return r;
-	lis = listener_new(engine->loop, &socket, &hooks);
+	lis = plan_new_listener(engine, &socket);
 	if (lis == NULL) {
 		listen_socket_close(&socket);
 		error_list_add(errors, "listeners.%s: out of memory", cfg->name);
@@ -102,6 +116,18 @@ plan_find_service(struct engine *engine, struct plan_entry *entry, struct error_
 }
 
 static int
+plan_make_settings(const struct config *cfg, struct plan_entry *entry, struct error_list *errors)
+{
+	if (!address_is_datagram(&entry->cfg->address))
+		return 0;
+	entry->settings = datagram_settings_new(entry->cfg, cfg->listener_count);
+	if (entry->settings != NULL)
+		return 0;
+	error_list_add(errors, "listeners.%s: out of memory", entry->cfg->name);
+	return -ENOMEM;
+}
+
+static int
 plan_make_entry(struct engine *engine, const struct config *cfg, struct plan_entry *entry,
     struct inheritance *inheritance, int64_t patience_ns, struct error_list *errors)
 {
@@ -110,6 +136,8 @@ plan_make_entry(struct engine *engine, const struct config *cfg, struct plan_ent
 
 	if (r == 0)
 		r = listen_options_read(entry->cfg, &entry->options, errors);
+	if (r == 0)
+		r = plan_make_settings(cfg, entry, errors);
 	if (r < 0)
 		return r;
 	entry->lis = plan_match(engine, entry->cfg);
@@ -141,6 +169,7 @@ plan_done(struct plan *plan)
 			listener_free(entry->lis);
 		if (entry->new_service)
 			service_free(entry->service);
+		datagram_settings_free(entry->settings);
 	}
 	while (plan->message_count > 0)
 		worker_message_free(plan->messages[--plan->message_count]);
@@ -285,6 +314,10 @@ plan_commit_entry(struct engine *engine, struct plan *plan, struct plan_entry *e
 		return;
 	lis->service = entry->service;
 	lis->connections_limit = entry->cfg->connections;
+	if (lis->datagram != NULL) {
+		datagram_set(lis->datagram, entry->service->shares, entry->settings);
+		entry->settings = NULL;
+	}
 	if (entry->new_listener) {
 		TAILQ_INSERT_TAIL(&engine->listeners, lis, next);
 		plan_announce(lis, entry->cfg);
@@ -293,6 +326,23 @@ plan_commit_entry(struct engine *engine, struct plan *plan, struct plan_entry *e
 		plan_warn_kept(lis, entry->cfg);
 	}
 	entry->new_listener = false;
+}
+
+/* No endpoint answers what comes from another of ours, which would answer in turn. */
+static void
+plan_name_ports(struct plan *plan)
+{
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct listener *lis = plan->entries[i].lis;
+
+		if (lis == NULL || lis->socket.address.transport != ADDRESS_UDP)
+			continue;
+		for (size_t j = 0; j < plan->count; j++) {
+			if (plan->entries[j].settings != NULL)
+				datagram_settings_add_port(
+				    plan->entries[j].settings, address_port(&lis->socket.address));
+		}
+	}
 }
 
 /* Nothing in here can fail. */
@@ -314,6 +364,7 @@ plan_commit(struct engine *engine, const struct config *cfg, struct plan *plan)
 			    lis->service->name);
 		engine_close_listener(engine, lis);
 	}
+	plan_name_ports(plan);
 	for (size_t i = 0; i < plan->count; i++)
 		plan_commit_entry(engine, plan, &plan->entries[i]);
 }

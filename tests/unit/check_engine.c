@@ -118,11 +118,12 @@ START_TEST(unfit_descriptors_are_refused_by_number_and_name)
 		int fd;
 		const char *says;
 	} rows[] = {
-		{ listen_loopback(SOCK_DGRAM), "is a datagram socket" },
+		{ socket(AF_INET, SOCK_DGRAM, 0), "is not bound" },
+		{ socket(AF_UNIX, SOCK_DGRAM, 0), "is not bound" },
 		{ open("/dev/null", O_RDONLY), "is not a socket" },
 		{ socket(AF_INET, SOCK_STREAM, 0), "does not listen" },
 		{ socket(AF_NETLINK, SOCK_RAW, 0), "of a family" },
-		{ socket(AF_UNIX, SOCK_SEQPACKET, 0), "is not a stream socket" },
+		{ socket(AF_UNIX, SOCK_SEQPACKET, 0), "is no stream and no datagram socket" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -138,6 +139,24 @@ START_TEST(unfit_descriptors_are_refused_by_number_and_name)
 		error_list_done(&errors);
 		inheritance_done(&inheritance, false);
 	}
+}
+END_TEST
+
+START_TEST(inherited_datagrams_are_for_datagram_listeners)
+{
+	struct listener_config cfg = { .name = (char *)"echo" };
+	int fd = listen_loopback(SOCK_DGRAM);
+	struct inheritance inheritance = inherit(fd, "echo");
+	struct error_list errors = ERROR_LIST_EMPTY;
+
+	ck_assert_int_eq(inheritance_check(&inheritance, &errors), 0);
+	cfg.address = inheritance.sockets[0].address;
+	cfg.address.transport = ADDRESS_TCP;
+	ck_assert_int_eq(inheritance_take(&inheritance, &cfg), -1);
+	cfg.address.transport = ADDRESS_UDP;
+	ck_assert_int_eq(inheritance_take(&inheritance, &cfg), fd);
+	inheritance.sockets[0].fd = fd;
+	inheritance_done(&inheritance, false);
 }
 END_TEST
 
@@ -381,6 +400,7 @@ main(void)
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, posts_arrive_once_and_in_order);
 	tcase_add_test(tests, unfit_descriptors_are_refused_by_number_and_name);
+	tcase_add_test(tests, inherited_datagrams_are_for_datagram_listeners);
 	tcase_add_test(tests, inherited_sockets_match_by_name_then_address);
 	tcase_add_test(tests, socket_files_are_claimed_and_removed);
 	tcase_add_test(tests, what_is_no_socket_is_left_alone);

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "engine/datagram.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "engine/datagram_batch.h"
+#include "engine/datagram_guard.h"
+#include "engine/worker.h"
+
+/* Batches of one turn of the loop: the connections wait that long. */
+#define TURN_BATCHES 4
+
+/* Batches before a stop, for what the kernel holds already. */
+#define STOP_BATCHES 256
+
+struct datagram_settings {
+	struct post post; /* on its way to the worker */
+	struct datagram *datagram;
+	struct share *share; /* where to count */
+	struct datagram_guard guard;
+	struct network *networks; /* owned; what the guard's two lists point to */
+	in_port_t *ports;         /* owned; the guard's own ports */
+	uint64_t rate_per_source; /* datagrams a second, 0: no limit; so the others */
+	uint64_t burst_per_source;
+	uint64_t rate_total;
+	uint64_t budget; /* echoes to a source after which one is dropped */
+};
+
+struct datagram {
+	struct worker *worker; /* borrowed; outlives it */
+	int fd;                /* borrowed */
+	bool ip;
+	struct event readable;              /* on the worker's loop while running */
+	bool running;                       /* worker's */
+	struct datagram_settings *settings; /* owned; worker's once served */
+	struct datagram_batch *batch;       /* owned */
+	struct source_table *sources;       /* owned; NULL for UNIX sockets */
+	struct token_bucket total;
+	/* From the main loop to the worker, and the last word back. */
+	struct post serve_post; /* in use while serve_posted */
+	atomic_bool serve_posted;
+	atomic_bool serve;
+	struct post stop_post; /* there, and then back */
+	struct loop *stopped_loop;
+	void (*stopped)(void *context);
+	void *stopped_context;
+};
+
+static struct network *
+settings_parse(struct network *networks, const struct config_list *list)
+{
+	const char *error;
+
+	for (size_t i = 0; i < list->count; i++) {
+		/* the configuration was checked: what does not parse is a mistake of ours */
+		if (network_parse(list->items[i], &networks[i], &error) < 0)
+			log_abort("BUG: \"%s\" %s", list->items[i], error);
+	}
+	return networks + list->count;
+}
+
+struct datagram_settings *
+datagram_settings_new(const struct listener_config *cfg, size_t port_count)
+{
+	struct datagram_settings *settings = calloc(1, sizeof(*settings));
+
+	if (settings == NULL)
+		return NULL;
+	settings->networks = calloc(
+	    cfg->deny.count + cfg->allow.count + 1, sizeof(*settings->networks));
+	settings->ports = calloc(port_count + 1, sizeof(*settings->ports));
+	if (settings->networks == NULL || settings->ports == NULL) {
+		datagram_settings_free(settings);
+		return NULL;
+	}
+	settings->guard = (struct datagram_guard){
+		.min_source_port = (in_port_t)cfg->min_source_port,
+		.own_ports = settings->ports,
+		.deny = settings->networks,
+		.deny_count = cfg->deny.count,
+		.allow = settings_parse(settings->networks, &cfg->deny),
+		.allow_count = cfg->allow.count,
+	};
+	(void)settings_parse(settings->networks + cfg->deny.count, &cfg->allow);
+	settings->rate_per_source = (uint64_t)cfg->rate_per_source;
+	settings->burst_per_source = (uint64_t)cfg->burst_per_source;
+	settings->rate_total = (uint64_t)cfg->rate_total;
+	settings->budget = (uint64_t)cfg->budget_per_source;
+	return settings;
+}
+
+void
+datagram_settings_add_port(struct datagram_settings *settings, in_port_t port)
+{
+	settings->ports[settings->guard.own_port_count++] = port;
+}
+
+void
+datagram_settings_free(struct datagram_settings *settings)
+{
+	if (settings == NULL)
+		return;
+	free(settings->networks);
+	free(settings->ports);
+	free(settings);
+}
+
+static struct counters *
+datagram_counters(struct datagram *dg)
+{
+	return &dg->settings->share->counters;
+}
+
+static void
+datagram_drop(struct datagram *dg, enum datagram_drop drop, uint64_t count)
+{
+	counters_add(datagram_counters(dg), datagram_drop_counter(drop), count);
+}
+
+static void
+datagram_on_sent(void *context, uint64_t count, uint64_t bytes)
+{
+	struct datagram *dg = context;
+
+	counters_add(datagram_counters(dg), COUNTER_DATAGRAMS_SENT, count);
+	counters_add(datagram_counters(dg), COUNTER_SENT_BYTES, bytes);
+}
+
+static void
+datagram_on_dropped(void *context, enum datagram_drop drop, uint64_t count)
+{
+	datagram_drop(context, drop, count);
+}
+
+/* How many of COUNT datagrams from SOURCE its rate, the listener's and its budget allow. */
+static uint64_t
+datagram_rate(struct datagram *dg, struct source *source, uint64_t count, int64_t now_ns)
+{
+	const struct datagram_settings *settings = dg->settings;
+	uint64_t by_source = token_bucket_take(
+	    &source->bucket, settings->rate_per_source, settings->burst_per_source, count, now_ns);
+	uint64_t allowed = token_bucket_take(
+	    &dg->total, settings->rate_total, settings->rate_total, by_source, now_ns);
+
+	datagram_drop(dg, DATAGRAM_SOURCE_RATE, count - by_source);
+	datagram_drop(dg, DATAGRAM_TOTAL_RATE, by_source - allowed);
+	if (settings->budget > 0 && source->spent + allowed > settings->budget) {
+		/* what follows in a coalesced burst goes with the one that is too many */
+		uint64_t rest = settings->budget - source->spent;
+
+		datagram_drop(dg, DATAGRAM_BUDGET, allowed - rest);
+		allowed = rest;
+		source->spent = 0;
+	} else {
+		source->spent += allowed;
+	}
+	source->echoed += allowed;
+	source->dropped += count - allowed;
+	return allowed;
+}
+
+/* How many of the COUNT datagrams of RECEIVED are to be echoed; the others are counted. */
+static uint64_t
+datagram_admit_ip(
+    struct datagram *dg, const struct datagram_received *received, uint64_t count, int64_t now_ns)
+{
+	struct datagram_source source;
+	enum datagram_drop drop = datagram_guard_judge(
+	    &dg->settings->guard, &received->source.sa, &received->local, &source);
+
+	if (drop == DATAGRAM_PASS)
+		return datagram_rate(
+		    dg, source_table_get(dg->sources, &source.address, now_ns), count, now_ns);
+	datagram_drop(dg, drop, count);
+	return 0;
+}
+
+static uint64_t
+datagram_admit(
+    struct datagram *dg, const struct datagram_received *received, uint64_t count, int64_t now_ns)
+{
+	if (received->truncated) {
+		datagram_drop(dg, DATAGRAM_TRUNCATED, count);
+		return 0;
+	}
+	if (dg->ip)
+		return datagram_admit_ip(dg, received, count, now_ns);
+	if (received->source_length <= offsetof(struct sockaddr_un, sun_path)) {
+		datagram_drop(dg, DATAGRAM_UNNAMED, count);
+		return 0;
+	}
+	return count;
+}
+
+/* Echo up to BATCHES of what waits. */
+static void
+datagram_echo(struct datagram *dg, int batches)
+{
+	int read = DATAGRAM_BATCH_SIZE;
+
+	while (batches-- > 0 && read == DATAGRAM_BATCH_SIZE) {
+		int64_t now_ns = clock_now_ns();
+
+		/* an error is of a datagram sent before, or an empty socket: nothing to do */
+		read = datagram_batch_receive(dg->batch, dg->fd);
+		for (int i = 0; i < read; i++) {
+			const struct datagram_received *received = datagram_batch_at(
+			    dg->batch, (size_t)i);
+			uint64_t count = datagram_received_count(received), allowed;
+
+			counters_add(datagram_counters(dg), COUNTER_DATAGRAMS_RECEIVED, count);
+			counters_add(
+			    datagram_counters(dg), COUNTER_RECEIVED_BYTES, received->length);
+			allowed = datagram_admit(dg, received, count, now_ns);
+			if (allowed > 0)
+				datagram_batch_pass(dg->batch, (size_t)i, allowed);
+		}
+		datagram_batch_send(dg->batch, dg->fd);
+	}
+}
+
+static void
+datagram_on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	datagram_echo(arg, TURN_BATCHES);
+}
+
+struct datagram *
+datagram_new(struct worker *worker, int fd, bool ip)
+{
+	struct datagram *dg = calloc(1, sizeof(*dg));
+	struct datagram_batch_hooks hooks = { datagram_on_sent, datagram_on_dropped, dg };
+
+	if (dg == NULL)
+		return NULL;
+	dg->worker = worker;
+	dg->fd = fd;
+	dg->ip = ip;
+	dg->batch = datagram_batch_new(ip, &hooks);
+	if (ip)
+		dg->sources = source_table_new();
+	if (dg->batch == NULL || (ip && dg->sources == NULL)) {
+		datagram_free(dg);
+		errno = ENOMEM;
+		return NULL;
+	}
+	return dg;
+}
+
+void
+datagram_free(struct datagram *dg)
+{
+	if (dg == NULL)
+		return;
+	if (dg->running)
+		(void)event_del(&dg->readable);
+	datagram_batch_free(dg->batch);
+	source_table_free(dg->sources);
+	datagram_settings_free(dg->settings);
+	free(dg);
+}
+
+static void
+datagram_do_set(void *arg)
+{
+	struct datagram_settings *settings = arg;
+	struct datagram *dg = settings->datagram;
+
+	datagram_settings_free(dg->settings);
+	dg->settings = settings;
+}
+
+void
+datagram_set(struct datagram *dg, struct share *shares, struct datagram_settings *settings)
+{
+	settings->datagram = dg;
+	settings->share = &shares[dg->worker->id];
+	loop_post(dg->worker->loop, &settings->post, datagram_do_set, settings);
+}
+
+static void
+datagram_run(struct datagram *dg, bool run)
+{
+	if (run == dg->running)
+		return;
+	if (!run) {
+		(void)event_del(&dg->readable);
+	} else if (event_assign(&dg->readable, loop_base(dg->worker->loop), dg->fd,
+		       EV_READ | EV_PERSIST, datagram_on_readable, dg) < 0 ||
+		   event_add(&dg->readable, NULL) < 0) {
+		log_error("listener %s: cannot wait for datagrams: %m", dg->settings->share->name);
+		return;
+	}
+	dg->running = run;
+}
+
+static void
+datagram_do_serve(void *arg)
+{
+	struct datagram *dg = arg;
+
+	/* first open for the next word, then read: a word that comes in between is not missed */
+	atomic_store(&dg->serve_posted, false);
+	datagram_run(dg, atomic_load(&dg->serve));
+}
+
+void
+datagram_serve(struct datagram *dg, bool serve)
+{
+	atomic_store(&dg->serve, serve);
+	if (!atomic_exchange(&dg->serve_posted, true))
+		loop_post(dg->worker->loop, &dg->serve_post, datagram_do_serve, dg);
+}
+
+/* The last of all posts to the worker about DG. */
+static void
+datagram_do_stop(void *arg)
+{
+	struct datagram *dg = arg;
+
+	if (dg->running)
+		datagram_echo(dg, STOP_BATCHES);
+	datagram_run(dg, false);
+	loop_post(dg->stopped_loop, &dg->stop_post, dg->stopped, dg->stopped_context);
+}
+
+void
+datagram_stop(struct datagram *dg, struct loop *loop, void (*stopped)(void *context), void *context)
+{
+	dg->stopped_loop = loop;
+	dg->stopped = stopped;
+	dg->stopped_context = context;
+	loop_post(dg->worker->loop, &dg->stop_post, datagram_do_stop, dg);
+}
+
+void
+datagram_post(
+    const struct datagram *dg, struct post *post, void (*function)(void *argument), void *argument)
+{
+	loop_post(dg->worker->loop, post, function, argument);
+}
+
+void
+datagram_copy_sources(const struct datagram *dg, struct source *sources, size_t *ret_count)
+{
+	*ret_count = dg->sources != NULL ? source_table_copy(dg->sources, sources) : 0;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Datagrams on their way through: up to a batch read with one recvmmsg(2), and those that passed
+ * sent back with one sendmmsg(2). What follows each other from one source in equal sizes goes back
+ * as one segmented send (UDP_SEGMENT, see udp(7)), and what the kernel coalesced on the way in
+ * (UDP_GRO) too. Knows nothing of guards, rates or libevent. Belongs to one thread.
+ */
+#ifndef ECHOD_ENGINE_DATAGRAM_BATCH_H
+#define ECHOD_ENGINE_DATAGRAM_BATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "engine/datagram_guard.h"
+
+/* Most that are read at a time. */
+#define DATAGRAM_BATCH_SIZE 32
+
+struct datagram_batch;
+
+/* One that was read; several datagrams of one source when the kernel coalesced them. */
+struct datagram_received {
+	union {
+		struct sockaddr sa;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+		struct sockaddr_un un;
+	} source;
+	socklen_t source_length;
+	struct datagram_local local;
+	bool truncated;
+	size_t length;
+	size_t segment; /* bytes of each datagram, the last may be shorter; 0 only when empty */
+};
+
+/* What happens to what is sent: called once for each datagram, or run of COUNT of them. */
+struct datagram_batch_hooks {
+	void (*sent)(void *context, uint64_t count, uint64_t bytes);
+	void (*dropped)(void *context, enum datagram_drop drop, uint64_t count);
+	void *context;
+};
+
+/* Build a batch with its buffers; SEGMENTS: for UDP. NULL: out of memory. */
+struct datagram_batch *datagram_batch_new(bool segments, const struct datagram_batch_hooks *hooks);
+
+/* Free a batch; NULL is fine. */
+void datagram_batch_free(struct datagram_batch *batch);
+
+/* Read what waits in FD, without waiting. Returns how many were read, or -errno. */
+int datagram_batch_receive(struct datagram_batch *batch, int fd);
+
+/* Return what was read as number INDEX. */
+const struct datagram_received *datagram_batch_at(const struct datagram_batch *batch, size_t index);
+
+/* Return how many datagrams RECEIVED stands for. */
+uint64_t datagram_received_count(const struct datagram_received *received);
+
+/* Echo number INDEX, or the first COUNT of its datagrams. In ascending order of INDEX. */
+void datagram_batch_pass(struct datagram_batch *batch, size_t index, uint64_t count);
+
+/* Send all that was passed since the last receive; the hooks hear what became of it. */
+void datagram_batch_send(struct datagram_batch *batch, int fd);
+
+#endif

@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The parts of the datagram service: who is answered, how often, and how it is sent.
+ */
+#include <config.h>
+
+#include <arpa/inet.h>
+#include <check.h>
+#include <errno.h>
+#include <netinet/udp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/siphash.h"
+#include "engine/datagram_batch.h"
+#include "engine/datagram_guard.h"
+#include "engine/datagram_socket.h"
+#include "engine/source_table.h"
+#include "engine/token_bucket.h"
+
+/* The key of the paper's test vectors: the bytes 0 to 15. */
+static const struct siphash_key counting = { { UINT64_C(0x0706050403020100),
+    UINT64_C(0x0f0e0d0c0b0a0908) } };
+
+START_TEST(siphash_is_that_of_the_paper)
+{
+	unsigned char input[15];
+
+	for (size_t i = 0; i < sizeof(input); i++)
+		input[i] = (unsigned char)i;
+	ck_assert_uint_eq(siphash(&counting, input, 0), UINT64_C(0x726fdb47dd0e0e31));
+	ck_assert_uint_eq(siphash(&counting, input, 15), UINT64_C(0xa129ca6149be45e5));
+}
+END_TEST
+
+START_TEST(siphash_keys_differ)
+{
+	struct siphash_key a, b;
+
+	ck_assert_int_eq(siphash_make_key(&a), 0);
+	ck_assert_int_eq(siphash_make_key(&b), 0);
+	ck_assert_uint_ne(siphash(&a, "x", 1), siphash(&b, "x", 1));
+}
+END_TEST
+
+START_TEST(bucket_gives_its_burst_then_its_rate)
+{
+	struct token_bucket bucket = { 0 };
+	int64_t now = 1000 * NS_PER_S;
+
+	ck_assert_uint_eq(token_bucket_take(&bucket, 10, 5, 3, now), 3);
+	ck_assert_uint_eq(token_bucket_take(&bucket, 10, 5, 3, now), 2);
+	ck_assert_uint_eq(token_bucket_take(&bucket, 10, 5, 1, now), 0);
+	now += 99 * NS_PER_MS;
+	ck_assert_uint_eq(token_bucket_take(&bucket, 10, 5, 1, now), 0);
+	now += NS_PER_MS;
+	ck_assert_uint_eq(token_bucket_take(&bucket, 10, 5, 1, now), 1);
+	ck_assert_uint_eq(token_bucket_take(&bucket, 10, 5, 1, now), 0);
+	/* it never holds more than its burst */
+	now += 100 * NS_PER_S;
+	ck_assert_uint_eq(token_bucket_take(&bucket, 10, 5, 100, now), 5);
+}
+END_TEST
+
+START_TEST(bucket_without_a_rate_has_no_limit)
+{
+	struct token_bucket bucket = { 0 };
+
+	ck_assert_uint_eq(token_bucket_take(&bucket, 0, 1, 1000000, 5), 1000000);
+}
+END_TEST
+
+START_TEST(bucket_holds_at_its_extremes)
+{
+	struct token_bucket slow = { 0 }, fast = { 0 };
+	int64_t now = NS_PER_S;
+
+	ck_assert_uint_eq(token_bucket_take(&slow, 1, 10000000, 20000000, now), 10000000);
+	ck_assert_uint_eq(token_bucket_take(&slow, 1, 1, 1, now), 0);
+	ck_assert_uint_eq(token_bucket_take(&fast, 100000000, 100000000, 1, now), 1);
+}
+END_TEST
+
+static struct in6_addr
+in6(const char *text)
+{
+	struct in6_addr address;
+
+	ck_assert_int_eq(inet_pton(AF_INET6, text, &address), 1);
+	return address;
+}
+
+START_TEST(source_is_an_address_or_a_slash_64)
+{
+	struct source_table *table = source_table_new();
+	struct in6_addr a = in6("2001:db8::1"), b = in6("2001:db8::ffff"),
+			c = in6("2001:db8:0:1::1");
+	struct in6_addr d = in6("::ffff:192.0.2.1"), e = in6("::ffff:192.0.2.2");
+
+	ck_assert_ptr_nonnull(table);
+	ck_assert_ptr_eq(source_table_get(table, &a, 1), source_table_get(table, &b, 2));
+	ck_assert_ptr_ne(source_table_get(table, &a, 3), source_table_get(table, &c, 3));
+	ck_assert_ptr_ne(source_table_get(table, &d, 4), source_table_get(table, &e, 4));
+	source_table_free(table);
+}
+END_TEST
+
+START_TEST(source_table_forgets_the_longest_silent)
+{
+	struct source_table *table = source_table_new();
+	struct source *all = calloc(SOURCE_TABLE_SIZE, sizeof(*all));
+	struct in6_addr busy = in6("::ffff:192.0.2.1"), other = in6("::ffff:10.0.0.0");
+	int64_t now = 1;
+
+	ck_assert_ptr_nonnull(table);
+	ck_assert_ptr_nonnull(all);
+	source_table_get(table, &busy, now)->echoed = 7;
+	for (uint32_t i = 1; i <= 100000; i++) {
+		uint32_t host = htonl(0x0a000000 + i);
+
+		memcpy(&other.s6_addr[12], &host, sizeof(host));
+		(void)source_table_get(table, &other, ++now);
+		/* whoever keeps sending keeps its place, whatever a crowd does */
+		ck_assert_uint_eq(source_table_get(table, &busy, ++now)->echoed, 7);
+	}
+	ck_assert_uint_eq(source_table_copy(table, all), SOURCE_TABLE_SIZE);
+	free(all);
+	source_table_free(table);
+}
+END_TEST
+
+static const in_port_t own_ports[] = { 7, 7007 };
+static const struct datagram_guard plain = {
+	.min_source_port = 1024, .own_ports = own_ports, .own_port_count = 2
+};
+
+static enum datagram_drop
+judge4(const struct datagram_guard *guard, const char *host, in_port_t port, const char *asked,
+    const char *local)
+{
+	struct sockaddr_in source = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct datagram_local to = { .family = AF_INET };
+	struct datagram_source ignored;
+
+	ck_assert_int_eq(inet_pton(AF_INET, host, &source.sin_addr), 1);
+	ck_assert_int_eq(inet_pton(AF_INET, asked, &to.u.in.ipi_addr), 1);
+	ck_assert_int_eq(inet_pton(AF_INET, local, &to.u.in.ipi_spec_dst), 1);
+	return datagram_guard_judge(guard, (struct sockaddr *)&source, &to, &ignored);
+}
+
+static enum datagram_drop
+judge6(const struct datagram_guard *guard, const char *host, in_port_t port, const char *asked)
+{
+	struct sockaddr_in6 source = {
+		.sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = in6(host)
+	};
+	struct datagram_local to = { .family = AF_INET6, .u.in6.ipi6_addr = in6(asked) };
+	struct datagram_source ignored;
+
+	return datagram_guard_judge(guard, (struct sockaddr *)&source, &to, &ignored);
+}
+
+START_TEST(every_port_is_judged)
+{
+	static const in_port_t reflectors[] = { 13, 17, 19, 37, 53, 69, 111, 123, 137, 161, 389,
+		520, 1900, 3702, 5353, 11211 };
+	struct datagram_guard open = plain;
+
+	open.min_source_port = 0;
+	for (unsigned port = 0; port <= 65535; port++) {
+		enum datagram_drop expected = DATAGRAM_PASS;
+
+		for (size_t i = 0; i < ARRAY_SIZE(reflectors); i++)
+			expected = port == reflectors[i] ? DATAGRAM_REFLECTOR_PORT : expected;
+		if (port == 7 || port == 7007)
+			expected = DATAGRAM_OWN_PORT;
+		if (port == 0)
+			expected = DATAGRAM_SOURCE_PORT;
+		ck_assert_int_eq(
+		    judge4(&open, "192.0.2.1", (in_port_t)port, "192.0.2.9", "192.0.2.9"),
+		    expected);
+		if (port < 1024)
+			expected = DATAGRAM_SOURCE_PORT;
+		ck_assert_int_eq(
+		    judge6(&plain, "2001:db8::1", (in_port_t)port, "2001:db8::9"), expected);
+	}
+}
+END_TEST
+
+START_TEST(ipv4_sources_at_the_borders)
+{
+	static const struct {
+		const char *host;
+		enum datagram_drop drop;
+	} rows[] = {
+		{ "0.0.0.0", DATAGRAM_SOURCE_UNSPECIFIED },
+		{ "0.255.255.255", DATAGRAM_SOURCE_UNSPECIFIED },
+		{ "1.0.0.0", DATAGRAM_PASS },
+		{ "127.0.0.1", DATAGRAM_PASS },
+		{ "223.255.255.255", DATAGRAM_PASS },
+		{ "224.0.0.0", DATAGRAM_SOURCE_MULTICAST },
+		{ "239.255.255.255", DATAGRAM_SOURCE_MULTICAST },
+		{ "240.0.0.0", DATAGRAM_PASS },
+		{ "255.255.255.254", DATAGRAM_PASS },
+		{ "255.255.255.255", DATAGRAM_SOURCE_BROADCAST },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		ck_assert_msg(
+		    judge4(&plain, rows[i].host, 5000, "192.0.2.9", "192.0.2.9") == rows[i].drop,
+		    "%s", rows[i].host);
+}
+END_TEST
+
+START_TEST(ipv6_sources_at_the_borders)
+{
+	static const struct {
+		const char *host;
+		enum datagram_drop drop;
+	} rows[] = {
+		{ "::", DATAGRAM_SOURCE_UNSPECIFIED },
+		{ "::1", DATAGRAM_PASS },
+		{ "::fffe:ffff:ffff", DATAGRAM_PASS },
+		{ "::ffff:0:0", DATAGRAM_SOURCE_MAPPED },
+		{ "::ffff:255.255.255.255", DATAGRAM_SOURCE_MAPPED },
+		{ "::1:0:0:0", DATAGRAM_PASS },
+		{ "fe80::1", DATAGRAM_PASS },
+		{ "feff:ffff::", DATAGRAM_PASS },
+		{ "ff00::", DATAGRAM_SOURCE_MULTICAST },
+		{ "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", DATAGRAM_SOURCE_MULTICAST },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		ck_assert_msg(judge6(&plain, rows[i].host, 5000, "2001:db8::9") == rows[i].drop,
+		    "%s", rows[i].host);
+}
+END_TEST
+
+START_TEST(ipv4_on_a_dual_stack_socket_is_ipv4)
+{
+	struct sockaddr_in6 source = { .sin6_family = AF_INET6,
+		.sin6_port = htons(5000),
+		.sin6_addr = in6("::ffff:224.0.0.1") };
+	struct datagram_local to = { .family = AF_INET };
+	struct datagram_source found;
+
+	to.u.in.ipi_addr.s_addr = to.u.in.ipi_spec_dst.s_addr = htonl(INADDR_LOOPBACK);
+	ck_assert_int_eq(datagram_guard_judge(&plain, (struct sockaddr *)&source, &to, &found),
+	    DATAGRAM_SOURCE_MULTICAST);
+	source.sin6_addr = in6("::ffff:192.0.2.1");
+	ck_assert_int_eq(
+	    datagram_guard_judge(&plain, (struct sockaddr *)&source, &to, &found), DATAGRAM_PASS);
+	ck_assert_mem_eq(&found.address, &source.sin6_addr, sizeof(found.address));
+	ck_assert_uint_eq(found.port, 5000);
+}
+END_TEST
+
+START_TEST(destination_is_ours_alone)
+{
+	struct sockaddr_in source = { .sin_family = AF_INET, .sin_port = htons(5000) };
+	struct datagram_local unknown = { .family = AF_UNSPEC };
+	struct datagram_source ignored;
+
+	ck_assert_int_eq(
+	    judge4(&plain, "192.0.2.1", 5000, "192.0.2.255", "192.0.2.9"), DATAGRAM_DESTINATION);
+	ck_assert_int_eq(
+	    judge4(&plain, "192.0.2.1", 5000, "224.0.0.1", "192.0.2.9"), DATAGRAM_DESTINATION);
+	ck_assert_int_eq(judge6(&plain, "2001:db8::1", 5000, "ff02::1"), DATAGRAM_DESTINATION);
+	source.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	ck_assert_int_eq(
+	    datagram_guard_judge(&plain, (struct sockaddr *)&source, &unknown, &ignored),
+	    DATAGRAM_DESTINATION);
+}
+END_TEST
+
+START_TEST(deny_comes_before_allow)
+{
+	struct network deny, allow[2];
+	struct datagram_guard guard = plain;
+	const char *error;
+
+	ck_assert_int_eq(network_parse("192.0.2.128/25", &deny, &error), 0);
+	ck_assert_int_eq(network_parse("192.0.2.0/24", &allow[0], &error), 0);
+	ck_assert_int_eq(network_parse("2001:db8::/32", &allow[1], &error), 0);
+	guard.deny = &deny;
+	guard.deny_count = 1;
+	ck_assert_int_eq(
+	    judge4(&guard, "198.51.100.1", 5000, "192.0.2.9", "192.0.2.9"), DATAGRAM_PASS);
+	guard.allow = allow;
+	guard.allow_count = 2;
+	ck_assert_int_eq(
+	    judge4(&guard, "192.0.2.127", 5000, "192.0.2.9", "192.0.2.9"), DATAGRAM_PASS);
+	ck_assert_int_eq(
+	    judge4(&guard, "192.0.2.128", 5000, "192.0.2.9", "192.0.2.9"), DATAGRAM_DENIED);
+	ck_assert_int_eq(
+	    judge4(&guard, "198.51.100.1", 5000, "192.0.2.9", "192.0.2.9"), DATAGRAM_NOT_ALLOWED);
+	ck_assert_int_eq(judge6(&guard, "2001:db8::1", 5000, "2001:db8::9"), DATAGRAM_PASS);
+	ck_assert_int_eq(judge6(&guard, "2001:db9::1", 5000, "2001:db8::9"), DATAGRAM_NOT_ALLOWED);
+}
+END_TEST
+
+/* What the hooks heard. */
+static uint64_t sent, sent_bytes, dropped;
+
+static void
+on_sent(void *context, uint64_t count, uint64_t bytes)
+{
+	(void)context;
+	sent += count;
+	sent_bytes += bytes;
+}
+
+static void
+on_dropped(void *context, enum datagram_drop drop, uint64_t count)
+{
+	(void)context;
+	(void)drop;
+	dropped += count;
+}
+
+/* A server and two clients on loopback. */
+static struct datagram_batch *batch;
+static struct sockaddr_in server_address;
+static int server, client, second;
+
+static int
+open_socket(void)
+{
+	struct sockaddr_in any = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct timeval patience = { .tv_sec = 10 };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&any, sizeof(any)), 0);
+	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
+	return fd;
+}
+
+static void
+setup_batch(void)
+{
+	const struct datagram_batch_hooks hooks = { on_sent, on_dropped, NULL };
+	socklen_t length = sizeof(server_address);
+
+	sent = sent_bytes = dropped = 0;
+	batch = datagram_batch_new(true, &hooks);
+	ck_assert_ptr_nonnull(batch);
+	server = open_socket();
+	ck_assert_int_eq(datagram_socket_prepare(server, AF_INET), 0);
+	ck_assert_int_eq(getsockname(server, (struct sockaddr *)&server_address, &length), 0);
+	client = open_socket();
+	second = open_socket();
+	ck_assert_int_eq(
+	    connect(client, (struct sockaddr *)&server_address, sizeof(server_address)), 0);
+	ck_assert_int_eq(
+	    connect(second, (struct sockaddr *)&server_address, sizeof(server_address)), 0);
+}
+
+static void
+teardown_batch(void)
+{
+	datagram_batch_free(batch);
+	close(server);
+	close(client);
+	close(second);
+}
+
+static void
+send_filled(int fd, size_t length, int fill)
+{
+	static unsigned char bytes[65507];
+
+	memset(bytes, fill, length);
+	ck_assert_int_eq(send(fd, bytes, length, 0), (ssize_t)length);
+}
+
+static void
+expect_filled(int fd, size_t length, int fill)
+{
+	static unsigned char bytes[65536];
+	ssize_t n = recv(fd, bytes, sizeof(bytes), 0);
+
+	ck_assert_int_eq(n, (ssize_t)length);
+	for (size_t i = 0; i < length; i++)
+		ck_assert_uint_eq(bytes[i], (unsigned char)fill);
+}
+
+/* Read and pass all that waits; loopback delivers before send(2) returns. */
+static void
+echo_all(void)
+{
+	int count = datagram_batch_receive(batch, server);
+
+	for (int i = 0; i < count; i++)
+		datagram_batch_pass(
+		    batch, (size_t)i, datagram_received_count(datagram_batch_at(batch, (size_t)i)));
+	datagram_batch_send(batch, server);
+}
+
+START_TEST(batch_echoes_all_sizes_in_order)
+{
+	static const size_t sizes[] = { 100, 100, 100, 60, 100, 0, 0, 200, 200, 65507, 1, 1 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+		send_filled(client, sizes[i], (int)i + 1);
+	echo_all();
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+		expect_filled(client, sizes[i], (int)i + 1);
+	ck_assert_uint_eq(sent, ARRAY_SIZE(sizes));
+	ck_assert_uint_eq(dropped, 0);
+}
+END_TEST
+
+START_TEST(batch_keeps_sources_apart)
+{
+	for (int i = 0; i < 8; i++) {
+		send_filled(client, 64, i);
+		send_filled(second, 64, 100 + i);
+	}
+	echo_all();
+	for (int i = 0; i < 8; i++) {
+		expect_filled(client, 64, i);
+		expect_filled(second, 64, 100 + i);
+	}
+	ck_assert_uint_eq(sent_bytes, 16 * 64);
+}
+END_TEST
+
+START_TEST(batch_takes_a_coalesced_burst)
+{
+	unsigned char bytes[10 * 120 + 50];
+	uint16_t segment = 120;
+
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (unsigned char)(i / segment);
+	ck_assert_int_eq(
+	    setsockopt(client, IPPROTO_UDP, UDP_SEGMENT, &(int){ segment }, sizeof(int)), 0);
+	ck_assert_int_eq(send(client, bytes, sizeof(bytes), 0), (ssize_t)sizeof(bytes));
+	echo_all();
+	for (int i = 0; i < 10; i++)
+		expect_filled(client, segment, i);
+	expect_filled(client, 50, 10);
+	ck_assert_uint_eq(sent, 11);
+}
+END_TEST
+
+START_TEST(batch_passes_the_first_of_a_burst)
+{
+	unsigned char bytes[400] = { 0 };
+
+	ck_assert_int_eq(
+	    setsockopt(client, IPPROTO_UDP, UDP_SEGMENT, &(int){ 100 }, sizeof(int)), 0);
+	ck_assert_int_eq(send(client, bytes, sizeof(bytes), 0), (ssize_t)sizeof(bytes));
+	ck_assert_int_eq(datagram_batch_receive(batch, server), 1);
+	ck_assert_uint_eq(datagram_received_count(datagram_batch_at(batch, 0)), 4);
+	datagram_batch_pass(batch, 0, 3);
+	datagram_batch_send(batch, server);
+	ck_assert_uint_eq(sent, 3);
+	ck_assert_uint_eq(sent_bytes, 300);
+}
+END_TEST
+
+START_TEST(batch_joins_no_more_than_one_send_carries)
+{
+	for (int i = 0; i < 4; i++)
+		send_filled(client, 40000, i);
+	echo_all();
+	for (int i = 0; i < 4; i++)
+		expect_filled(client, 40000, i);
+	ck_assert_uint_eq(sent, 4);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("datagram");
+	TCase *tests = tcase_create("parts"), *batches = tcase_create("batch");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	suite_add_tcase(suite, tests);
+	tcase_add_test(tests, siphash_is_that_of_the_paper);
+	tcase_add_test(tests, siphash_keys_differ);
+	tcase_add_test(tests, bucket_gives_its_burst_then_its_rate);
+	tcase_add_test(tests, bucket_without_a_rate_has_no_limit);
+	tcase_add_test(tests, bucket_holds_at_its_extremes);
+	tcase_add_test(tests, source_is_an_address_or_a_slash_64);
+	tcase_add_test(tests, source_table_forgets_the_longest_silent);
+	tcase_add_test(tests, every_port_is_judged);
+	tcase_add_test(tests, ipv4_sources_at_the_borders);
+	tcase_add_test(tests, ipv6_sources_at_the_borders);
+	tcase_add_test(tests, ipv4_on_a_dual_stack_socket_is_ipv4);
+	tcase_add_test(tests, destination_is_ours_alone);
+	tcase_add_test(tests, deny_comes_before_allow);
+
+	suite_add_tcase(suite, batches);
+	tcase_add_checked_fixture(batches, setup_batch, teardown_batch);
+	tcase_add_test(batches, batch_echoes_all_sizes_in_order);
+	tcase_add_test(batches, batch_keeps_sources_apart);
+	tcase_add_test(batches, batch_takes_a_coalesced_burst);
+	tcase_add_test(batches, batch_passes_the_first_of_a_burst);
+	tcase_add_test(batches, batch_joins_no_more_than_one_send_carries);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
