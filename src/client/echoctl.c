@@ -20,6 +20,7 @@ static enum echoctl_exit (*const verbs[ECHOCTL_VERBS])(struct echoctl_session *)
 	[ECHOCTL_STATS] = echoctl_show_stats,
 	[ECHOCTL_CONNECTIONS] = echoctl_show_connections,
 	[ECHOCTL_CONNECTION] = echoctl_show_connection,
+	[ECHOCTL_SOURCES] = echoctl_show_sources,
 	[ECHOCTL_TOP] = echoctl_top,
 	[ECHOCTL_METRICS] = echoctl_show_metrics,
 	[ECHOCTL_CONFIG] = echoctl_show_config,

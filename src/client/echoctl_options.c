@@ -35,20 +35,21 @@ static const struct option long_options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-/* Options that one verb has and no other. */
+/* Options that some verbs have and no other; the second may be the first again. */
 static const struct {
 	int option;
 	enum echoctl_verb verb;
+	enum echoctl_verb also;
 } belongings[] = {
-	{ 'w', ECHOCTL_STOP },
-	{ 'i', ECHOCTL_TOP },
-	{ 'l', ECHOCTL_CONNECTIONS },
-	{ 'p', ECHOCTL_CONNECTIONS },
-	{ 'S', ECHOCTL_CONNECTIONS },
-	{ 'k', ECHOCTL_CONNECTIONS },
-	{ 'o', ECHOCTL_CONNECTIONS },
-	{ 'n', ECHOCTL_CONNECTIONS },
-	{ 'O', ECHOCTL_CONNECTIONS },
+	{ 'w', ECHOCTL_STOP, ECHOCTL_STOP },
+	{ 'i', ECHOCTL_TOP, ECHOCTL_TOP },
+	{ 'l', ECHOCTL_CONNECTIONS, ECHOCTL_SOURCES },
+	{ 'p', ECHOCTL_CONNECTIONS, ECHOCTL_CONNECTIONS },
+	{ 'S', ECHOCTL_CONNECTIONS, ECHOCTL_CONNECTIONS },
+	{ 'k', ECHOCTL_CONNECTIONS, ECHOCTL_CONNECTIONS },
+	{ 'o', ECHOCTL_CONNECTIONS, ECHOCTL_CONNECTIONS },
+	{ 'n', ECHOCTL_CONNECTIONS, ECHOCTL_SOURCES },
+	{ 'O', ECHOCTL_CONNECTIONS, ECHOCTL_CONNECTIONS },
 };
 
 /* The command line as far as it is read. */
@@ -269,7 +270,8 @@ options_check_together(struct command_line *line)
 	for (size_t i = 0; i < ARRAY_SIZE(belongings); i++) {
 		size_t index = option_index(belongings[i].option);
 
-		if ((line->given >> index & 1) != 0 && belongings[i].verb != options->verb)
+		if ((line->given >> index & 1) != 0 && belongings[i].verb != options->verb &&
+		    belongings[i].also != options->verb)
 			error_list_add(line->errors, "--%s belongs to the verb %s",
 			    long_options[index].name, echoctl_verb_info(belongings[i].verb)->name);
 	}
@@ -336,6 +338,9 @@ echoctl_options_print_help(FILE *out)
 	    "  -o, --order ORDER    asc or desc\n"
 	    "  -n, --limit N        so many at most [100]\n"
 	    "  -O, --offset N       leave out the first N\n"
+	    "sources:\n"
+	    "  -l, --listener NAME  only those of this listener\n"
+	    "  -n, --limit N        so many at most [100]\n"
 	    "stop:\n"
 	    "  -w, --wait           return when the daemon is gone\n"
 	    "top:\n"

@@ -67,6 +67,21 @@ echoctl_query_connections(const struct echoctl_filter *filter)
 }
 
 char *
+echoctl_query_sources(const struct echoctl_filter *filter)
+{
+	char *text = NULL, separator = '?';
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (out == NULL)
+		return NULL;
+	(void)fputs("/sources", out);
+	query_write(out, &separator, "listener", filter->listener);
+	query_write(out, &separator, "limit", filter->limit);
+	return query_finish(out, &text);
+}
+
+char *
 echoctl_query_one(const char *path, const char *key, const char *value)
 {
 	char *text = NULL, separator = '?';

@@ -14,6 +14,9 @@
  */
 char *echoctl_query_connections(const struct echoctl_filter *filter);
 
+/* The same of /sources, which takes a listener and a limit. */
+char *echoctl_query_sources(const struct echoctl_filter *filter);
+
 /* Return PATH "?" KEY "=" VALUE, encoded; the caller frees it. NULL when memory is short. */
 char *echoctl_query_one(const char *path, const char *key, const char *value);
 

@@ -150,6 +150,40 @@ echoctl_show_connections(struct echoctl_session *session)
 }
 
 enum echoctl_exit
+echoctl_show_sources(struct echoctl_session *session)
+{
+	static const struct echoctl_column columns[] = {
+		{ .title = "LISTENER" },
+		{ .title = "SOURCE" },
+		{ .title = "ECHOED", .right = true },
+		{ .title = "DROPPED", .right = true },
+		{ .title = "IDLE", .right = true },
+	};
+	char *target = echoctl_query_sources(&session->options->filter);
+	struct echoctl_table *table;
+	enum echoctl_exit code;
+	json_t *document, *row;
+	size_t i;
+
+	if (target == NULL)
+		return echoctl_session_no_memory();
+	document = echoctl_session_ask(session, ECHOCTL_GET, target, &code);
+	free(target);
+	if (document == NULL)
+		return code;
+	table = echoctl_table_new(columns, ARRAY_SIZE(columns));
+	json_array_foreach(echoctl_json_get(document, "sources"), i, row)
+	{
+		echoctl_table_add(table, echoctl_json_text(row, "listener"));
+		echoctl_table_add(table, echoctl_json_text(row, "source"));
+		show_figure(table, row, "echoed", session->style.human);
+		show_figure(table, row, "dropped", session->style.human);
+		show_figure(table, row, "idle_seconds", session->style.human);
+	}
+	return show_table(session, table, document);
+}
+
+enum echoctl_exit
 echoctl_show_config(struct echoctl_session *session)
 {
 	static const struct echoctl_column columns[] = {

@@ -19,6 +19,9 @@ enum echoctl_exit echoctl_show_connections(struct echoctl_session *session);
 /* Print all about the connection that the operand names. */
 enum echoctl_exit echoctl_show_connection(struct echoctl_session *session);
 
+/* Print a table of who sends datagrams, as the filter of the options says. */
+enum echoctl_exit echoctl_show_sources(struct echoctl_session *session);
+
 /* Print the configuration in force, with origins. */
 enum echoctl_exit echoctl_show_config(struct echoctl_session *session);
 

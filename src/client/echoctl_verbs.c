@@ -15,6 +15,7 @@ static const struct echoctl_verb_info verbs[ECHOCTL_VERBS] = {
 	[ECHOCTL_STATS] = { "stats", NULL, "all figures, one a line" },
 	[ECHOCTL_CONNECTIONS] = { "connections", NULL, "who is connected" },
 	[ECHOCTL_CONNECTION] = { "connection", "ID", "all about one connection" },
+	[ECHOCTL_SOURCES] = { "sources", NULL, "who sends datagrams" },
 	[ECHOCTL_TOP] = { "top", NULL, "connections and rates, live; q leaves" },
 	[ECHOCTL_METRICS] = { "metrics", NULL, "the counters as Prometheus reads them" },
 	[ECHOCTL_CONFIG] = { "config", NULL, "the configuration in force, with origins" },

@@ -21,6 +21,7 @@
 #include "control/query.h"
 #include "control/reply.h"
 #include "control/routes.h"
+#include "control/sources_json.h"
 #include "control/stats_json.h"
 #include "control/status_page.h"
 
@@ -32,6 +33,12 @@
 struct listing {
 	struct deferred *deferred;
 	struct snapshot_query query;
+};
+
+/* A report of sources that somebody waits for. */
+struct sources_listing {
+	struct deferred *deferred;
+	struct sources_query query;
 };
 
 static int
@@ -183,6 +190,44 @@ route_read_connection(const struct route_call *call)
 		reply_error(call->req, HTTP_NOTFOUND, "no connection 0 is open");
 	else
 		route_read_ask(call, &query, route_read_on_one);
+}
+
+static void
+route_read_on_sources(void *context, const struct source_report *report)
+{
+	struct sources_listing *listing = context;
+	struct evhttp_request *req = deferred_take(listing->deferred);
+	json_t *document = NULL;
+
+	if (req != NULL) {
+		if (report != NULL)
+			document = sources_json_new(report, listing->query.limit);
+		reply_json(req, HTTP_OK, document);
+	}
+	free(listing);
+}
+
+void
+route_read_sources(const struct route_call *call)
+{
+	struct sources_listing *listing = calloc(1, sizeof(*listing));
+	char error[QUERY_ERROR_MAX];
+
+	if (listing != NULL && sources_query_parse(call->query, &listing->query, error) < 0) {
+		reply_error(call->req, HTTP_BADREQUEST, "%s", error);
+		free(listing);
+		return;
+	}
+	if (listing != NULL)
+		listing->deferred = deferred_new(&call->routes->deferred, call->req);
+	if (listing != NULL && listing->deferred != NULL) {
+		if (source_report_request(call->routes->engine, listing->query.listener,
+			route_read_on_sources, listing) == 0)
+			return;
+		(void)deferred_take(listing->deferred);
+	}
+	free(listing);
+	reply_json(call->req, HTTP_OK, NULL);
 }
 
 void

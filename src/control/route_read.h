@@ -14,6 +14,7 @@ void route_read_readyz(const struct route_call *call);
 void route_read_stats(const struct route_call *call);
 void route_read_connections(const struct route_call *call);
 void route_read_connection(const struct route_call *call);
+void route_read_sources(const struct route_call *call);
 void route_read_config(const struct route_call *call);
 void route_read_version(const struct route_call *call);
 void route_read_metrics(const struct route_call *call);

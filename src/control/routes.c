@@ -45,6 +45,8 @@ static const struct route route_table[] = {
 	    "connections, ?listener= peer= state= sort= order= limit= offset= tcp= (JSON)" },
 	{ GET, "/connections/ID", ROUTE_READ, route_read_connection,
 	    "one connection with what the kernel knows of it (JSON)" },
+	{ GET, "/sources", ROUTE_READ, route_read_sources,
+	    "who sends datagrams, busiest first, ?listener= limit= (JSON)" },
 	{ GET, "/config", ROUTE_READ, route_read_config,
 	    "the configuration in force, with origins (JSON)" },
 	{ GET, "/version", ROUTE_READ, route_read_version, "what was built of what (JSON)" },

@@ -18,8 +18,8 @@ from harness.terminal import Terminal
 
 ECHOCTL = pathlib.Path(os.environ.get("ECHOCTL") or BINARY.parent / "echoctl").absolute()
 VERBS = (
-    "status stats connections connection top metrics config health reload drain undrain stop"
-    " close log-level log-reopen"
+    "status stats connections connection sources top metrics config health reload drain undrain"
+    " stop close log-level log-reopen"
 ).split()
 NOTHING = ("RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR", "NO_COLOR")
 

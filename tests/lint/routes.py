@@ -21,6 +21,7 @@ DOORS = {"ROUTE_READ": "both", "ROUTE_ACT": "socket"}
 # What echoctl calls a route that is read; None: it has no verb of its own.
 READ_VERBS = {"/": None, "/livez": None, "/version": None, "/readyz": "health", "/stats": "stats",
               "/connections": "connections", "/connections/ID": "connection", "/config": "config",
+              "/sources": "sources",
               "/metrics": "metrics"}
 
 
