@@ -16,17 +16,24 @@
 #include "base/clock.h"
 #include "client/echoping_window.h"
 
-/* Datagrams read before the other sockets get their turn. */
-#define DATAGRAM_BURST 32
+/* Datagrams read and sent with one call, before the other sockets get their turn. */
+#define DATAGRAM_BATCH 32
 /* How long to look for a second echo in the end. */
 #define DATAGRAM_LINGER_NS (20 * NS_PER_MS)
 
 struct echoping_datagram {
 	struct echoping_link link;
 	struct echoping_window window;
-	bool held;        /* the next datagram is begun, but the socket did not take it yet */
-	int64_t start_ns; /* when its time begins */
+	uint32_t held; /* so many are begun, but the socket did not take them yet */
+	int64_t starts_ns[DATAGRAM_BATCH]; /* when the time of each of these begins */
 	int64_t ended_ns; /* when nothing was out any more and nothing to be sent; 0 before */
+};
+
+/* What sendmmsg(2) takes. */
+struct datagram_batch {
+	uint64_t seals[DATAGRAM_BATCH];
+	struct iovec parts[DATAGRAM_BATCH][2];
+	struct mmsghdr messages[DATAGRAM_BATCH];
 };
 
 static struct echoping_datagram *
@@ -63,12 +70,13 @@ datagram_settle(struct echoping_datagram *datagram)
 	window->lost = window->duplicates = window->late = window->reordered = 0;
 }
 
-/* This one is over; what is still out will not be waited for. */
+/* This one is over; what is still out, or was to be, will not be waited for. */
 static void
 datagram_retire(struct echoping_datagram *datagram)
 {
 	datagram_settle(datagram);
-	datagram->link.worker->tally->lost += datagram->window.outstanding;
+	datagram->link.worker->tally->lost += datagram->window.outstanding + datagram->held;
+	datagram->held = 0;
 	echoping_worker_retire(&datagram->link);
 }
 
@@ -102,37 +110,76 @@ datagram_refused(struct echoping_datagram *datagram)
 	return false;
 }
 
-/* Send the datagram that is held; returns whether to go on with the next. */
+/* Begin as many as may begin and one call can send; returns whether there is any to be sent. */
+static bool
+datagram_begin(struct echoping_datagram *datagram, int64_t now_ns)
+{
+	const uint32_t pipeline = datagram->link.worker->plan->options->pipeline;
+
+	while (datagram->held < DATAGRAM_BATCH &&
+	       datagram->window.outstanding + datagram->held < pipeline &&
+	       echoping_worker_take(&datagram->link, now_ns, &datagram->starts_ns[datagram->held]))
+		datagram->held++;
+	return datagram->held > 0;
+}
+
+/* Number all that is held, as if it were out. */
+static void
+datagram_compose(struct echoping_datagram *datagram, int64_t now_ns, struct datagram_batch *batch)
+{
+	const struct echoping_plan *plan = datagram->link.worker->plan;
+	const uint32_t number = datagram->link.number;
+	const size_t size = plan->options->size;
+
+	for (uint32_t i = 0; i < datagram->held; i++) {
+		uint64_t sequence = echoping_window_add(
+		    &datagram->window, datagram->starts_ns[i], now_ns);
+		const unsigned char *body = echoping_payload_body(
+		    plan->payload, number, sequence, size);
+		struct iovec *parts = batch->parts[i];
+
+		batch->seals[i] = echoping_payload_seal(number, sequence);
+		parts[0] = (struct iovec){ &batch->seals[i], sizeof(batch->seals[i]) };
+		parts[1] = (struct iovec){ (void *)(uintptr_t)body,
+			size - sizeof(batch->seals[i]) };
+		batch->messages[i] = (struct mmsghdr){ .msg_hdr = {
+							   .msg_iov = parts, .msg_iovlen = 2 } };
+	}
+}
+
+/* The first so many of those held are out; the others give their numbers back. */
+static void
+datagram_keep_rest(struct echoping_datagram *datagram, uint32_t sent)
+{
+	datagram->held -= sent;
+	for (uint32_t i = 0; i < datagram->held; i++)
+		echoping_window_undo(&datagram->window);
+	memmove(datagram->starts_ns, datagram->starts_ns + sent,
+	    datagram->held * sizeof(datagram->starts_ns[0]));
+}
+
+/*
+ * Send all that is held with one call, so that a server finds it together; returns whether to go
+ * on with the next. Of what stops the call in the middle the kernel does not tell: either the next
+ * call fails for it at once, or it was the refusal of a datagram that went before, which is then
+ * missed after the timeout.
+ */
 static bool
 datagram_send(struct echoping_datagram *datagram, int64_t now_ns)
 {
 	struct echoping_link *link = &datagram->link;
-	const struct echoping_plan *plan = link->worker->plan;
-	const size_t size = plan->options->size;
-	uint64_t sequence = echoping_window_add(&datagram->window, datagram->start_ns, now_ns);
-	uint64_t seal = echoping_payload_seal(link->number, sequence);
-	const unsigned char *body = echoping_payload_body(
-	    plan->payload, link->number, sequence, size);
-	struct iovec parts[] = { { &seal, sizeof(seal) },
-		{ (void *)(uintptr_t)body, size - sizeof(seal) } };
-	struct msghdr message = { .msg_iov = parts, .msg_iovlen = ARRAY_SIZE(parts) };
+	struct datagram_batch batch;
+	int sent;
 
-	if (sendmsg(link->fd, &message, MSG_NOSIGNAL) >= 0) {
-		datagram->held = false;
+	datagram_compose(datagram, now_ns, &batch);
+	sent = sendmmsg(link->fd, batch.messages, datagram->held, MSG_NOSIGNAL);
+	datagram_keep_rest(datagram, sent > 0 ? (uint32_t)sent : 0);
+	if (sent > 0 || errno == EINTR)
 		return true;
-	}
-	echoping_window_undo(&datagram->window);
-	if (errno == EAGAIN) {
+	if (errno != EAGAIN && errno != ECONNREFUSED)
+		datagram_fail(datagram, errno);
+	else if (errno == EAGAIN || datagram_refused(datagram))
 		echoping_worker_watch(link, EPOLLIN | EPOLLOUT);
-		return false;
-	}
-	if (errno == EINTR)
-		return true;
-	if (errno == ECONNREFUSED)
-		return datagram_refused(datagram);
-	datagram->held = false;
-	link->worker->tally->lost++;
-	datagram_fail(datagram, errno);
 	return false;
 }
 
@@ -142,50 +189,37 @@ datagram_pump(struct echoping_link *link, int64_t now_ns)
 	struct echoping_datagram *datagram = datagram_of(link);
 	struct echoping_worker *worker = link->worker;
 
-	while (!datagram->held && datagram->window.outstanding < worker->plan->options->pipeline &&
-	       echoping_worker_take(link, now_ns, &datagram->start_ns)) {
-		datagram->held = true;
-		while (datagram->held && datagram_send(datagram, now_ns))
-			;
-	}
+	/* what is held after this waits for EPOLLOUT */
+	while (!(link->watched & EPOLLOUT) && datagram_begin(datagram, now_ns) &&
+	       datagram_send(datagram, now_ns))
+		;
 	if (link->retired || worker->sending)
 		return;
-	if (datagram->held) {
-		datagram->held = false;
-		worker->tally->sent--;
-		worker->tally->unsent++;
-	}
+	worker->tally->sent -= datagram->held;
+	worker->tally->unsent += datagram->held;
+	datagram->held = 0;
 	if (datagram->window.outstanding == 0 && datagram->ended_ns == 0)
 		datagram->ended_ns = now_ns;
 }
 
-/* Read and judge one; false when there is none or the link is over. */
-static bool
-datagram_receive(struct echoping_datagram *datagram, int64_t *ret_now_ns)
+static void
+datagram_judge(
+    struct echoping_datagram *datagram, const unsigned char *data, size_t length, int64_t now_ns)
 {
 	struct echoping_link *link = &datagram->link;
 	struct echoping_worker *worker = link->worker;
 	uint64_t sequence;
 	int64_t start_ns;
-	ssize_t n = recv(link->fd, worker->buffer, ECHOPING_PAYLOAD_PIECE, MSG_TRUNC);
 
-	if (n < 0) {
-		if (errno == ECONNREFUSED)
-			return datagram_refused(datagram);
-		if (errno != EAGAIN && errno != EINTR)
-			datagram_fail(datagram, errno);
-		return false;
-	}
-	*ret_now_ns = clock_now_ns();
-	if (echoping_payload_open(worker->plan->payload, link->number, worker->buffer, (size_t)n,
+	if (echoping_payload_open(worker->plan->payload, link->number, data, length,
 		worker->plan->options->size, &sequence) < 0) {
 		worker->tally->mismatched++;
 		echoping_worker_trouble(link, "a datagram came back different");
-		return true;
+		return;
 	}
 	switch (echoping_window_receive(&datagram->window, sequence, &start_ns)) {
 	case ECHOPING_MATCHED:
-		echoping_worker_receive(worker, start_ns, *ret_now_ns);
+		echoping_worker_receive(worker, start_ns, now_ns);
 		break;
 	case ECHOPING_UNKNOWN:
 		worker->tally->mismatched++;
@@ -195,25 +229,64 @@ datagram_receive(struct echoping_datagram *datagram, int64_t *ret_now_ns)
 	case ECHOPING_LATE:
 		break;
 	}
-	return true;
+}
+
+/*
+ * How many to read at once: no more than are out, since a call that finds its fill does not look
+ * for another in vain; what else there is comes with the next event.
+ */
+static uint32_t
+datagram_read_most(const struct echoping_datagram *datagram)
+{
+	size_t most = ECHOPING_PAYLOAD_PIECE / datagram->link.worker->plan->options->size;
+
+	if (most > DATAGRAM_BATCH)
+		most = DATAGRAM_BATCH;
+	if (most > datagram->window.outstanding)
+		most = datagram->window.outstanding;
+	return most > 0 ? (uint32_t)most : 1;
+}
+
+/* Read what is there with one call and judge each. Returns the time. */
+static int64_t
+datagram_receive(struct echoping_datagram *datagram)
+{
+	struct echoping_link *link = &datagram->link;
+	const size_t size = link->worker->plan->options->size;
+	const uint32_t most = datagram_read_most(datagram);
+	unsigned char *buffer = link->worker->buffer;
+	struct mmsghdr messages[DATAGRAM_BATCH];
+	struct iovec parts[DATAGRAM_BATCH];
+	int64_t now_ns;
+	int count;
+
+	for (uint32_t i = 0; i < most; i++) {
+		parts[i] = (struct iovec){ buffer + i * size, size };
+		messages[i] = (struct mmsghdr){ .msg_hdr = {
+						    .msg_iov = &parts[i], .msg_iovlen = 1 } };
+	}
+	/* MSG_TRUNC: the whole length even of what is longer than it should be */
+	count = recvmmsg(link->fd, messages, most, MSG_DONTWAIT | MSG_TRUNC, NULL);
+	if (count < 0 && errno == ECONNREFUSED)
+		(void)datagram_refused(datagram);
+	else if (count < 0 && errno != EAGAIN && errno != EINTR)
+		datagram_fail(datagram, errno);
+	now_ns = clock_now_ns();
+	for (int i = 0; i < count; i++)
+		datagram_judge(datagram, parts[i].iov_base, messages[i].msg_len, now_ns);
+	return now_ns;
 }
 
 static void
 datagram_on_event(struct echoping_link *link, uint32_t events)
 {
-	struct echoping_datagram *datagram = datagram_of(link);
-	int64_t now_ns = link->worker->now_ns;
+	int64_t now_ns;
 
-	if (events & EPOLLOUT) {
+	if (events & EPOLLOUT)
 		echoping_worker_watch(link, EPOLLIN);
-		while (datagram->held && datagram_send(datagram, now_ns))
-			;
-	}
 	if (link->retired)
 		return;
-	for (int i = 0; i < DATAGRAM_BURST && datagram_receive(datagram, &now_ns); i++)
-		if (datagram->window.outstanding == 0)
-			break;
+	now_ns = datagram_receive(datagram_of(link));
 	if (!link->retired)
 		datagram_pump(link, now_ns);
 }
