@@ -87,7 +87,8 @@ def _workload_script(figures, workload, servers, folder):
 
 def _overview_script(figures, steps, field, name, title, folder):
     """Bars that start at 1: up where the peer has more of it than echod, down where less."""
-    workloads = [workload.name for workload, _ in steps if not workload.workers]
+    workloads = [workload.name for workload, servers in steps if not workload.workers
+                 and any(server.name in OVERVIEW_PEERS for server in servers)]
     ratios = {peer: [figures.ratio((workload, peer), (workload, "echod"), field)
                      for workload in workloads] for peer in OVERVIEW_PEERS}
     peers = [peer for peer in OVERVIEW_PEERS if any(ratios[peer])]

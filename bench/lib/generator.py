@@ -16,7 +16,8 @@ GRACE_SECONDS = 20.0
 IDLE_SECONDS = 60.0
 SAMPLE_SECONDS = 0.2
 HOLDER = pathlib.Path(__file__).with_name("idle_holder.py")
-EXITS = {1: "loss", 2: "mismatch", 64: "usage", 69: "unreachable", 71: "system"}
+LOSS = 1
+EXITS = {LOSS: "loss", 2: "mismatch", 64: "usage", 69: "unreachable", 71: "system"}
 
 
 @dataclasses.dataclass
@@ -24,13 +25,14 @@ class Outcome:
     """What one or more runs at the same time amount to; latencies are those of the worst run."""
 
     messages: int
+    lost: int
     payload_bytes: int
     seconds: float
     p50_us: float
     p99_us: float
 
 
-def arguments(echoping, port, load, seconds):
+def arguments(echoping, transport, port, load, seconds):
     command = [echoping, "--json", "-c", str(load.connections), "-s", str(load.size),
                "-d", f"{round(seconds * 1000)}ms"]
     if load.churn:
@@ -41,24 +43,32 @@ def arguments(echoping, port, load, seconds):
         command += ["-p", str(load.pipeline)]
     if load.sample > 1:
         command += ["--sample", str(load.sample)]
-    return command + ["tcp", f"127.0.0.1:{port}"]
+    return command + [transport, f"127.0.0.1:{port}"]
 
 
 def _outcome(figures, load):
     latency = figures["latency_seconds"]
-    return Outcome(figures["received"], figures["received"] * load.size, figures["seconds"],
-                   latency["p50"] * 1e6, latency["p99"] * 1e6)
+    return Outcome(figures["received"], figures["lost"], figures["received"] * load.size,
+                   figures["seconds"], latency["p50"] * 1e6, latency["p99"] * 1e6)
 
 
 def _merge(outcomes):
     return Outcome(sum(one.messages for one in outcomes),
+                   sum(one.lost for one in outcomes),
                    sum(one.payload_bytes for one in outcomes),
                    max(one.seconds for one in outcomes),
                    max(one.p50_us for one in outcomes),
                    max(one.p99_us for one in outcomes))
 
 
-def _finish(process, load, deadline):
+def _bearable(status, figures, loss_most):
+    """Whether all came back, or all but as many as a server may lose under this workload."""
+    if status != LOSS or not figures:
+        return status == 0
+    return figures["lost"] <= loss_most * figures["sent"]
+
+
+def _finish(process, load, loss_most, deadline):
     try:
         output, errors = process.communicate(timeout=max(0.1, deadline - time.monotonic()))
     except subprocess.TimeoutExpired as error:
@@ -67,7 +77,7 @@ def _finish(process, load, deadline):
         figures = json.loads(output)
     except ValueError:
         figures = {}
-    if process.returncode != 0:
+    if not _bearable(process.returncode, figures, loss_most):
         what = EXITS.get(process.returncode, f"status {process.returncode}")
         words = figures.get("first_trouble") or (errors.strip().splitlines() or [""])[-1]
         raise Failure(f"echoping: {what}" + (f": {words}" if words else ""))
@@ -86,14 +96,15 @@ def run(echoping, cpus, port, workload, seconds, during):
     processes = []
     try:
         for load in workload.loads:
-            processes.append(spawn(cpus, arguments(echoping, port, load, seconds), text=True,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+            command = arguments(echoping, workload.transport, port, load, seconds)
+            processes.append(spawn(cpus, command, text=True, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE))
         while time.monotonic() < deadline:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 processes[0].wait(SAMPLE_SECONDS)
                 break
             during()
-        return _merge([_finish(process, load, deadline)
+        return _merge([_finish(process, load, workload.loss_most, deadline)
                        for process, load in zip(processes, workload.loads)])
     finally:
         for process in processes:

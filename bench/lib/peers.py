@@ -15,7 +15,8 @@ BUILD_SECONDS = 300
 
 # What a peer takes part in; see Workload.kinds.
 SMALL, BULK, CHURN, IDLE, MIX, ONE = "small", "bulk", "churn", "idle", "mix", "one"
-EVERYTHING = frozenset({SMALL, BULK, CHURN, IDLE, MIX, ONE})
+UDP = "udp"
+EVERYTHING = frozenset({SMALL, BULK, CHURN, IDLE, MIX, ONE})    # over TCP
 
 
 @dataclasses.dataclass
@@ -32,13 +33,24 @@ class Server:
     environment: dict = dataclasses.field(default_factory=dict)
     workers: int = 0    # of echod, 0 for others
     control_port: int = 0    # of echod, while it runs
+    transport: str = "tcp"    # of echod, while it runs: what it has to listen to
+
+
+def _echod_listeners(port, transport):
+    """With UDP only where it is measured, so that an older echod can be put to the rest."""
+    listeners = [f"""{{ name = "echo"; address = "tcp://127.0.0.1:{port}"; }}"""]
+    if transport == "udp":
+        listeners.append(f"""{{ name = "echo-udp"; address = "udp://127.0.0.1:{port}";
+        rate_per_source = 10000000; burst_per_source = 10000000; rate_total = 100000000;
+        budget_per_source = 1000000000; }}""")
+    return ",\n    ".join(listeners)
 
 
 def echod(path, workers=1):
     """The daemon with a configuration that limits nothing the bench needs."""
     name = "echod" if workers == 1 else f"echod-{workers}w"
     title = f"echod, {workers} worker{'s' if workers > 1 else ''}"
-    server = Server(name, title, None, workers=workers, copies=False)
+    server = Server(name, title, None, kinds=EVERYTHING | {UDP}, workers=workers, copies=False)
 
     def command(port, folder):
         file = pathlib.Path(folder) / f"{name}.conf"
@@ -47,7 +59,9 @@ limits = {{ connections = {connection_limit()}; }};
 log = {{ level = "warning"; target = "stderr"; }};
 control = {{ http = "127.0.0.1:{server.control_port}"; }};
 shutdown = {{ timeout = "1s"; idle_grace = "0s"; }};
-listeners = ( {{ name = "echo"; address = "tcp://127.0.0.1:{port}"; }} );
+listeners = (
+    {_echod_listeners(port, server.transport)}
+);
 """, encoding="utf-8")
         return [path, "-c", str(file)]
 
@@ -132,6 +146,10 @@ def own_peers(folder):
                 kinds=EVERYTHING - {IDLE}), None),
         (Server("py-blocking", "Python blocking, one client", _script("py_blocking.py"),
                 kinds=frozenset({ONE}), most_connections=1), None),
+        (Server("udp-plain", "recvfrom and sendto", _program(folder, "udp_plain_echo"),
+                kinds=frozenset({UDP})), "udp_plain_echo"),
+        (Server("udp-go", "Go net.UDPConn", _program(folder, "udp_go_echo"),
+                kinds=frozenset({UDP})), "udp_go_echo"),
     ]
 
 
@@ -145,7 +163,7 @@ def real_peers():
 
 
 NAMES = ["epoll", "bufferevent", "libuv", "go", "go-copy", "io_uring", "py-selectors",
-         "py-asyncio", "py-blocking", "xinetd", "socat", "ncat"]
+         "py-asyncio", "py-blocking", "udp-plain", "udp-go", "xinetd", "socat", "ncat"]
 
 
 def _build(folder, target):
@@ -166,25 +184,28 @@ def _build(folder, target):
     return (telling or lines)[0]
 
 
-def provide(wanted, folder, tools, may_download, say):
-    """Build or unpack the peers named; those that cannot be had are told to say and left out."""
+def provide(wanted, kinds, folder, tools, may_download, say):
+    """Build or unpack the peers named that take part in any workload of these kinds.
+
+    Those that cannot be had are told to say and left out.
+    """
     peers = []
     for server, target in own_peers(os.path.join(folder, "peers")):
-        if server.name not in wanted:
+        if server.name not in wanted or not kinds & server.kinds:
             continue
         trouble = _build(os.path.join(folder, "peers"), target) if target else None
         if trouble:
             say(f"left out: {server.name}: {trouble}")
         else:
             peers.append(server)
-    for name, title, make_command, kinds in real_peers():
-        if name not in wanted:
+    for name, title, make_command, takes in real_peers():
+        if name not in wanted or not kinds & takes:
             continue
         path, trouble = tools.provide(name, may_download)
         if trouble:
             say(f"left out: {name}: {trouble}")
         else:
-            peers.append(Server(name, title, make_command(path), kinds=kinds,
+            peers.append(Server(name, title, make_command(path), kinds=takes,
                                 most_connections=50, forks=True,
                                 environment=tools.environment()))
     return peers

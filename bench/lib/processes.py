@@ -18,6 +18,8 @@ import time
 
 READY_SECONDS = 10.0
 STOP_SECONDS = 3.0
+PROBE_SECONDS = 1.0
+PROBE = b"echo\n"
 TICKS = os.sysconf("SC_CLK_TCK")
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -44,16 +46,28 @@ def spawn(cpus, arguments, **keywords):
 
 
 def free_port():
-    """A port that nobody has, below those that the kernel gives to clients."""
+    """A port that nobody has, over TCP or UDP, below those that the kernel gives to clients."""
     for _ in range(200):
         port = random.randrange(12000, 32000)
-        with socket.socket() as sock:
+        with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagram:
             try:
-                sock.bind(("127.0.0.1", port))
+                stream.bind(("127.0.0.1", port))
+                datagram.bind(("127.0.0.1", port))
             except OSError:
                 continue
             return port
     raise Failure("found no free port")
+
+
+def _echoes(transport, port):
+    """Whether the server there sends back what it gets, over this transport."""
+    kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
+    with contextlib.suppress(OSError), socket.socket(type=kind) as sock:
+        sock.settimeout(PROBE_SECONDS)
+        sock.connect(("127.0.0.1", port))
+        sock.sendall(PROBE)
+        return sock.recv(len(PROBE)) == PROBE
+    return False
 
 
 def _read(path):
@@ -91,8 +105,9 @@ def _own_cpu_ns(pid):
 class Running:
     """A server that runs; leave the with block to end it."""
 
-    def __init__(self, server, cpus, folder):
+    def __init__(self, server, transport, cpus, folder):
         self.server = server
+        server.transport = transport
         self.port = free_port()
         if server.workers:
             server.control_port = free_port()
@@ -124,11 +139,8 @@ class Running:
             if self.process.poll() is not None:
                 raise Failure(f"{self.server.name} ended with status {self.process.returncode}"
                               + self._last_words())
-            with contextlib.suppress(OSError):
-                with socket.create_connection(("127.0.0.1", self.port), timeout=1) as sock:
-                    sock.sendall(b"echo\n")
-                    if sock.recv(5) == b"echo\n":
-                        break
+            if _echoes(self.server.transport, self.port):
+                break
             time.sleep(0.02)
         else:
             raise Failure(f"{self.server.name} did not echo within {READY_SECONDS:.0f} s"

@@ -54,6 +54,8 @@ def _row(figures, workload, server):
            share(median("generator_busy")), ratio("per_second"), ratio("cpu_us"), ratio("p99_us")]
     if workload.idle:
         row.append(number(median("idle_bytes"), 4))
+    if workload.loss_most:
+        row.append("-" if median("lost") is None else f"{100 * median('lost'):.2f} %")
     return row
 
 
@@ -63,6 +65,8 @@ def workload_table(figures, workload, servers):
             "server busy", "generator busy", "throughput ratio", "CPU ratio", "p99 ratio"]
     if workload.idle:
         head.append("bytes/idle")
+    if workload.loss_most:
+        head.append("lost")
     rows = [_row(figures, workload, server) for server in servers]
     lines = [f"### {workload.name}: {workload.title}", ""] + table(head, rows)
     if workload.workers:

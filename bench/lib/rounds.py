@@ -24,6 +24,7 @@ class Sample:
     workload: str
     server: str
     messages: int = 0
+    lost: float = None    # share of the messages that were sent
     seconds: float = 0.0
     per_second: float = None
     mb_per_second: float = None
@@ -93,7 +94,8 @@ class Bench:
             sample.error = "not enough descriptors (ulimit -Hn)"
             return sample
         try:
-            with Running(server, self._cpus(workload), self.folder) as running:
+            with Running(server, workload.transport, self._cpus(workload),
+                         self.folder) as running:
                 self._load(sample, workload, running)
         except Failure as failure:
             sample.error = str(failure)
@@ -135,6 +137,7 @@ class Bench:
     @staticmethod
     def _fill(sample, outcome, sizes, splits):
         sample.messages, sample.seconds = outcome.messages, outcome.seconds
+        sample.lost = outcome.lost / (outcome.messages + outcome.lost)
         sample.per_second = outcome.messages / outcome.seconds
         sample.mb_per_second = outcome.payload_bytes / outcome.seconds / 1e6
         sample.p50_us, sample.p99_us = outcome.p50_us, outcome.p99_us

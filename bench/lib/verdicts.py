@@ -59,6 +59,8 @@ def judge(figures, servers):
     cpu, rate = "cpu_us", "per_second"
     small = "128 B x 50: CPU per message"
     churn = "churn: CPU per connection"
+    burst = "UDP, 16 in flight: CPU per datagram"
+    single = "UDP, 1 in flight: CPU per datagram"
     return [
         _judge(f"{small}, bufferevent", 0.80, _against(figures, "128x50", "bufferevent", cpu),
                True),
@@ -80,4 +82,9 @@ def judge(figures, servers):
         _even_split(figures),
         _judge("two workers: CPU per message, one worker", 1.10,
                figures.ratios(("workers", "echod-2w"), ("workers", "echod"), cpu), True),
+        _judge(f"{burst}, udp-plain", 0.8, _against(figures, "udp-burst", "udp-plain", cpu), True),
+        _judge(f"{burst}, udp-go", 0.6, _against(figures, "udp-burst", "udp-go", cpu), True),
+        _judge(f"{single}, udp-plain", 1.1, _against(figures, "udp-single", "udp-plain", cpu),
+               True),
+        _judge(f"{single}, udp-go", 0.6, _against(figures, "udp-single", "udp-go", cpu), True),
     ]

@@ -3,7 +3,7 @@
 
 import dataclasses
 
-from .peers import BULK, CHURN, IDLE, MIX, ONE, SMALL
+from .peers import BULK, CHURN, IDLE, MIX, ONE, SMALL, UDP
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -32,6 +32,7 @@ class Workload:
     idle: int = 0    # connections that are open besides, and quiet
     workers: tuple = ()    # instead of the peers: echod with these numbers of workers
     quick: bool = False    # part of --quick
+    loss_most: float = 0.0    # share of the messages that a server may lose
 
     @property
     def connections(self):
@@ -40,7 +41,11 @@ class Workload:
     @property
     def unit(self):
         """What throughput and CPU time are counted per."""
-        return "connection" if self.kind == CHURN else "message"
+        return {CHURN: "connection", UDP: "datagram"}.get(self.kind, "message")
+
+    @property
+    def transport(self):
+        return "udp" if self.kind == UDP else "tcp"
 
     def takes(self, server):
         return self.kind in server.kinds and self.connections <= server.most_connections
@@ -56,6 +61,10 @@ def _small(size, connections, quick=False):
 
 # Bulk data: looking at every byte would cost the generator more than echoing costs the server.
 BULK_SAMPLE = 16
+
+# A socket's buffer of the usual size does not hold all that udp-burst has in flight: what does not
+# find room is lost, and the generator sends the next in its place a second later.
+UDP_LOSS_MOST = 0.01
 
 MIX_SIZES = (64, 256, KIB, 4 * KIB, 16 * KIB)
 
@@ -79,6 +88,10 @@ WORKLOADS = [
              tuple(Load(10, size, rate=4000) for size in MIX_SIZES), MIX),
     Workload("workers", "128 B, 50 connections, echod with 1 and 2 workers", (Load(50, 128),),
              SMALL, workers=(1, 2), quick=True),
+    Workload("udp-burst", "UDP, 64 B, 16 sockets, 16 in flight on each", (Load(16, 64, 16),), UDP,
+             loss_most=UDP_LOSS_MOST),
+    Workload("udp-single", "UDP, 64 B, 16 sockets, 1 in flight on each", (Load(16, 64),), UDP,
+             loss_most=UDP_LOSS_MOST),
 ]
 BY_NAME = {workload.name: workload for workload in WORKLOADS}
 # Where this one runs, that one has to run as well: the one is judged by comparison with the other.
