@@ -10,6 +10,7 @@ static bool
 guard_is_reflector(in_port_t port)
 {
 	switch (port) {
+	case 7:     /* echo */
 	case 13:    /* daytime */
 	case 17:    /* quote of the day */
 	case 19:    /* character generator */
@@ -38,13 +39,11 @@ guard_judge_port(const struct datagram_guard *guard, in_port_t port)
 	/* nobody can be answered at port 0 */
 	if (port == 0 || port < guard->min_source_port)
 		return DATAGRAM_SOURCE_PORT;
-	if (guard_is_reflector(port))
-		return DATAGRAM_REFLECTOR_PORT;
 	for (size_t i = 0; i < guard->own_port_count; i++) {
 		if (guard->own_ports[i] == port)
 			return DATAGRAM_OWN_PORT;
 	}
-	return DATAGRAM_PASS;
+	return guard_is_reflector(port) ? DATAGRAM_REFLECTOR_PORT : DATAGRAM_PASS;
 }
 
 static enum datagram_drop
