@@ -148,7 +148,10 @@ def own_peers(folder):
                 kinds=frozenset({ONE}), most_connections=1), None),
         (Server("udp-plain", "recvfrom and sendto", _program(folder, "udp_plain_echo"),
                 kinds=frozenset({UDP})), "udp_plain_echo"),
-        (Server("udp-go", "Go net.UDPConn", _program(folder, "udp_go_echo"),
+        (Server("udp-go", "Go net.PacketConn", _program(folder, "udp_go_echo"),
+                kinds=frozenset({UDP})), "udp_go_echo"),
+        (Server("udp-go-addr", "Go net.UDPConn, AddrPort",
+                _program(folder, "udp_go_echo", "addrport"),
                 kinds=frozenset({UDP})), "udp_go_echo"),
     ]
 
@@ -163,7 +166,8 @@ def real_peers():
 
 
 NAMES = ["epoll", "bufferevent", "libuv", "go", "go-copy", "io_uring", "py-selectors",
-         "py-asyncio", "py-blocking", "udp-plain", "udp-go", "xinetd", "socat", "ncat"]
+         "py-asyncio", "py-blocking", "udp-plain", "udp-go", "udp-go-addr",
+         "xinetd", "socat", "ncat"]
 
 
 def _build(folder, target):

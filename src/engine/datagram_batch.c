@@ -45,11 +45,27 @@ struct datagram_batch {
 	size_t run_count;
 	/* Larger segments were refused: by a device, or by the size that fits on the way. */
 	size_t segment_max;
-	/* What the kernel takes; the first three for both directions. */
-	struct mmsghdr messages[DATAGRAM_BATCH_SIZE];
-	union control controls[DATAGRAM_BATCH_SIZE];
+	/* What the kernel takes, on the way in and on the way out. */
 	struct iovec buffer_vectors[DATAGRAM_BATCH_SIZE];
+	struct mmsghdr questions[DATAGRAM_BATCH_SIZE];
+	union control question_controls[DATAGRAM_BATCH_SIZE];
+	struct mmsghdr answers[DATAGRAM_BATCH_SIZE];
+	union control answer_controls[DATAGRAM_BATCH_SIZE];
 };
+
+/* Make room for a datagram; the kernel's answer overwrites some of it. */
+static void
+batch_make_question(struct datagram_batch *batch, size_t index)
+{
+	batch->questions[index].msg_hdr = (struct msghdr){
+		.msg_name = &batch->received[index].source,
+		.msg_namelen = sizeof(batch->received[index].source),
+		.msg_iov = &batch->buffer_vectors[index],
+		.msg_iovlen = 1,
+		.msg_control = &batch->question_controls[index],
+		.msg_controllen = sizeof(batch->question_controls[index]),
+	};
+}
 
 struct datagram_batch *
 datagram_batch_new(bool segments, const struct datagram_batch_hooks *hooks)
@@ -66,9 +82,11 @@ datagram_batch_new(bool segments, const struct datagram_batch_hooks *hooks)
 		free(batch);
 		return NULL;
 	}
-	for (size_t i = 0; i < DATAGRAM_BATCH_SIZE; i++)
+	for (size_t i = 0; i < DATAGRAM_BATCH_SIZE; i++) {
 		batch->buffer_vectors[i] = (struct iovec){ batch->buffers + i * BUFFER_SIZE,
 			BUFFER_SIZE };
+		batch_make_question(batch, i);
+	}
 	return batch;
 }
 
@@ -110,31 +128,22 @@ datagram_batch_receive(struct datagram_batch *batch, int fd)
 {
 	int count;
 
-	for (size_t i = 0; i < DATAGRAM_BATCH_SIZE; i++) {
-		batch->messages[i].msg_hdr = (struct msghdr){
-			.msg_name = &batch->received[i].source,
-			.msg_namelen = sizeof(batch->received[i].source),
-			.msg_iov = &batch->buffer_vectors[i],
-			.msg_iovlen = 1,
-			.msg_control = &batch->controls[i],
-			.msg_controllen = sizeof(batch->controls[i]),
-		};
-	}
 	batch->part_count = batch->run_count = 0;
 	do
-		count = recvmmsg(fd, batch->messages, DATAGRAM_BATCH_SIZE, MSG_DONTWAIT, NULL);
+		count = recvmmsg(fd, batch->questions, DATAGRAM_BATCH_SIZE, MSG_DONTWAIT, NULL);
 	while (count < 0 && errno == EINTR);
 	if (count < 0)
 		return -errno;
 	for (int i = 0; i < count; i++) {
 		struct datagram_received *received = &batch->received[i];
-		struct msghdr *header = &batch->messages[i].msg_hdr;
+		struct msghdr *header = &batch->questions[i].msg_hdr;
 
 		received->source_length = header->msg_namelen;
 		received->local.family = AF_UNSPEC;
 		received->truncated = (header->msg_flags & MSG_TRUNC) != 0;
-		received->length = received->segment = batch->messages[i].msg_len;
+		received->length = received->segment = batch->questions[i].msg_len;
 		received_read_control(received, header);
+		batch_make_question(batch, (size_t)i);
 	}
 	return count;
 }
@@ -236,14 +245,14 @@ static void
 batch_prepare(struct datagram_batch *batch, size_t at, const struct run *run)
 {
 	struct datagram_received *received = &batch->received[run->index];
-	struct msghdr *header = &batch->messages[at].msg_hdr;
+	struct msghdr *header = &batch->answers[at].msg_hdr;
 
 	*header = (struct msghdr){
 		.msg_name = &received->source,
 		.msg_namelen = received->source_length,
 		.msg_iov = &batch->parts[run->first_part],
 		.msg_iovlen = run->parts,
-		.msg_control = &batch->controls[at],
+		.msg_control = &batch->answer_controls[at],
 	};
 	header_add_local(header, &received->local);
 	if (run->count > 1) {
@@ -360,7 +369,7 @@ batch_send_runs(struct datagram_batch *batch, int fd, size_t first)
 		(void)batch_send_apart(batch, fd, run);
 		return 1;
 	}
-	count = sendmmsg(fd, &batch->messages[first], (unsigned)ready, MSG_DONTWAIT | MSG_NOSIGNAL);
+	count = sendmmsg(fd, &batch->answers[first], (unsigned)ready, MSG_DONTWAIT | MSG_NOSIGNAL);
 	for (int i = 0; i < count; i++)
 		batch->hooks.sent(batch->hooks.context, run[i].count, run[i].bytes);
 	if (count >= 0)
