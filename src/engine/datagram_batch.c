@@ -157,7 +157,7 @@ datagram_batch_at(const struct datagram_batch *batch, size_t index)
 uint64_t
 datagram_received_count(const struct datagram_received *received)
 {
-	if (received->segment == 0)
+	if (received->length == received->segment)
 		return 1;
 	return (received->length + received->segment - 1) / received->segment;
 }

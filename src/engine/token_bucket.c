@@ -21,7 +21,8 @@ token_bucket_take(
 	/* a burst that a reload made smaller leaves a debt */
 	if (room_ns < token_ns)
 		return 0;
-	there = (uint64_t)(room_ns / token_ns);
+	/* mostly one is wanted, and a division can be spared */
+	there = want == 1 ? 1 : (uint64_t)(room_ns / token_ns);
 	if (there > want)
 		there = want;
 	bucket->full_ns += (int64_t)there * token_ns;
