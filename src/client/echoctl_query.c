@@ -44,8 +44,9 @@ query_finish(FILE *out, char **text)
 	return *text;
 }
 
-char *
-echoctl_query_connections(const struct echoctl_filter *filter)
+/* PATH with what FILTER has; TCP is "1" or NULL. */
+static char *
+query_filter(const char *path, const char *tcp, const struct echoctl_filter *filter)
 {
 	char *text = NULL, separator = '?';
 	size_t size;
@@ -53,9 +54,8 @@ echoctl_query_connections(const struct echoctl_filter *filter)
 
 	if (out == NULL)
 		return NULL;
-	(void)fputs("/connections", out);
-	/* what the kernel knows costs the daemon a system call each, so one has to ask for it */
-	query_write(out, &separator, "tcp", "1");
+	(void)fputs(path, out);
+	query_write(out, &separator, "tcp", tcp);
 	query_write(out, &separator, "listener", filter->listener);
 	query_write(out, &separator, "peer", filter->peer);
 	query_write(out, &separator, "state", filter->state);
@@ -67,18 +67,17 @@ echoctl_query_connections(const struct echoctl_filter *filter)
 }
 
 char *
+echoctl_query_connections(const struct echoctl_filter *filter)
+{
+	/* what the kernel knows costs the daemon a system call each, so one has to ask for it */
+	return query_filter("/connections", "1", filter);
+}
+
+char *
 echoctl_query_sources(const struct echoctl_filter *filter)
 {
-	char *text = NULL, separator = '?';
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
-
-	if (out == NULL)
-		return NULL;
-	(void)fputs("/sources", out);
-	query_write(out, &separator, "listener", filter->listener);
-	query_write(out, &separator, "limit", filter->limit);
-	return query_finish(out, &text);
+	/* the command line has let nothing pass that does not belong to it */
+	return query_filter("/sources", NULL, filter);
 }
 
 char *

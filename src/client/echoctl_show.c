@@ -24,6 +24,21 @@ show_table(struct echoctl_session *session, struct echoctl_table *table, json_t 
 	return r < 0 ? echoctl_session_no_memory() : ECHOCTL_EXIT_OK;
 }
 
+/* Ask at TARGET, which is freed; NULL is a lack of memory. The answer is NULL with *ret_code set.
+ */
+static json_t *
+show_ask(struct echoctl_session *session, char *target, enum echoctl_exit *ret_code)
+{
+	json_t *document = NULL;
+
+	if (target == NULL)
+		*ret_code = echoctl_session_no_memory();
+	else
+		document = echoctl_session_ask(session, ECHOCTL_GET, target, ret_code);
+	free(target);
+	return document;
+}
+
 /* Print all of what is answered at TARGET. */
 static enum echoctl_exit
 show_figures(struct echoctl_session *session, const char *target)
@@ -127,16 +142,13 @@ echoctl_show_connections(struct echoctl_session *session)
 		{ .title = "PAUSED" },
 		{ .title = "RTT", .right = true },
 	};
-	char *target = echoctl_query_connections(&session->options->filter);
 	enum echoctl_exit code;
-	json_t *document, *rows, *row;
+	json_t *document = show_ask(
+	    session, echoctl_query_connections(&session->options->filter), &code);
+	json_t *rows, *row;
 	struct echoctl_table *table;
 	size_t i;
 
-	if (target == NULL)
-		return echoctl_session_no_memory();
-	document = echoctl_session_ask(session, ECHOCTL_GET, target, &code);
-	free(target);
 	if (document == NULL)
 		return code;
 	table = echoctl_table_new(columns, ARRAY_SIZE(columns));
@@ -159,16 +171,13 @@ echoctl_show_sources(struct echoctl_session *session)
 		{ .title = "DROPPED", .right = true },
 		{ .title = "IDLE", .right = true },
 	};
-	char *target = echoctl_query_sources(&session->options->filter);
-	struct echoctl_table *table;
 	enum echoctl_exit code;
-	json_t *document, *row;
+	json_t *document = show_ask(
+	    session, echoctl_query_sources(&session->options->filter), &code);
+	struct echoctl_table *table;
+	json_t *row;
 	size_t i;
 
-	if (target == NULL)
-		return echoctl_session_no_memory();
-	document = echoctl_session_ask(session, ECHOCTL_GET, target, &code);
-	free(target);
 	if (document == NULL)
 		return code;
 	table = echoctl_table_new(columns, ARRAY_SIZE(columns));
