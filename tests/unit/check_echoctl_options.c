@@ -131,6 +131,7 @@ START_TEST(mistakes_are_named)
 	assert_refused("echoctl -t 0s status", "is not from 1ms to 1d");
 	assert_refused("echoctl -w reload", "--wait belongs to the verb stop");
 	assert_refused("echoctl -n 1 top", "--limit belongs to the verb connections");
+	assert_refused("echoctl -p ::1 sources", "--peer belongs to the verb connections");
 	assert_refused("echoctl connections -O -1", "is not a whole number");
 	assert_refused("echoctl -j top", "connections");
 	assert_refused("echoctl -t x -n y connections", "--timeout");
@@ -157,6 +158,17 @@ START_TEST(filters_become_a_query)
 	    "/connections?tcp=1&peer=2001:db8::/32&sort=bytes_in&order=asc");
 	assert_target("echoctl connections -l a&b=c#d%+\"\r\n\x7f\xff?",
 	    "/connections?tcp=1&listener=a%26b%3Dc%23d%25%2B%22%0D%0A%7F%FF%3F");
+}
+END_TEST
+
+START_TEST(sources_take_a_listener_and_a_limit)
+{
+	char *target;
+
+	ck_assert_int_eq(parse("echoctl sources -l echo-udp -n 5"), 0);
+	target = echoctl_query_sources(&options.filter);
+	ck_assert_str_eq(target, "/sources?listener=echo-udp&limit=5");
+	free(target);
 }
 END_TEST
 
@@ -239,6 +251,7 @@ main(void)
 	tcase_add_test(tests, all_options_have_two_forms);
 	tcase_add_test(tests, mistakes_are_named);
 	tcase_add_test(tests, filters_become_a_query);
+	tcase_add_test(tests, sources_take_a_listener_and_a_limit);
 	tcase_add_test(tests, one_value_becomes_a_query);
 	tcase_add_test(tests, what_is_given_is_not_searched_for);
 	tcase_add_test(tests, the_search_takes_what_exists);
