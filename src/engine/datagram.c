@@ -143,7 +143,7 @@ datagram_on_dropped(void *context, enum datagram_drop drop, uint64_t count)
 	datagram_drop(context, drop, count);
 }
 
-/* How many of COUNT datagrams from SOURCE its rate, the listener's and its budget allow. */
+/* How many of COUNT datagrams from SOURCE its rate and the listener's allow. */
 static uint64_t
 datagram_rate(struct datagram *dg, struct source *source, uint64_t count, int64_t now_ns)
 {
@@ -155,47 +155,71 @@ datagram_rate(struct datagram *dg, struct source *source, uint64_t count, int64_
 
 	datagram_drop(dg, DATAGRAM_SOURCE_RATE, count - by_source);
 	datagram_drop(dg, DATAGRAM_TOTAL_RATE, by_source - allowed);
-	if (settings->budget > 0 && source->spent + allowed > settings->budget) {
-		/* what follows in a coalesced burst goes with the one that is too many */
-		uint64_t rest = settings->budget - source->spent;
+	return allowed;
+}
 
-		datagram_drop(dg, DATAGRAM_BUDGET, allowed - rest);
-		allowed = rest;
+/*
+ * Spend the budget of SOURCE on COUNT datagrams that were read as INDEX. The one that is too many
+ * is cut out, and the budget is whole again. Returns how many are left.
+ */
+static uint64_t
+datagram_spend(struct datagram *dg, struct source *source, size_t index, uint64_t count)
+{
+	const uint64_t budget = dg->settings->budget;
+	uint64_t done = 0;
+
+	if (budget == 0)
+		return count;
+	for (;;) {
+		/* a reload may have made it smaller than what is spent */
+		uint64_t room = budget > source->spent ? budget - source->spent : 0;
+
+		if (count - done <= room)
+			break;
+		done += room;
+		datagram_batch_cut(dg->batch, index, done);
+		datagram_drop(dg, DATAGRAM_BUDGET, 1);
 		source->spent = 0;
-	} else {
-		source->spent += allowed;
+		count--;
 	}
+	source->spent += count - done;
+	return count;
+}
+
+/* How many of the COUNT datagrams read as INDEX are to be echoed; the others are counted. */
+static uint64_t
+datagram_admit_ip(struct datagram *dg, size_t index, uint64_t count, int64_t now_ns)
+{
+	const struct datagram_received *received = datagram_batch_at(dg->batch, index);
+	struct datagram_source from;
+	enum datagram_drop drop = datagram_guard_judge(
+	    &dg->settings->guard, &received->source.sa, &received->local, &from);
+	struct source *source;
+	uint64_t allowed;
+
+	if (drop != DATAGRAM_PASS) {
+		datagram_drop(dg, drop, count);
+		return 0;
+	}
+	source = source_table_get(dg->sources, &from.address, now_ns);
+	allowed = datagram_rate(dg, source, count, now_ns);
+	allowed = datagram_spend(dg, source, index, allowed);
 	source->echoed += allowed;
 	source->dropped += count - allowed;
 	return allowed;
 }
 
-/* How many of the COUNT datagrams of RECEIVED are to be echoed; the others are counted. */
 static uint64_t
-datagram_admit_ip(
-    struct datagram *dg, const struct datagram_received *received, uint64_t count, int64_t now_ns)
+datagram_admit(struct datagram *dg, size_t index, uint64_t count, int64_t now_ns)
 {
-	struct datagram_source source;
-	enum datagram_drop drop = datagram_guard_judge(
-	    &dg->settings->guard, &received->source.sa, &received->local, &source);
+	const struct datagram_received *received = datagram_batch_at(dg->batch, index);
 
-	if (drop == DATAGRAM_PASS)
-		return datagram_rate(
-		    dg, source_table_get(dg->sources, &source.address, now_ns), count, now_ns);
-	datagram_drop(dg, drop, count);
-	return 0;
-}
-
-static uint64_t
-datagram_admit(
-    struct datagram *dg, const struct datagram_received *received, uint64_t count, int64_t now_ns)
-{
 	if (received->truncated) {
 		datagram_drop(dg, DATAGRAM_TRUNCATED, count);
 		return 0;
 	}
 	if (dg->ip)
-		return datagram_admit_ip(dg, received, count, now_ns);
+		return datagram_admit_ip(dg, index, count, now_ns);
 	if (received->source_length <= offsetof(struct sockaddr_un, sun_path)) {
 		datagram_drop(dg, DATAGRAM_UNNAMED, count);
 		return 0;
@@ -222,7 +246,7 @@ datagram_echo(struct datagram *dg, int batches)
 			counters_add(datagram_counters(dg), COUNTER_DATAGRAMS_RECEIVED, count);
 			counters_add(
 			    datagram_counters(dg), COUNTER_RECEIVED_BYTES, received->length);
-			allowed = datagram_admit(dg, received, count, now_ns);
+			allowed = datagram_admit(dg, (size_t)i, count, now_ns);
 			if (allowed > 0)
 				datagram_batch_pass(dg->batch, (size_t)i, allowed);
 		}

@@ -109,6 +109,12 @@ received_read_control(struct datagram_received *received, struct msghdr *header)
 		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
 			received->local.family = AF_INET;
 			memcpy(&received->local.u.in, CMSG_DATA(c), sizeof(received->local.u.in));
+			/*
+			 * One that waited before IP_PKTINFO was set tells only what its header
+			 * said; as a source the kernel takes that only where it is ours.
+			 */
+			if (received->local.u.in.ipi_ifindex == 0)
+				received->local.u.in.ipi_spec_dst = received->local.u.in.ipi_addr;
 		} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO &&
 			   received->local.family == AF_UNSPEC) {
 			/* an IPv4 packet on a dual-stack socket has both, of which the other counts
@@ -160,6 +166,21 @@ datagram_received_count(const struct datagram_received *received)
 	if (received->length == received->segment)
 		return 1;
 	return (received->length + received->segment - 1) / received->segment;
+}
+
+void
+datagram_batch_cut(struct datagram_batch *batch, size_t index, uint64_t at)
+{
+	struct datagram_received *received = &batch->received[index];
+	unsigned char *bytes = batch->buffer_vectors[index].iov_base;
+	size_t first = (size_t)at * received->segment, next = first + received->segment;
+
+	if (next < received->length) {
+		memmove(bytes + first, bytes + next, received->length - next);
+		received->length -= received->segment;
+	} else {
+		received->length = first;
+	}
 }
 
 static bool

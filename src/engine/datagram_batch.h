@@ -58,6 +58,9 @@ const struct datagram_received *datagram_batch_at(const struct datagram_batch *b
 /* Return how many datagrams RECEIVED stands for. */
 uint64_t datagram_received_count(const struct datagram_received *received);
 
+/* Take datagram number AT out of those of INDEX: what follows moves up. */
+void datagram_batch_cut(struct datagram_batch *batch, size_t index, uint64_t at);
+
 /* Echo number INDEX, or the first COUNT of its datagrams. In ascending order of INDEX. */
 void datagram_batch_pass(struct datagram_batch *batch, size_t index, uint64_t count);
 

@@ -75,13 +75,12 @@ plan_open_listener(struct engine *engine, struct plan_entry *entry, struct inher
     int64_t patience_ns, struct error_list *errors)
 {
 	const struct listener_config *cfg = entry->cfg;
-	int r = inheritance_check_kind(inheritance, cfg, errors), fd;
+	int fd = inheritance_take(inheritance, cfg), r;
 	struct listen_socket socket;
 	struct listener *lis;
 
-	if (r < 0)
-		return r;
-	fd = inheritance_take(inheritance, cfg);
+	if (fd < 0 && inheritance_check_kind(inheritance, cfg, errors) < 0)
+		return -EINVAL;
 	if (fd >= 0)
 		r = listen_socket_adopt(cfg, &entry->options, fd, &socket, errors);
 	else
