@@ -17,6 +17,13 @@ def listening_socket(backlog=128):
     return sock
 
 
+def datagram_socket(host="127.0.0.1"):
+    """A bound UDP socket, blocking as a careless parent leaves it."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind((host, 0))
+    return sock
+
+
 def passing(files, names=""):
     """Arguments for Echod so that it starts with these sockets as descriptors 3 and up."""
     numbers = tuple(file.fileno() for file in files)
@@ -27,5 +34,8 @@ def passing(files, names=""):
 
 
 def tcp_address(sock):
-    host, port = sock.getsockname()[:2]
-    return f"tcp://{host}:{port}"
+    return "tcp://%s:%d" % sock.getsockname()[:2]
+
+
+def udp_address(sock):
+    return "udp://%s:%d" % sock.getsockname()[:2]

@@ -78,8 +78,9 @@ class Echod:
         temporary.replace(self.config_path)
         if isinstance(config, dict):
             for row in config["listeners"]:
-                if row["address"].startswith("unix:/"):
-                    self.socket_files.add(pathlib.Path(row["address"][len("unix:") :]))
+                scheme, _, path = row["address"].partition(":")
+                if scheme in ("unix", "unixgram") and path.startswith("/"):
+                    self.socket_files.add(pathlib.Path(path))
 
     # life
 

@@ -32,13 +32,12 @@ def split_host_port(text):
 
 
 def parse_address(text):
-    """tcp://HOST:PORT or unix:PATH as (family, address for connect)."""
-    if text.startswith("unix:@"):
-        return socket.AF_UNIX, "\0" + text[len("unix:@") :]
-    if text.startswith("unix:"):
-        return socket.AF_UNIX, text[len("unix:") :]
-    assert text.startswith("tcp://"), f"not an address: {text!r}"
-    host, port = split_host_port(text[len("tcp://") :])
+    """tcp:, udp:, unix: or unixgram: as (family, address for connect)."""
+    scheme, _, rest = text.partition(":")
+    if scheme in ("unix", "unixgram"):
+        return socket.AF_UNIX, "\0" + rest[1:] if rest.startswith("@") else rest
+    assert scheme in ("tcp", "udp") and rest.startswith("//"), f"not an address: {text!r}"
+    host, port = split_host_port(rest[2:])
     if host in ("*", "::"):
         host = "::1" if host == "::" else "127.0.0.1"
     elif host == "0.0.0.0":
