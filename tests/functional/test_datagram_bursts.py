@@ -44,6 +44,14 @@ def standing_still(daemon):
         daemon.signal(signal.SIGCONT)
 
 
+def send_at_once(daemon, client, datagrams):
+    """All are in the socket before the first is read; all must come back in order."""
+    with standing_still(daemon):
+        for data in datagrams:
+            client.send(data)
+    client.expect(datagrams)
+
+
 def finished(daemon, count, *clients):
     """All were echoed, none twice."""
     assert wait_counted(daemon, count) == (count, {})
@@ -51,28 +59,22 @@ def finished(daemon, count, *clients):
         assert not client.waiting(), "each once"
 
 
-@pytest.mark.parametrize("size", [0, 1, 8, 1472])
 @pytest.mark.parametrize("count", [16, 64])
-def test_equal_datagrams(daemon, count, size):
+def test_equal_datagrams(daemon, count):
     client = client_of(daemon)
-    datagrams = [pattern(7, size)] * count
-    with standing_still(daemon):
-        for data in datagrams:
-            client.send(data)
-    client.expect(datagrams)
-    finished(daemon, count, client)
+    sizes = [0, 1, 8, 1472]
+    for size in sizes:
+        send_at_once(daemon, client, [pattern(7, size)] * count)
+    finished(daemon, len(sizes) * count, client)
 
 
-@pytest.mark.parametrize("count", [2, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100])
-def test_numbered_datagrams(daemon, count):
+def test_numbered_datagrams(daemon):
     """Counts around what one call may read or write."""
     client = client_of(daemon)
-    datagrams = [b"%d" % number for number in range(count)]
-    with standing_still(daemon):
-        for data in datagrams:
-            client.send(data)
-    client.expect(datagrams)
-    finished(daemon, count, client)
+    counts = [2, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100]
+    for count in counts:
+        send_at_once(daemon, client, [b"%d of %d" % (number, count) for number in range(count)])
+    finished(daemon, sum(counts), client)
 
 
 def test_without_standing_still(daemon):
@@ -89,10 +91,7 @@ def test_mixed_sizes(daemon, seed):
     lengths = [0, 1, 9000, 9000] + [sizes.choice([0, 1, 8, 100, 500, 1472]) for _ in range(40)]
     sizes.shuffle(lengths)
     datagrams = [pattern(number, length) for number, length in enumerate(lengths)]
-    with standing_still(daemon):
-        for data in datagrams:
-            client.send(data)
-    client.expect(datagrams)
+    send_at_once(daemon, client, datagrams)
     finished(daemon, len(datagrams), client)
 
 
@@ -101,17 +100,16 @@ def test_longer_and_longer_then_shorter(daemon):
     lengths = [100] * 5 + [50] + [100] * 5 + [150] + [100] * 3 + [0] + [100] * 3 + [99, 98, 98]
     client = client_of(daemon)
     datagrams = [pattern(1000 * number, length) for number, length in enumerate(lengths)]
-    with standing_still(daemon):
-        for data in datagrams:
-            client.send(data)
-    client.expect(datagrams)
+    send_at_once(daemon, client, datagrams)
     finished(daemon, len(datagrams), client)
 
 
 @pytest.mark.parametrize("run", [1, 4])
 def test_two_sources_interleaved(launch, run):
     daemon = launch(listeners=[udp_listener("udp://*:0")])
-    clients = [client_of(daemon, source=host) for host in ("127.0.0.1", "127.0.0.2")]
+    clients = [
+        client_of(daemon, host="127.0.0.1", source=source) for source in ("127.0.0.1", "127.0.0.2")
+    ]
     sent = [[], []]
     with standing_still(daemon):
         for number in range(64):
@@ -135,9 +133,10 @@ def test_two_families_and_addresses_interleaved(launch):
 
 
 @needs_segments
-@pytest.mark.parametrize(
-    "size, length",
-    [
+def test_segments_of_one_call(daemon):
+    client = client_of(daemon)
+    count = 0
+    for size, length in [
         (1000, 40300),
         (1000, 40000),
         (1472, 1472),
@@ -148,15 +147,12 @@ def test_two_families_and_addresses_interleaved(launch):
         (512, 64 * 512),
         (9000, LARGEST),
         (30000, LARGEST),
-    ],
-)
-def test_segments_of_one_call(daemon, size, length):
-    client = client_of(daemon)
-    data = pattern(size, length)
-    datagrams = segments(data, size)
-    client.send_segments(data, size)
-    client.expect(datagrams)
-    finished(daemon, len(datagrams), client)
+    ]:
+        data = pattern(size, length)
+        client.send_segments(data, size)
+        client.expect(segments(data, size))
+        count += len(segments(data, size))
+    finished(daemon, count, client)
 
 
 @needs_segments

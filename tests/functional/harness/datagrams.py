@@ -56,10 +56,6 @@ class DatagramClient:
     def close(self):
         self.sock.close()
 
-    @property
-    def port(self):
-        return self.sock.getsockname()[1]
-
     def send(self, data=b"hello"):
         self.sock.sendto(data, self.target)
 
