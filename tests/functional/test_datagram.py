@@ -119,6 +119,30 @@ def test_beside_a_tcp_listener_with_the_same_port(launch):
     assert daemon.is_served("stream")
 
 
+def test_v6only_leaves_ipv4_alone(launch):
+    daemon = launch(listeners=[udp_listener("udp://[::]:0", v6only=True)])
+    client_of(daemon, host="::1").exchange()
+    client = client_of(daemon, host="127.0.0.1")
+    client.sock.connect(client.target)
+    client.sock.send(b"hello")
+    with pytest.raises(ConnectionRefusedError):
+        client.sock.recv(100)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_replies_have_the_class_of_service(launch, host):
+    """In the upper six bits of a byte of the header; the reply to segments has it, too."""
+    daemon = launch(listeners=[udp_listener("udp://*:0", dscp=46)])
+    client = client_of(daemon, host=host)
+    if host == "::1":
+        client.sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS, 1)
+    else:
+        client.sock.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
+    client.send()
+    data, [(_, _, service)], _, _ = client.sock.recvmsg(100, 100)
+    assert (data, service[0]) == (b"hello", 46 << 2)
+
+
 def test_address_in_use_is_named(launch):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind(("127.0.0.1", 0))

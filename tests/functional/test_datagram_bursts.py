@@ -5,15 +5,14 @@ The daemon stands still while a burst arrives, so that it finds the whole of it 
 bursts stay below what the kernel's default buffers hold, some 200 KiB with its own overhead.
 """
 
-import contextlib
 import random
-import signal
 import socket
 
 import pytest
 
 from harness import pattern
 from harness.datagrams import LARGEST, client_of, segments, udp_listener, wait_counted
+from harness.process import standing_still
 
 ADDRESSES = ["udp://127.0.0.1:0", "udp://[::1]:0", "udp://*:0"]
 
@@ -35,18 +34,9 @@ def daemon(request, launch):
     return launch(listeners=[udp_listener(request.param)])
 
 
-@contextlib.contextmanager
-def standing_still(daemon):
-    daemon.signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        daemon.signal(signal.SIGCONT)
-
-
 def send_at_once(daemon, client, datagrams):
     """All are in the socket before the first is read; all must come back in order."""
-    with standing_still(daemon):
+    with standing_still(daemon.pid):
         for data in datagrams:
             client.send(data)
     client.expect(datagrams)
@@ -111,7 +101,7 @@ def test_two_sources_interleaved(launch, run):
         client_of(daemon, host="127.0.0.1", source=source) for source in ("127.0.0.1", "127.0.0.2")
     ]
     sent = [[], []]
-    with standing_still(daemon):
+    with standing_still(daemon.pid):
         for number in range(64):
             which = number // run % 2
             sent[which].append(b"%d of %d" % (number, which))
@@ -124,7 +114,7 @@ def test_two_sources_interleaved(launch, run):
 def test_two_families_and_addresses_interleaved(launch):
     daemon = launch(listeners=[udp_listener("udp://*:0")])
     clients = [client_of(daemon, host=host) for host in ("127.0.0.1", "::1", "127.0.0.2")]
-    with standing_still(daemon):
+    with standing_still(daemon.pid):
         for number in range(60):
             clients[number % 3].send(b"%d" % number)
     for first, client in enumerate(clients):
@@ -161,7 +151,7 @@ def test_segments_between_datagrams(daemon):
     client = client_of(daemon)
     data = pattern(0, 20 * 300 + 17)
     expected = [b"before", *segments(data, 300), b"", *segments(data, 1000), b"after" * 100]
-    with standing_still(daemon):
+    with standing_still(daemon.pid):
         client.send(b"before")
         client.send_segments(data, 300)
         client.send(b"")
@@ -176,7 +166,7 @@ def test_segments_of_two_sources_interleaved(launch):
     daemon = launch(listeners=[udp_listener("udp://*:0")])
     clients = [client_of(daemon, host=host) for host in ("127.0.0.1", "::1")]
     blocks = [pattern(5 * number, 5000 + number) for number in range(8)]
-    with standing_still(daemon):
+    with standing_still(daemon.pid):
         for number, data in enumerate(blocks):
             clients[number % 2].send_segments(data, 700)
     count = 0

@@ -8,9 +8,10 @@ import stat
 
 import pytest
 
-from harness import abstract_name, pattern, seconds
+from harness import abstract_name, pattern, seconds, settings
 from harness.datagrams import LARGEST, client_of, wait_counted
 from harness.network import parse_address
+from harness.process import standing_still
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -73,12 +74,11 @@ def test_client_that_does_not_read_is_not_waited_for(launch, listener):
 def test_client_that_is_gone_disturbs_nobody(launch, listener, tmp_path):
     daemon = launch(listeners=[listener])
     gone = [client_of(daemon, source=str(tmp_path / f"client{n}")) for n in range(2)]
-    daemon.signal(signal.SIGSTOP)
-    for client in gone:
-        client.send()
-        client.close()
-    os.unlink(tmp_path / "client0")
-    daemon.signal(signal.SIGCONT)
+    with standing_still(daemon.pid):
+        for client in gone:
+            client.send()
+            client.close()
+        os.unlink(tmp_path / "client0")
     client_of(daemon).exchange()
     echoed, dropped = wait_counted(daemon, 3)
     assert echoed == 1
@@ -108,6 +108,18 @@ def test_file_is_there_and_goes(launch, tmp_path):
     daemon.signal(signal.SIGTERM)
     assert daemon.wait_exit() == 0
     assert not list(tmp_path.glob("echo.sock*"))
+
+
+def test_mode_changes_live(launch, tmp_path):
+    path = tmp_path / "echo.sock"
+    listener = {"name": "echo", "address": f"unixgram:{path}", "mode": "0600"}
+    daemon = launch(listeners=[listener])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    inode = path.stat().st_ino
+    daemon.configure(settings(listeners=[dict(listener, mode="0666")]))
+    assert daemon.local.post("/reload").status == 200
+    assert (stat.S_IMODE(path.stat().st_mode), path.stat().st_ino) == (0o666, inode)
+    client_of(daemon).exchange()
 
 
 def test_stale_file_is_replaced(launch, tmp_path):

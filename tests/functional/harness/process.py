@@ -7,7 +7,10 @@ import os
 import pathlib
 import re
 import resource
+import signal
 import time
+
+from .pace import wait_until
 
 _PTRACE_DETACH = 17
 _PTRACE_SEIZE = 0x4206
@@ -50,6 +53,23 @@ def is_over(pid):
     """Whether the process has ended, even if somebody still holds one of its threads."""
     text = pathlib.Path(f"/proc/{pid}/stat").read_text()
     return text.rpartition(")")[2].split()[0] in "ZX"
+
+
+@contextlib.contextmanager
+def standing_still(pid):
+    """No thread of the process runs within the with block; signals wait for its end."""
+    tasks = pathlib.Path(f"/proc/{pid}/task")
+
+    def stopped():
+        texts = [path.joinpath("stat").read_text() for path in tasks.iterdir()]
+        return all(text.rpartition(")")[2].split()[0] == "T" for text in texts)
+
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_until(stopped, 5, "the process stands still")
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def cpu_seconds(pid):
