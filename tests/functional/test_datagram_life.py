@@ -237,12 +237,12 @@ def test_listener_comes_and_goes(launch):
     client = client_of(daemon)
     client.exchange()
     assert refused(extra["address"])
-    for number in (1, 2):
+    for _ in range(2):
         reload(daemon, ECHO, extra)
         daemon.addresses["second"] = extra["address"]
-        newcomer = client_of(daemon, "second")
-        newcomer.exchange()
-        wait_until(lambda n=number: datagram_figures(daemon, "second")[1] == n, 5, "counted")
+        before = datagram_figures(daemon, "second")[1]
+        client_of(daemon, "second").exchange()
+        assert wait_counted(daemon, before + 1, "second") == (before + 1, {})
         reload(daemon, ECHO)
         wait_refused(extra["address"])
     client.exchange()
