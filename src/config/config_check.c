@@ -21,6 +21,7 @@ static const char *const suits_text[] = {
 	[DIRECTIVE_IPV6] = "an IPv6 address",
 	[DIRECTIVE_TCP] = "a tcp:// address",
 	[DIRECTIVE_UDP] = "a udp:// address",
+	[DIRECTIVE_DATAGRAM] = "a udp:// or unixgram: address",
 	[DIRECTIVE_UNIX] = "a unix: or unixgram: address",
 };
 

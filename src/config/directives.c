@@ -123,11 +123,11 @@ static const struct directive listener_rows[] = {
 	    .suits = DIRECTIVE_UDP },
 	{ NUMBER(listener_config, rate_total, COUNT, LIVE, 0, 100000000, "50000",
 	      "Datagrams echoed per second over all sources of the listener; 0 for no limit."),
-	    .suits = DIRECTIVE_UDP },
+	    .suits = DIRECTIVE_DATAGRAM },
 	{ NUMBER(listener_config, budget_per_source, COUNT, LIVE, 0, 1000000000, "10000",
 	      "Echoes to one source after each of which one datagram is dropped, which ends a loop "
 	      "between two services however slow; 0 for none."),
-	    .suits = DIRECTIVE_UDP },
+	    .suits = DIRECTIVE_DATAGRAM },
 	{ NUMBER(listener_config, allow, NETWORKS, LIVE, 0, 256, "( )",
 	      "Networks whose datagrams are echoed, all others being denied; empty for all."),
 	    .suits = DIRECTIVE_UDP },
@@ -238,6 +238,8 @@ directive_suits_address(const struct directive *row, const struct address *addre
 		return address->transport == ADDRESS_TCP;
 	case DIRECTIVE_UDP:
 		return address->transport == ADDRESS_UDP;
+	case DIRECTIVE_DATAGRAM:
+		return address_is_datagram(address);
 	case DIRECTIVE_UNIX:
 		return !address_is_ip(address);
 	}

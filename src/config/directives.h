@@ -42,7 +42,8 @@ enum directive_suits {
 	DIRECTIVE_IPV6,   /* the same with an IPv6 address, or * */
 	DIRECTIVE_TCP,
 	DIRECTIVE_UDP,
-	DIRECTIVE_UNIX, /* unix: and unixgram: */
+	DIRECTIVE_DATAGRAM, /* udp:// and unixgram: */
+	DIRECTIVE_UNIX,     /* unix: and unixgram: */
 };
 
 /* Large enough for every text that directive_format() writes, also a full list; NUL included. */

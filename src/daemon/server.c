@@ -224,7 +224,10 @@ server_make_loops(struct server *server, struct error_list *errors)
 static void
 server_defer_to_workers(void)
 {
-	(void)sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){ .sched_priority = 0 });
+	/* a policy that somebody chose for the daemon stays */
+	if (sched_getscheduler(0) == SCHED_OTHER)
+		(void)sched_setscheduler(
+		    0, SCHED_BATCH, &(struct sched_param){ .sched_priority = 0 });
 }
 
 static enum server_exit

@@ -131,21 +131,34 @@ bulk_waiting(const struct connection *conn)
 	return bulk_step_size(conn, (size_t)waiting, TURN_BUDGET);
 }
 
-size_t
+/* Whether a read that came to nothing has taken an error off the socket, which tells it once. */
+static bool
+bulk_is_broken(int error)
+{
+	return error != EAGAIN && error != EWOULDBLOCK && error != EINTR && error != EINVAL &&
+	       error != ENOSYS;
+}
+
+int
 bulk_read(struct connection *conn, size_t length, struct iovec *ret_tail)
 {
 	struct bulk *bulk = &conn->worker->bulk;
 	ssize_t n;
 
+	*ret_tail = (struct iovec){ NULL, 0 };
 	if (bulk->buffer == NULL && (bulk->buffer = malloc(COPY_SIZE)) == NULL)
 		return 0; /* the bufferevent's small reads do it too */
-	/* the end of the stream, and errors, are the bufferevent's next read to find */
+	/* the end of the stream is the bufferevent's next read to find */
 	n = recv(conn->fd, bulk->buffer, length, MSG_DONTWAIT);
+	if (n < 0 && bulk_is_broken(errno)) {
+		connection_fail(conn, errno, CLOSE_READ_ERROR);
+		return -1;
+	}
 	if (n <= 0)
 		return 0;
 	echo_count_read(conn, (size_t)n);
 	*ret_tail = (struct iovec){ bulk->buffer, (size_t)n };
-	return (size_t)n;
+	return 0;
 }
 
 size_t
@@ -175,7 +188,15 @@ bulk_splice_step(struct connection *conn, size_t size, size_t loaded)
 	size_t left;
 	bool taken;
 
-	/* the end of the stream, and errors, are the bufferevent's next read to find */
+	if (in < 0 && bulk_is_broken(errno)) {
+		int error = errno;
+
+		if (loaded > 0)
+			bulk_discard(conn, loaded);
+		connection_fail(conn, error, CLOSE_READ_ERROR);
+		return BULK_CLOSED;
+	}
+	/* the end of the stream is the bufferevent's next read to find */
 	if (in < 0 && (errno == EINVAL || errno == ENOSYS))
 		conn->splice_refused = true;
 	if (in > 0)
@@ -213,18 +234,23 @@ static enum bulk_step
 bulk_copy_step(struct connection *conn, size_t size)
 {
 	struct iovec vector;
-	size_t in = bulk_read(conn, size, &vector);
 	ssize_t out;
+	size_t in;
 
+	if (bulk_read(conn, size, &vector) < 0)
+		return BULK_CLOSED;
+	in = vector.iov_len;
 	if (in == 0)
 		return BULK_ENOUGH;
 	out = echo_send(conn->fd, &vector, 1);
 	if (out < 0) {
+		conn->lost += in;
 		connection_fail(conn, (int)-out, CLOSE_WRITE_ERROR);
 		return BULK_CLOSED;
 	}
 	if ((size_t)out < in &&
 	    bufferevent_write(conn->bev, (char *)vector.iov_base + out, in - (size_t)out) < 0) {
+		conn->lost += in - (size_t)out;
 		connection_close(conn, CLOSE_NO_MEMORY);
 		return BULK_CLOSED;
 	}

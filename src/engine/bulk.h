@@ -40,10 +40,11 @@ void bulk_done(struct bulk *bulk);
 size_t bulk_waiting(const struct connection *conn);
 
 /*
- * Read up to LENGTH (below BULK_MIN) of them into the worker's buffer, which is used again at the
- * next call, and count them. Returns how many, which are *ret_tail, or 0.
+ * Read up to LENGTH (at most 64 KiB) of them into the worker's buffer, which is used again at the
+ * next call, and count them. *ret_tail tells where and how many, perhaps none. Returns 0; or -1
+ * when the connection broke, and so is closed and freed.
  */
-size_t bulk_read(struct connection *conn, size_t length, struct iovec *ret_tail);
+ATTR_MUSTCHECK int bulk_read(struct connection *conn, size_t length, struct iovec *ret_tail);
 
 /*
  * Put what was read already into the pipe, ahead of what still waits, so that both are sent in one

@@ -43,7 +43,7 @@
 /* X(ID, word, meaning): why a datagram was not echoed. */
 #define DATAGRAM_DROP_LIST(X) \
 	X(SOURCE_PORT, source_port, "its source port is 0 or below min_source_port") \
-	X(OWN_PORT, own_port, "its source port is one that the daemon serves itself") \
+	X(OWN_PORT, own_port, "it came from a port or a socket that the daemon serves itself") \
 	X(REFLECTOR_PORT, reflector_port, "its source port is that of a service that answers") \
 	X(SOURCE_MULTICAST, source_multicast, "its source is a multicast address") \
 	X(SOURCE_BROADCAST, source_broadcast, "its source is a broadcast address") \
@@ -56,7 +56,7 @@
 	X(TOTAL_RATE, total_rate, "the listener was over rate_total") \
 	X(BUDGET, budget, "its source had used up budget_per_source") \
 	X(TRUNCATED, truncated, "it was larger than any datagram that is echoed") \
-	X(UNNAMED, unnamed, "its UNIX socket has no name to answer to") \
+	X(UNNAMED, unnamed, "its UNIX socket has no name to answer to, or a relative one") \
 	X(SEND_FULL, send_full, "the kernel had no room for the answer") \
 	X(SEND_REFUSED, send_refused, "a firewall or a permission forbade the answer") \
 	X(SEND_UNREACHABLE, send_unreachable, "nothing leads to its source") \

@@ -18,11 +18,11 @@
 #include "engine/datagram_guard.h"
 #include "engine/worker.h"
 
-/* Batches of one turn of the loop: the connections wait that long. */
-#define TURN_BATCHES 4
+/* One turn of the loop, after which the connections have theirs. */
+#define TURN_NS (500 * NS_PER_US)
 
-/* Batches before a stop, for what the kernel holds already. */
-#define STOP_BATCHES 256
+/* The last turn, for what the kernel holds already. */
+#define STOP_NS (20 * NS_PER_MS)
 
 struct datagram_settings {
 	struct post post; /* on its way to the worker */
@@ -31,6 +31,8 @@ struct datagram_settings {
 	struct datagram_guard guard;
 	struct network *networks; /* owned; what the guard's two lists point to */
 	in_port_t *ports;         /* owned; the guard's own ports */
+	struct address *names;    /* owned; own UNIX sockets */
+	size_t name_count;
 	uint64_t rate_per_source; /* datagrams a second, 0: no limit; so the others */
 	uint64_t burst_per_source;
 	uint64_t rate_total;
@@ -46,6 +48,7 @@ struct datagram {
 	struct datagram_settings *settings; /* owned; worker's once served */
 	struct datagram_batch *batch;       /* owned */
 	struct source_table *sources;       /* owned; NULL for UNIX sockets */
+	struct source everybody;            /* on a UNIX socket */
 	struct token_bucket total;
 	/* From the main loop to the worker, and the last word back. */
 	struct post serve_post; /* in use while serve_posted */
@@ -71,7 +74,7 @@ settings_parse(struct network *networks, const struct config_list *list)
 }
 
 struct datagram_settings *
-datagram_settings_new(const struct listener_config *cfg, size_t port_count)
+datagram_settings_new(const struct listener_config *cfg, size_t own_count)
 {
 	struct datagram_settings *settings = calloc(1, sizeof(*settings));
 
@@ -79,8 +82,9 @@ datagram_settings_new(const struct listener_config *cfg, size_t port_count)
 		return NULL;
 	settings->networks = calloc(
 	    cfg->deny.count + cfg->allow.count + 1, sizeof(*settings->networks));
-	settings->ports = calloc(port_count + 1, sizeof(*settings->ports));
-	if (settings->networks == NULL || settings->ports == NULL) {
+	settings->ports = calloc(own_count + 1, sizeof(*settings->ports));
+	settings->names = calloc(own_count + 1, sizeof(*settings->names));
+	if (settings->networks == NULL || settings->ports == NULL || settings->names == NULL) {
 		datagram_settings_free(settings);
 		return NULL;
 	}
@@ -93,7 +97,9 @@ datagram_settings_new(const struct listener_config *cfg, size_t port_count)
 		.allow_count = cfg->allow.count,
 	};
 	(void)settings_parse(settings->networks + cfg->deny.count, &cfg->allow);
-	settings->rate_per_source = (uint64_t)cfg->rate_per_source;
+	/* the clients of a UNIX socket are one source, for which rate_total stands */
+	if (address_is_ip(&cfg->address))
+		settings->rate_per_source = (uint64_t)cfg->rate_per_source;
 	settings->burst_per_source = (uint64_t)cfg->burst_per_source;
 	settings->rate_total = (uint64_t)cfg->rate_total;
 	settings->budget = (uint64_t)cfg->budget_per_source;
@@ -101,9 +107,12 @@ datagram_settings_new(const struct listener_config *cfg, size_t port_count)
 }
 
 void
-datagram_settings_add_port(struct datagram_settings *settings, in_port_t port)
+datagram_settings_add_own(struct datagram_settings *settings, const struct address *address)
 {
-	settings->ports[settings->guard.own_port_count++] = port;
+	if (address_is_ip(address))
+		settings->ports[settings->guard.own_port_count++] = address_port(address);
+	else
+		settings->names[settings->name_count++] = *address;
 }
 
 void
@@ -113,6 +122,7 @@ datagram_settings_free(struct datagram_settings *settings)
 		return;
 	free(settings->networks);
 	free(settings->ports);
+	free(settings->names);
 	free(settings);
 }
 
@@ -186,22 +196,57 @@ datagram_spend(struct datagram *dg, struct source *source, size_t index, uint64_
 	return count;
 }
 
-/* How many of the COUNT datagrams read as INDEX are to be echoed; the others are counted. */
-static uint64_t
-datagram_admit_ip(struct datagram *dg, size_t index, uint64_t count, int64_t now_ns)
+/* Judge the name of a UNIX client: it is looked up in our place, with our rights. */
+static enum datagram_drop
+datagram_judge_name(const struct datagram *dg, const struct datagram_received *received)
+{
+	const struct sockaddr_un *un = &received->source.un;
+	struct address address = { .transport = ADDRESS_UNIX_DATAGRAM,
+		.length = received->source_length };
+
+	if (received->source_length <= offsetof(struct sockaddr_un, sun_path) ||
+	    (un->sun_path[0] != '\0' && un->sun_path[0] != '/'))
+		return DATAGRAM_UNNAMED;
+	address.u.un = *un;
+	for (size_t i = 0; i < dg->settings->name_count; i++) {
+		if (address_equal(&dg->settings->names[i], &address))
+			return DATAGRAM_OWN_PORT;
+	}
+	return DATAGRAM_PASS;
+}
+
+/* Judge what was read as INDEX; *ret_source is whom it counts for when it passes. */
+static enum datagram_drop
+datagram_judge(struct datagram *dg, size_t index, int64_t now_ns, struct source **ret_source)
 {
 	const struct datagram_received *received = datagram_batch_at(dg->batch, index);
 	struct datagram_source from;
-	enum datagram_drop drop = datagram_guard_judge(
+	enum datagram_drop drop;
+
+	*ret_source = &dg->everybody;
+	if (received->truncated)
+		return DATAGRAM_TRUNCATED;
+	if (!dg->ip)
+		return datagram_judge_name(dg, received);
+	drop = datagram_guard_judge(
 	    &dg->settings->guard, &received->source.sa, &received->local, &from);
+	if (drop == DATAGRAM_PASS)
+		*ret_source = source_table_get(dg->sources, &from.address, now_ns);
+	return drop;
+}
+
+/* How many of the COUNT datagrams read as INDEX are to be echoed; the others are counted. */
+static uint64_t
+datagram_admit(struct datagram *dg, size_t index, uint64_t count, int64_t now_ns)
+{
 	struct source *source;
+	enum datagram_drop drop = datagram_judge(dg, index, now_ns, &source);
 	uint64_t allowed;
 
 	if (drop != DATAGRAM_PASS) {
 		datagram_drop(dg, drop, count);
 		return 0;
 	}
-	source = source_table_get(dg->sources, &from.address, now_ns);
 	allowed = datagram_rate(dg, source, count, now_ns);
 	allowed = datagram_spend(dg, source, index, allowed);
 	source->echoed += allowed;
@@ -209,32 +254,14 @@ datagram_admit_ip(struct datagram *dg, size_t index, uint64_t count, int64_t now
 	return allowed;
 }
 
-static uint64_t
-datagram_admit(struct datagram *dg, size_t index, uint64_t count, int64_t now_ns)
-{
-	const struct datagram_received *received = datagram_batch_at(dg->batch, index);
-
-	if (received->truncated) {
-		datagram_drop(dg, DATAGRAM_TRUNCATED, count);
-		return 0;
-	}
-	if (dg->ip)
-		return datagram_admit_ip(dg, index, count, now_ns);
-	if (received->source_length <= offsetof(struct sockaddr_un, sun_path)) {
-		datagram_drop(dg, DATAGRAM_UNNAMED, count);
-		return 0;
-	}
-	return count;
-}
-
-/* Echo up to BATCHES of what waits. */
+/* Echo what waits, for TIME_NS and a batch at most. */
 static void
-datagram_echo(struct datagram *dg, int batches)
+datagram_echo(struct datagram *dg, int64_t time_ns)
 {
-	int read = DATAGRAM_BATCH_SIZE;
+	int64_t now_ns = clock_now_ns(), end_ns = now_ns + time_ns;
 
-	while (batches-- > 0 && read == DATAGRAM_BATCH_SIZE) {
-		int64_t now_ns = clock_now_ns();
+	do {
+		int read;
 
 		/* an error is of a datagram sent before, or an empty socket: nothing to do */
 		read = datagram_batch_receive(dg->batch, dg->fd);
@@ -251,7 +278,10 @@ datagram_echo(struct datagram *dg, int batches)
 				datagram_batch_pass(dg->batch, (size_t)i, allowed);
 		}
 		datagram_batch_send(dg->batch, dg->fd);
-	}
+		if (read < 0 || !datagram_batch_was_full(dg->batch))
+			return;
+		now_ns = clock_now_ns();
+	} while (now_ns < end_ns);
 }
 
 static void
@@ -259,7 +289,7 @@ datagram_on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	datagram_echo(arg, TURN_BATCHES);
+	datagram_echo(arg, TURN_NS);
 }
 
 struct datagram *
@@ -356,7 +386,7 @@ datagram_do_stop(void *arg)
 	struct datagram *dg = arg;
 
 	if (dg->running)
-		datagram_echo(dg, STOP_BATCHES);
+		datagram_echo(dg, STOP_NS);
 	datagram_run(dg, false);
 	loop_post(dg->stopped_loop, &dg->stop_post, dg->stopped, dg->stopped_context);
 }

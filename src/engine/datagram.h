@@ -25,13 +25,13 @@ struct worker;
 struct datagram_settings;
 
 /*
- * Take from CFG what an endpoint needs, with room for PORT_COUNT own ports. NULL: out of memory.
+ * Take from CFG what an endpoint needs, with room for OWN_COUNT own addresses. NULL: out of memory.
  */
 struct datagram_settings *datagram_settings_new(
-    const struct listener_config *cfg, size_t port_count);
+    const struct listener_config *cfg, size_t own_count);
 
-/* Name one more port (host order) that the daemon serves datagrams on. */
-void datagram_settings_add_port(struct datagram_settings *settings, in_port_t port);
+/* Name one more address that the daemon serves datagrams at. */
+void datagram_settings_add_own(struct datagram_settings *settings, const struct address *address);
 
 /* Free settings that no endpoint took; NULL is fine. */
 void datagram_settings_free(struct datagram_settings *settings);

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 /* The largest UDP payload, and room that shows when something was larger. */
 #define BUFFER_SIZE 65536
 
@@ -15,9 +17,15 @@
 #define RUN_BYTES_MAX 65487
 #define RUN_SEGMENTS_MAX 64
 
-#define CONTROL_SIZE \
-	(CMSG_SPACE(sizeof(struct in_pktinfo)) + CMSG_SPACE(sizeof(struct in6_pktinfo)) + \
-	    CMSG_SPACE(sizeof(int)))
+/* Room for what we ask for, and for what an inherited socket may have been told to add. */
+#define CONTROL_SIZE 512
+
+/* After so long a size of segments that was refused is tried again: it was one way of many. */
+#define REFUSAL_NS NS_PER_S
+
+/* Once a read brought so much, the next ones are of few: the worker has others to serve. */
+#define LARGE_BYTES ((size_t)512 << 10)
+#define LARGE_COUNT 8
 
 union control {
 	struct cmsghdr header; /* for its alignment */
@@ -43,8 +51,12 @@ struct datagram_batch {
 	size_t part_count;
 	struct run runs[DATAGRAM_BATCH_SIZE];
 	size_t run_count;
+	bool ip;
 	/* Larger segments were refused: by a device, or by the size that fits on the way. */
 	size_t segment_max;
+	int64_t refused_ns; /* when; 0: not */
+	unsigned read_size; /* datagrams to ask for next */
+	bool full;          /* the last read got all it asked for */
 	/* What the kernel takes, on the way in and on the way out. */
 	struct iovec buffer_vectors[DATAGRAM_BATCH_SIZE];
 	struct mmsghdr questions[DATAGRAM_BATCH_SIZE];
@@ -62,20 +74,26 @@ batch_make_question(struct datagram_batch *batch, size_t index)
 		.msg_namelen = sizeof(batch->received[index].source),
 		.msg_iov = &batch->buffer_vectors[index],
 		.msg_iovlen = 1,
-		.msg_control = &batch->question_controls[index],
-		.msg_controllen = sizeof(batch->question_controls[index]),
 	};
+	/* without room for them the kernel discards descriptors that a UNIX client attaches */
+	if (batch->ip) {
+		batch->questions[index].msg_hdr.msg_control = &batch->question_controls[index];
+		batch->questions[index].msg_hdr.msg_controllen = sizeof(
+		    batch->question_controls[index]);
+	}
 }
 
 struct datagram_batch *
-datagram_batch_new(bool segments, const struct datagram_batch_hooks *hooks)
+datagram_batch_new(bool ip, const struct datagram_batch_hooks *hooks)
 {
 	struct datagram_batch *batch = calloc(1, sizeof(*batch));
 
 	if (batch == NULL)
 		return NULL;
 	batch->hooks = *hooks;
-	batch->segment_max = segments ? RUN_BYTES_MAX : 0;
+	batch->ip = ip;
+	batch->segment_max = ip ? RUN_BYTES_MAX : 0;
+	batch->read_size = DATAGRAM_BATCH_SIZE;
 	/* only what is written to takes memory: as a rule a page of each */
 	batch->buffers = malloc((size_t)DATAGRAM_BATCH_SIZE * BUFFER_SIZE);
 	if (batch->buffers == NULL) {
@@ -132,11 +150,12 @@ received_read_control(struct datagram_received *received, struct msghdr *header)
 int
 datagram_batch_receive(struct datagram_batch *batch, int fd)
 {
+	size_t bytes = 0;
 	int count;
 
 	batch->part_count = batch->run_count = 0;
 	do
-		count = recvmmsg(fd, batch->questions, DATAGRAM_BATCH_SIZE, MSG_DONTWAIT, NULL);
+		count = recvmmsg(fd, batch->questions, batch->read_size, MSG_DONTWAIT, NULL);
 	while (count < 0 && errno == EINTR);
 	if (count < 0)
 		return -errno;
@@ -150,8 +169,19 @@ datagram_batch_receive(struct datagram_batch *batch, int fd)
 		received->length = received->segment = batch->questions[i].msg_len;
 		received_read_control(received, header);
 		batch_make_question(batch, (size_t)i);
+		bytes += received->length;
 	}
+	batch->full = count == (int)batch->read_size;
+	batch->read_size = bytes >= LARGE_BYTES * (size_t)batch->read_size / DATAGRAM_BATCH_SIZE
+			       ? LARGE_COUNT
+			       : DATAGRAM_BATCH_SIZE;
 	return count;
+}
+
+bool
+datagram_batch_was_full(const struct datagram_batch *batch)
+{
+	return batch->full;
 }
 
 const struct datagram_received *
@@ -247,17 +277,24 @@ header_add(struct msghdr *header, int level, int type, const void *data, size_t 
 	header->msg_controllen += CMSG_SPACE(length);
 }
 
-/* The answer leaves from the address and the interface that were asked. */
+/*
+ * The answer leaves from the address that was asked. Through which interface, the routes decide: to
+ * force the one it came in by would lose it where they say otherwise, and fill the table of
+ * neighbours there for forged sources. Only a link-local address means nothing without.
+ */
 static void
 header_add_local(struct msghdr *header, const struct datagram_local *local)
 {
 	if (local->family == AF_INET) {
-		struct in_pktinfo info = { .ipi_ifindex = local->u.in.ipi_ifindex,
-			.ipi_spec_dst = local->u.in.ipi_spec_dst };
+		struct in_pktinfo info = { .ipi_spec_dst = local->u.in.ipi_spec_dst };
 
 		header_add(header, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
 	} else if (local->family == AF_INET6) {
-		header_add(header, IPPROTO_IPV6, IPV6_PKTINFO, &local->u.in6, sizeof(local->u.in6));
+		struct in6_pktinfo info = local->u.in6;
+
+		if (!IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr))
+			info.ipi6_ifindex = 0;
+		header_add(header, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof(info));
 	}
 }
 
@@ -366,8 +403,10 @@ batch_blames_segments(const struct run *run, int error)
 static void
 batch_retry_apart(struct datagram_batch *batch, int fd, const struct run *run, int error)
 {
-	if (batch_send_apart(batch, fd, run))
-		batch->segment_max = error == EIO || error == EOPNOTSUPP ? 0 : run->segment - 1;
+	if (!batch_send_apart(batch, fd, run))
+		return;
+	batch->segment_max = error == EIO || error == EOPNOTSUPP ? 0 : run->segment - 1;
+	batch->refused_ns = clock_coarse_ns();
 }
 
 static bool
@@ -408,6 +447,10 @@ batch_send_runs(struct datagram_batch *batch, int fd, size_t first)
 void
 datagram_batch_send(struct datagram_batch *batch, int fd)
 {
+	if (batch->refused_ns != 0 && clock_coarse_ns() - batch->refused_ns >= REFUSAL_NS) {
+		batch->segment_max = RUN_BYTES_MAX;
+		batch->refused_ns = 0;
+	}
 	for (size_t i = 0; i < batch->run_count; i++)
 		batch_prepare(batch, i, &batch->runs[i]);
 	for (size_t done = 0; done < batch->run_count;)

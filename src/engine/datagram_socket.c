@@ -29,6 +29,9 @@ datagram_socket_prepare(int fd, sa_family_t family)
 	r = socket_set(fd, IPPROTO_IP, IP_PKTINFO, 1);
 	if (r == 0 && v6)
 		r = socket_set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+	/* a socket that was passed in may be allowed to; an echo goes to nobody but its client */
+	if (r == 0)
+		r = socket_set(fd, SOL_SOCKET, SO_BROADCAST, 0);
 	if (r < 0)
 		return r;
 	/*

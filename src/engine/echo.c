@@ -96,6 +96,7 @@ echo_send_turn(struct connection *conn, struct evbuffer *input, struct echo_turn
 	size_t sent = n > 0 ? (size_t)n : 0, head = sent < turn->length ? sent : turn->length;
 
 	if (n < 0) {
+		conn->lost += turn->tail.iov_len;
 		connection_fail(conn, (int)-n, CLOSE_WRITE_ERROR);
 		return 1;
 	}
@@ -105,6 +106,7 @@ echo_send_turn(struct connection *conn, struct evbuffer *input, struct echo_turn
 	    (sent < turn->tail.iov_len &&
 		bufferevent_write(conn->bev, (char *)turn->tail.iov_base + sent,
 		    turn->tail.iov_len - sent) < 0)) {
+		conn->lost += turn->tail.iov_len - sent;
 		connection_close(conn, CLOSE_NO_MEMORY);
 		return 1;
 	}
@@ -124,8 +126,11 @@ echo_send_read(struct connection *conn, struct evbuffer *input, size_t length)
 	size_t more = length >= ECHO_READ_MAX ? bulk_waiting(conn) : 0, loaded;
 
 	turn.count = evbuffer_peek(input, -1, NULL, turn.vectors, ECHO_CHAINS);
-	if (turn.count > ECHO_CHAINS)
+	if (turn.count > ECHO_CHAINS) {
+		/* nothing may overtake the part that does not fit */
 		turn.count = ECHO_CHAINS;
+		more = 0;
+	}
 	if (more >= BULK_MIN) {
 		loaded = bulk_load(conn, turn.vectors, turn.count, length);
 		(void)evbuffer_drain(input, loaded);
@@ -133,7 +138,9 @@ echo_send_read(struct connection *conn, struct evbuffer *input, size_t length)
 			return 1;
 		return bulk_forward(conn, loaded);
 	}
-	if (more > 0 && bulk_read(conn, more, &turn.tail) > 0)
+	if (more > 0 && bulk_read(conn, more, &turn.tail) < 0)
+		return 1;
+	if (turn.tail.iov_len > 0)
 		turn.vectors[turn.count++] = turn.tail;
 	return echo_send_turn(conn, input, &turn);
 }

@@ -148,6 +148,7 @@ engine_close_listener(struct engine *engine, struct listener *lis)
 	TAILQ_REMOVE(&engine->listeners, lis, next);
 	if (lis->datagram != NULL) {
 		TAILQ_INSERT_TAIL(&engine->leaving, lis, next);
+		listen_socket_yield(&lis->socket);
 		datagram_stop(lis->datagram, engine->loop, engine_on_stopped, lis);
 		return;
 	}
@@ -231,6 +232,18 @@ engine_sum(const struct engine *engine, struct counters_sum *ret_sum)
 			sum.values[i] += one.values[i];
 	}
 	*ret_sum = sum;
+}
+
+bool
+engine_is_leaving(const struct engine *engine, const struct address *address)
+{
+	const struct listener *lis;
+
+	TAILQ_FOREACH (lis, &engine->leaving, next) {
+		if (address_equal(&lis->configured, address))
+			return true;
+	}
+	return false;
 }
 
 const struct listener *

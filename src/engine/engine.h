@@ -75,6 +75,9 @@ int64_t engine_connections(const struct engine *engine);
 /* Add up everything that was ever counted into RET_SUM. */
 void engine_sum(const struct engine *engine, struct counters_sum *ret_sum);
 
+/* Return whether a listener that was configured with ADDRESS is about to be closed. */
+bool engine_is_leaving(const struct engine *engine, const struct address *address);
+
 /* Return the open listener of a service, NULL while it has none. */
 const struct listener *engine_find_listener(
     const struct engine *engine, const struct service *service);

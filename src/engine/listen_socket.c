@@ -50,15 +50,18 @@ listen_socket_set_traffic(
 
 static int
 listen_socket_set_bind_options(
-    int fd, const struct listener_config *cfg, const struct address *address)
+    int fd, const struct listener_config *cfg, const struct address *address, bool overlap)
 {
 	sa_family_t family = address->u.sa.sa_family;
 	int r = 0;
 
 	if (family == AF_UNIX)
 		return 0;
-	/* of datagrams it would let another process take the same port, and the traffic */
-	if (address->transport == ADDRESS_TCP)
+	/*
+	 * Of datagrams it would let another process take the same port, and the traffic: there it
+	 * is set for the moment of the bind alone, and where two sockets of ours meet.
+	 */
+	if (address->transport == ADDRESS_TCP || overlap)
 		r = listen_socket_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	if (r == 0 && family == AF_INET6)
 		r = listen_socket_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, cfg->v6only ? 1 : 0);
@@ -91,6 +94,8 @@ listen_socket_create(struct address *address)
 static int
 listen_socket_begin(int fd, const struct address *address, const struct listen_options *options)
 {
+	if (address->transport == ADDRESS_UDP)
+		(void)listen_socket_set(fd, SOL_SOCKET, SO_REUSEADDR, 0);
 	if (address_is_datagram(address))
 		return datagram_socket_prepare(fd, address->u.sa.sa_family);
 	return listen(fd, options->backlog) < 0 ? -errno : 0;
@@ -116,7 +121,7 @@ listen_socket_try(const struct listener_config *cfg, const struct listen_options
 	sock->fd = listen_socket_create(&address);
 	if (sock->fd < 0)
 		return listen_socket_fail(errors, who, "make a socket for", cfg, sock->fd);
-	r = listen_socket_set_bind_options(sock->fd, cfg, &address);
+	r = listen_socket_set_bind_options(sock->fd, cfg, &address, options->overlap);
 	if (r == 0)
 		r = listen_socket_set_traffic(sock->fd, options, &address);
 	if (r < 0)
@@ -242,6 +247,14 @@ listen_options_read(const struct listener_config *cfg, struct listen_options *re
 	}
 	*ret_options = options;
 	return 0;
+}
+
+void
+listen_socket_yield(struct listen_socket *sock)
+{
+	socket_file_remove(&sock->file);
+	if (sock->address.transport == ADDRESS_UDP)
+		(void)listen_socket_set(sock->fd, SOL_SOCKET, SO_REUSEADDR, 1);
 }
 
 void

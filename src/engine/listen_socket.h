@@ -22,9 +22,10 @@ struct listen_options {
 	int backlog;
 	bool nodelay;
 	int dscp;
-	int mss;     /* bytes, 0: the kernel's choice */
-	mode_t mode; /* of a UNIX socket's file */
-	gid_t group; /* the same */
+	int mss;      /* bytes, 0: the kernel's choice */
+	mode_t mode;  /* of a UNIX socket's file */
+	gid_t group;  /* the same */
+	bool overlap; /* a datagram socket of ours at the same address is about to be closed */
 };
 
 struct listen_socket {
@@ -69,6 +70,12 @@ ATTR_MUSTCHECK int listen_socket_adopt(const struct listener_config *cfg,
 ATTR_MUSTCHECK int listen_socket_update(struct listen_socket *socket,
     const struct listener_config *cfg, const struct listen_options *options,
     struct error_list *errors);
+
+/*
+ * Make room for another datagram socket at the address of this one, which is about to be closed:
+ * its file goes now, and its port may be bound by a socket with the option overlap.
+ */
+void listen_socket_yield(struct listen_socket *socket);
 
 /* Close, and remove the file if it is still ours. A socket that is not open is fine. */
 void listen_socket_close(struct listen_socket *socket);

@@ -79,6 +79,7 @@ plan_open_listener(struct engine *engine, struct plan_entry *entry, struct inher
 	struct listen_socket socket;
 	struct listener *lis;
 
+	entry->options.overlap = engine_is_leaving(engine, &cfg->address);
 	if (fd < 0 && inheritance_check_kind(inheritance, cfg, errors) < 0)
 		return -EINVAL;
 	if (fd >= 0)
@@ -329,17 +330,17 @@ plan_commit_entry(struct engine *engine, struct plan *plan, struct plan_entry *e
 
 /* No endpoint answers what comes from another of ours, which would answer in turn. */
 static void
-plan_name_ports(struct plan *plan)
+plan_name_own(struct plan *plan)
 {
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct listener *lis = plan->entries[i].lis;
 
-		if (lis == NULL || lis->socket.address.transport != ADDRESS_UDP)
+		if (lis == NULL || lis->datagram == NULL)
 			continue;
 		for (size_t j = 0; j < plan->count; j++) {
 			if (plan->entries[j].settings != NULL)
-				datagram_settings_add_port(
-				    plan->entries[j].settings, address_port(&lis->socket.address));
+				datagram_settings_add_own(
+				    plan->entries[j].settings, &lis->socket.address);
 		}
 	}
 }
@@ -363,7 +364,7 @@ plan_commit(struct engine *engine, const struct config *cfg, struct plan *plan)
 			    lis->service->name);
 		engine_close_listener(engine, lis);
 	}
-	plan_name_ports(plan);
+	plan_name_own(plan);
 	for (size_t i = 0; i < plan->count; i++)
 		plan_commit_entry(engine, plan, &plan->entries[i]);
 }

@@ -738,8 +738,8 @@ START_TEST(each_kind_has_its_keys)
 		{ "udp://*:1", " v6only freebind dscp", guards },
 		{ "unix:/x", " backlog mode group", stream },
 		{ "unix:@x", " backlog mode group", stream },
-		{ "unixgram:/x", " mode group", "" },
-		{ "unixgram:@x", " mode group", "" },
+		{ "unixgram:/x", " mode group", " rate_total budget_per_source" },
+		{ "unixgram:@x", " mode group", " rate_total budget_per_source" },
 	};
 	const struct directive_table *table = directive_table(CONFIG_LISTENERS);
 
