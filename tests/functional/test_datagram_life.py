@@ -439,6 +439,24 @@ def test_drain_and_undrain(launch):
     assert daemon.control.get("/readyz").status == 200
 
 
+@pytest.mark.parametrize("kind", ["udp", "unixgram"])
+def test_undrain_does_not_wait_for_the_worker(launch, tmp_path, kind):
+    """The old socket may still be with its worker when the new one wants the same address."""
+    listener = second("echo")
+    if kind == "unixgram":
+        listener = {"name": "echo", "address": f"unixgram:{tmp_path}/echo.sock"}
+    daemon = launch(listeners=[listener, TCP])
+    client = client_of(daemon)
+    for _ in range(50):
+        client.send()
+        for verb in ("/drain", "/undrain"):
+            reply = daemon.local.post(verb)
+            assert reply.status == 200, reply.text
+        client.waiting()
+    client = client_of(daemon)
+    client.exchange()
+
+
 def test_drained_socket_of_a_service_manager_keeps_what_comes(launch):
     """It stays open, and what it gets meanwhile is echoed when the daemon serves again."""
     with datagram_socket() as sock:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """UNIX datagrams: echoed to whoever has a name, and never waited for."""
 
+import array
 import os
 import signal
 import socket
@@ -53,6 +54,53 @@ def test_sender_without_a_name_is_counted(launch, listener):
             nameless.sendto(b"hello", address)
     client_of(daemon).exchange()
     assert wait_counted(daemon, 8) == (1, {"unnamed": 7})
+
+
+def test_relative_name_is_not_answered(launch, listener, tmp_path, monkeypatch):
+    """The daemon would look it up in a folder of its own, and write to somebody else."""
+    daemon = launch(listeners=[listener])
+    monkeypatch.chdir(tmp_path)
+    client_of(daemon, source="client.sock").send()
+    client_of(daemon).exchange()
+    assert wait_counted(daemon, 2) == (1, {"unnamed": 1})
+
+
+def test_descriptors_are_not_taken(launch, listener):
+    """What a client attaches to its datagrams stays the client's."""
+    daemon = launch(listeners=[listener])
+    client = client_of(daemon)
+    client.exchange()
+    folder = f"/proc/{daemon.pid}/fd"
+    before = len(os.listdir(folder))
+    with open("/dev/null", "rb") as file:
+        rights = array.array("i", [file.fileno()] * 10)
+        for _ in range(50):
+            control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)]
+            client.sock.sendmsg([b"take these"], control, 0, client.target)
+            assert client.receive() == b"take these"
+    assert len(os.listdir(folder)) == before
+
+
+def test_daemon_does_not_talk_to_itself(launch, tmp_path):
+    """A name that is changed behind the daemon's back to lead to its own socket: one hop, no more."""
+    path, name = tmp_path / "echo.sock", tmp_path / "client.sock"
+    daemon = launch(listeners=[{"name": "echo", "address": f"unixgram:{path}"}])
+    client = client_of(daemon, source=str(name))
+    with standing_still(daemon.pid):
+        client.send()
+        name.unlink()
+        name.symlink_to(path)
+    assert wait_counted(daemon, 2) == (1, {"own_port": 1})
+
+
+def test_budget_ends_what_goes_round(launch, listener):
+    daemon = launch(listeners=[dict(listener, budget_per_source=10)])
+    client = client_of(daemon)
+    for number in range(1, 26):
+        client.send()
+        if number % 11 > 0:
+            client.receive()
+    assert wait_counted(daemon, 25) == (23, {"budget": 2})
 
 
 def test_client_that_does_not_read_is_not_waited_for(launch, listener):
