@@ -332,10 +332,7 @@ server_free(struct server *server)
 		log_close(LOG_CLOSE_NS);
 		return;
 	}
-	/* no request comes any more; then what the workers still had to answer finds nobody */
-	control_server_free(server->control);
-	if (server->loop != NULL)
-		loop_run_once(server->loop);
+	/* nothing of the main loop speaks to the workers any more: their posts have no owner soon */
 	heartbeat_free(server->heartbeat);
 	signals_free(server->signals);
 	if (server->stop_timer != NULL)
@@ -343,6 +340,10 @@ server_free(struct server *server)
 	if (server->drain_timer != NULL)
 		event_free(server->drain_timer);
 	housekeeping_free(server->housekeeping);
+	/* no request comes any more; then what the workers still had to answer finds nobody */
+	control_server_free(server->control);
+	if (server->loop != NULL)
+		loop_run_once(server->loop);
 	engine_free(server->engine);
 	loop_free(server->loop);
 	config_free(server->config);

@@ -168,6 +168,17 @@ def test_manager_that_does_not_listen_disturbs_nobody(launch, notify_path):
             load.finish()
 
 
+def test_watchdog_that_is_due_while_stopping_asks_nobody(launch, tmp_path):
+    """Stopped in each part of a watchdog's interval, so that it is due once the workers are gone."""
+    for part in range(6):
+        with FakeManager(tmp_path / f"notify{part}") as manager:
+            daemon = launch(managed(manager, WATCHDOG_USEC=24000))
+            manager.wait_for("WATCHDOG")
+            time.sleep(part * 0.002)
+            daemon.signal(signal.SIGTERM)
+            assert daemon.wait_exit() == 0
+
+
 def test_without_a_manager_nothing_is_missed(launch):
     daemon = launch({"env": {"WATCHDOG_USEC": 200000}})
     assert daemon.is_served()

@@ -259,7 +259,9 @@ class Echod:
                 self._check_reports()
                 self._check_descriptors()
                 self.signal(signal.SIGTERM)
-                assert self.wait_exit() == 0, f"exit code {self.exit_code}:\n{self.log.text()}"
+                code = self.wait_exit()
+                self._check_reports()  # first: a sanitizer ends the process, and tells why
+                assert code == 0, f"exit code {code}:\n{self.log.text()}"
             self._check_reports()
             if self.exit_code >= 0:
                 self._check_socket_files()
