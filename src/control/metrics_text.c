@@ -108,7 +108,7 @@ metrics_durations(struct metrics_writer *writer, const struct metrics_row *rows,
 		    writer, lives, label, &distribution_lives, &rows[i].duration);
 	}
 	metrics_writer_histograms(writer, delays,
-	    "Time from reading bytes to the moment when the kernel had taken their echo.");
+	    "Time from reading bytes to the moment when the kernel had taken their echo, sampled.");
 	for (size_t i = 0; i < count; i++) {
 		(void)snprintf(label, sizeof(label), "listener=\"%s\"", rows[i].listener);
 		metrics_writer_histogram(

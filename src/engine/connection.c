@@ -85,6 +85,15 @@ connection_acknowledged(const struct connection *conn)
 	return conn->bytes_out - (uint64_t)unsent;
 }
 
+void
+connection_record_delay(struct connection *conn)
+{
+	if (conn->echo_since_ns == 0)
+		return;
+	distribution_record(
+	    &conn->share->echo_delay, &distribution_delays, clock_now_ns() - conn->echo_since_ns);
+}
+
 /*
  * What was read, was not lost and no longer waits has gone out: so bufferevent's own writes are
  * counted without a callback on its buffers.
@@ -107,8 +116,7 @@ connection_account(struct connection *conn)
 		TAILQ_INSERT_TAIL(&conn->worker->pending, conn, by_progress);
 	} else if (waiting == 0) {
 		TAILQ_REMOVE(&conn->worker->pending, conn, by_progress);
-		distribution_record(&conn->share->echo_delay, &distribution_delays,
-		    clock_now_ns() - conn->echo_since_ns);
+		connection_record_delay(conn);
 	}
 	conn->waiting = waiting;
 }

@@ -73,10 +73,10 @@ struct connection {
 	int fd;                  /* owned: closed by connection_close() alone */
 	enum connection_state state; /* written by connection_set_state() only */
 	enum close_reason reason;    /* why it is ending, CLOSE_NONE while it is not */
-	int64_t echo_since_ns; /* read time of the oldest byte that waits; while waiting is not 0 */
-	bool peer_fin;         /* the client's FIN was read */
-	bool read_paused;      /* output reached its high mark */
-	bool splice_refused;   /* this kind of socket: bulk data is copied */
+	int64_t echo_since_ns;       /* precise read time of the echo under way; 0: not measured */
+	bool peer_fin;               /* the client's FIN was read */
+	bool read_paused;            /* output reached its high mark */
+	bool splice_refused;         /* this kind of socket: bulk data is copied */
 	union connection_peer peer;
 };
 
@@ -112,6 +112,9 @@ void connection_account(struct connection *conn);
 
 /* Note traffic at NOW, for idle_timeout. */
 void connection_touch(struct connection *conn, int64_t now_ns);
+
+/* The echo under way is complete: record how long it took, if it is one that is measured. */
+void connection_record_delay(struct connection *conn);
 
 /* Close with reason stalled when the client took nothing for stall_timeout. Returns if closed. */
 bool connection_check_progress(struct connection *conn, int64_t now_ns);

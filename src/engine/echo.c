@@ -150,13 +150,13 @@ echo_forward(struct connection *conn)
 {
 	struct evbuffer *input = bufferevent_get_input(conn->bev);
 	size_t length = evbuffer_get_length(input);
-	int64_t read_ns;
+	int64_t coarse_ns;
 
 	if (length == 0)
 		return;
-	read_ns = clock_now_ns();
+	coarse_ns = clock_coarse_ns();
 	echo_count_read(conn, length);
-	connection_touch(conn, read_ns);
+	connection_touch(conn, coarse_ns);
 	if (conn->waiting > 0) {
 		if (echo_queue(conn, input, length) < 0) {
 			connection_close(conn, CLOSE_NO_MEMORY);
@@ -164,12 +164,13 @@ echo_forward(struct connection *conn)
 		}
 		connection_account(conn);
 	} else {
-		conn->echo_since_ns = read_ns;
+		conn->echo_since_ns = sampling_take(&conn->worker->delays, coarse_ns)
+					  ? clock_now_ns()
+					  : 0;
 		if (echo_send_read(conn, input, length) != 0)
 			return;
 		if (conn->waiting == 0)
-			distribution_record(&conn->share->echo_delay, &distribution_delays,
-			    clock_now_ns() - read_ns);
+			connection_record_delay(conn);
 	}
 	if (conn->read_budget == 0)
 		connection_flush(conn);

@@ -21,6 +21,7 @@
 #include "engine/counters.h"
 #include "engine/distribution.h"
 #include "engine/loop.h"
+#include "engine/sampling.h"
 #include "engine/walk.h"
 
 /* What a reload may change for every connection of a worker. */
@@ -50,8 +51,9 @@ struct share {
 	struct share_settings settings;
 	struct counters counters;
 	struct distribution duration; /* lives of connections that ended */
-	struct distribution
-	    echo_delay; /* from the read callback to the last byte taken by the kernel */
+	/* from the read callback to the last byte taken by the kernel, of those that are measured
+	 */
+	struct distribution echo_delay;
 	struct connection_list by_age;      /* oldest first */
 	struct connection_list by_activity; /* longest idle first, within a tenth of a second */
 };
@@ -88,6 +90,7 @@ struct worker {
 	struct connection_list lingering; /* longest lingering first */
 	struct walk_list walks;           /* those under way */
 	struct bulk bulk;                 /* the way of bulk data */
+	struct sampling delays;           /* which echoes are measured */
 	enum worker_phase phase;
 	int64_t idle_grace_ns;   /* while draining */
 	int64_t tick_ns;         /* interval of the tick */

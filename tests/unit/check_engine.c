@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The rooms around the connections: loop, inherited sockets, socket files, plans, admission.
+ * The rooms around the connections: loop, sampling, inherited sockets, socket files, plans,
+ * admission.
  */
 #include <config.h>
 
@@ -22,6 +23,7 @@
 #include "engine/engine.h"
 #include "engine/inheritance.h"
 #include "engine/plan.h"
+#include "engine/sampling.h"
 #include "engine/socket_file.h"
 
 #define POSTS 20000
@@ -84,6 +86,24 @@ START_TEST(posts_arrive_once_and_in_order)
 	/* what is never run does not matter */
 	loop_post(tally.loop, &notes[0][0].post, take_note, &notes[0][0]);
 	loop_free(tally.loop);
+}
+END_TEST
+
+/* --- sampling --- */
+
+START_TEST(so_many_are_measured_in_a_tick)
+{
+	struct sampling sampling = { 0 };
+
+	for (int64_t tick_ns = 4; tick_ns < 40; tick_ns += 4) {
+		unsigned measured = 0;
+
+		for (int i = 0; i < 3 * SAMPLING_PER_TICK; i++)
+			measured += sampling_take(&sampling, tick_ns);
+		ck_assert_uint_eq(measured, SAMPLING_PER_TICK);
+	}
+	for (int64_t tick_ns = 40; tick_ns < 400; tick_ns++)
+		ck_assert(sampling_take(&sampling, tick_ns));
 }
 END_TEST
 
@@ -399,6 +419,7 @@ main(void)
 	suite_add_tcase(suite, tests);
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, posts_arrive_once_and_in_order);
+	tcase_add_test(tests, so_many_are_measured_in_a_tick);
 	tcase_add_test(tests, unfit_descriptors_are_refused_by_number_and_name);
 	tcase_add_test(tests, inherited_datagrams_are_for_datagram_listeners);
 	tcase_add_test(tests, inherited_sockets_match_by_name_then_address);
