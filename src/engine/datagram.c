@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "engine/datagram_batch.h"
 #include "engine/datagram_guard.h"
+#include "engine/datagram_socket.h"
 #include "engine/worker.h"
 
 /* One turn of the loop, after which the connections have theirs. */
@@ -163,8 +164,10 @@ datagram_rate(struct datagram *dg, struct source *source, uint64_t count, int64_
 	uint64_t allowed = token_bucket_take(
 	    &dg->total, settings->rate_total, settings->rate_total, by_source, now_ns);
 
-	datagram_drop(dg, DATAGRAM_SOURCE_RATE, count - by_source);
-	datagram_drop(dg, DATAGRAM_TOTAL_RATE, by_source - allowed);
+	if (allowed < count) {
+		datagram_drop(dg, DATAGRAM_SOURCE_RATE, count - by_source);
+		datagram_drop(dg, DATAGRAM_TOTAL_RATE, by_source - allowed);
+	}
 	return allowed;
 }
 
@@ -254,7 +257,10 @@ datagram_admit(struct datagram *dg, size_t index, uint64_t count, int64_t now_ns
 	return allowed;
 }
 
-/* Echo what waits, for TIME_NS and a batch at most. */
+/*
+ * Echo what waits, for TIME_NS and a batch at most. While one batch is echoed the next comes in, as
+ * a rule: to look costs less than a turn of the loop.
+ */
 static void
 datagram_echo(struct datagram *dg, int64_t time_ns)
 {
@@ -278,7 +284,7 @@ datagram_echo(struct datagram *dg, int64_t time_ns)
 				datagram_batch_pass(dg->batch, (size_t)i, allowed);
 		}
 		datagram_batch_send(dg->batch, dg->fd);
-		if (read < 0 || !datagram_batch_was_full(dg->batch))
+		if (read <= 0)
 			return;
 		now_ns = clock_now_ns();
 	} while (now_ns < end_ns);
@@ -297,15 +303,18 @@ datagram_new(struct worker *worker, int fd, bool ip)
 {
 	struct datagram *dg = calloc(1, sizeof(*dg));
 	struct datagram_batch_hooks hooks = { datagram_on_sent, datagram_on_dropped, dg };
+	struct datagram_local pinned = { .family = AF_UNSPEC };
 
 	if (dg == NULL)
 		return NULL;
 	dg->worker = worker;
 	dg->fd = fd;
 	dg->ip = ip;
-	dg->batch = datagram_batch_new(ip, &hooks);
-	if (ip)
+	if (ip) {
+		pinned = datagram_socket_pin(fd);
 		dg->sources = source_table_new();
+	}
+	dg->batch = datagram_batch_new(ip, &pinned, &hooks);
 	if (dg->batch == NULL || (ip && dg->sources == NULL)) {
 		datagram_free(dg);
 		errno = ENOMEM;

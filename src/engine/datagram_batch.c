@@ -52,11 +52,11 @@ struct datagram_batch {
 	struct run runs[DATAGRAM_BATCH_SIZE];
 	size_t run_count;
 	bool ip;
+	struct datagram_local pinned; /* AF_UNSPEC: control messages tell where each went to */
 	/* Larger segments were refused: by a device, or by the size that fits on the way. */
 	size_t segment_max;
 	int64_t refused_ns; /* when; 0: not */
 	unsigned read_size; /* datagrams to ask for next */
-	bool full;          /* the last read got all it asked for */
 	/* What the kernel takes, on the way in and on the way out. */
 	struct iovec buffer_vectors[DATAGRAM_BATCH_SIZE];
 	struct mmsghdr questions[DATAGRAM_BATCH_SIZE];
@@ -84,7 +84,8 @@ batch_make_question(struct datagram_batch *batch, size_t index)
 }
 
 struct datagram_batch *
-datagram_batch_new(bool ip, const struct datagram_batch_hooks *hooks)
+datagram_batch_new(
+    bool ip, const struct datagram_local *pinned, const struct datagram_batch_hooks *hooks)
 {
 	struct datagram_batch *batch = calloc(1, sizeof(*batch));
 
@@ -92,6 +93,7 @@ datagram_batch_new(bool ip, const struct datagram_batch_hooks *hooks)
 		return NULL;
 	batch->hooks = *hooks;
 	batch->ip = ip;
+	batch->pinned = *pinned;
 	batch->segment_max = ip ? RUN_BYTES_MAX : 0;
 	batch->read_size = DATAGRAM_BATCH_SIZE;
 	/* only what is written to takes memory: as a rule a page of each */
@@ -164,24 +166,17 @@ datagram_batch_receive(struct datagram_batch *batch, int fd)
 		struct msghdr *header = &batch->questions[i].msg_hdr;
 
 		received->source_length = header->msg_namelen;
-		received->local.family = AF_UNSPEC;
+		received->local = batch->pinned;
 		received->truncated = (header->msg_flags & MSG_TRUNC) != 0;
 		received->length = received->segment = batch->questions[i].msg_len;
 		received_read_control(received, header);
 		batch_make_question(batch, (size_t)i);
 		bytes += received->length;
 	}
-	batch->full = count == (int)batch->read_size;
 	batch->read_size = bytes >= LARGE_BYTES * (size_t)batch->read_size / DATAGRAM_BATCH_SIZE
 			       ? LARGE_COUNT
 			       : DATAGRAM_BATCH_SIZE;
 	return count;
-}
-
-bool
-datagram_batch_was_full(const struct datagram_batch *batch)
-{
-	return batch->full;
 }
 
 const struct datagram_received *
@@ -283,8 +278,11 @@ header_add(struct msghdr *header, int level, int type, const void *data, size_t 
  * neighbours there for forged sources. Only a link-local address means nothing without.
  */
 static void
-header_add_local(struct msghdr *header, const struct datagram_local *local)
+batch_add_local(
+    const struct datagram_batch *batch, struct msghdr *header, const struct datagram_local *local)
 {
+	if (batch->pinned.family != AF_UNSPEC)
+		return;
 	if (local->family == AF_INET) {
 		struct in_pktinfo info = { .ipi_spec_dst = local->u.in.ipi_spec_dst };
 
@@ -312,7 +310,7 @@ batch_prepare(struct datagram_batch *batch, size_t at, const struct run *run)
 		.msg_iovlen = run->parts,
 		.msg_control = &batch->answer_controls[at],
 	};
-	header_add_local(header, &received->local);
+	batch_add_local(batch, header, &received->local);
 	if (run->count > 1) {
 		uint16_t segment = (uint16_t)run->segment;
 
@@ -373,7 +371,7 @@ batch_send_apart(struct datagram_batch *batch, int fd, const struct run *run)
 		.msg_control = &control };
 	bool taken = false;
 
-	header_add_local(&header, &received->local);
+	batch_add_local(batch, &header, &received->local);
 	for (size_t i = 0; i < run->parts; i++) {
 		const struct iovec *part = &batch->parts[run->first_part + i];
 

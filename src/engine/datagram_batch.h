@@ -43,17 +43,18 @@ struct datagram_batch_hooks {
 	void *context;
 };
 
-/* Build a batch with its buffers; IP: not for UNIX sockets. NULL: out of memory. */
-struct datagram_batch *datagram_batch_new(bool ip, const struct datagram_batch_hooks *hooks);
+/*
+ * Build a batch with its buffers. IP: not for UNIX sockets. PINNED is where all datagrams go to,
+ * see datagram_socket_pin(); with AF_UNSPEC each tells. NULL: out of memory.
+ */
+struct datagram_batch *datagram_batch_new(
+    bool ip, const struct datagram_local *pinned, const struct datagram_batch_hooks *hooks);
 
 /* Free a batch; NULL is fine. */
 void datagram_batch_free(struct datagram_batch *batch);
 
 /* Read what waits in FD, without waiting. Returns how many were read, or -errno. */
 int datagram_batch_receive(struct datagram_batch *batch, int fd);
-
-/* Return whether more may wait than the last read got. */
-bool datagram_batch_was_full(const struct datagram_batch *batch);
 
 /* Return what was read as number INDEX. */
 const struct datagram_received *datagram_batch_at(const struct datagram_batch *batch, size_t index);

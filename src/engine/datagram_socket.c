@@ -7,9 +7,15 @@
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <stdbool.h>
+#include <unistd.h>
+
+#include "base/address.h"
 
 /* What may wait for a busy worker; net.core.rmem_max caps it. */
 #define RECEIVE_BUFFER (4 << 20)
+
+/* Any port does to ask for a route. */
+#define SOME_PORT 9
 
 static int
 socket_set(int fd, int level, int option, int value)
@@ -44,4 +50,88 @@ datagram_socket_prepare(int fd, sa_family_t family)
 	if (v6)
 		(void)socket_set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT);
 	return 0;
+}
+
+static void
+socket_set_port(struct address *address, in_port_t port)
+{
+	if (address->u.sa.sa_family == AF_INET6)
+		address->u.in6.sin6_port = htons(port);
+	else
+		address->u.in.sin_port = htons(port);
+}
+
+/*
+ * Whether ADDRESS is this machine's and one host's: that can be bound, and the kernel connects
+ * nobody to a broadcast address who did not ask for it. Nothing is sent.
+ */
+static bool
+socket_is_own_unicast(struct address address)
+{
+	int fd = socket(address.u.sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool own;
+
+	if (fd < 0)
+		return false;
+	socket_set_port(&address, 0);
+	own = bind(fd, &address.u.sa, address.length) == 0;
+	socket_set_port(&address, SOME_PORT);
+	own = own && connect(fd, &address.u.sa, address.length) == 0;
+	close(fd);
+	return own;
+}
+
+/* Whether FD may be handed what went to others, which a socket that was passed in can. */
+static bool
+socket_is_transparent(int fd)
+{
+	int set = 0;
+	socklen_t size = sizeof(set);
+
+	return getsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &set, &size) < 0 || set != 0;
+}
+
+/* The one address that ADDRESS stands for; AF_UNSPEC where there may be more. */
+static struct datagram_local
+socket_one_local(const struct address *address)
+{
+	struct datagram_local local = { .family = AF_UNSPEC };
+
+	if (address->u.sa.sa_family == AF_INET) {
+		struct in_addr host = address->u.in.sin_addr;
+
+		if (host.s_addr == htonl(INADDR_ANY) || IN_MULTICAST(ntohl(host.s_addr)))
+			return local;
+		local.family = AF_INET;
+		local.u.in = (struct in_pktinfo){ .ipi_addr = host, .ipi_spec_dst = host };
+	} else if (address->u.sa.sa_family == AF_INET6) {
+		const struct in6_addr *host = &address->u.in6.sin6_addr;
+
+		/* a link-local one is told with its interface, and a mapped one as IPv4 */
+		if (IN6_IS_ADDR_UNSPECIFIED(host) || IN6_IS_ADDR_MULTICAST(host) ||
+		    IN6_IS_ADDR_LINKLOCAL(host) || IN6_IS_ADDR_V4MAPPED(host))
+			return local;
+		local.family = AF_INET6;
+		local.u.in6 = (struct in6_pktinfo){ .ipi6_addr = *host };
+	}
+	return local;
+}
+
+struct datagram_local
+datagram_socket_pin(int fd)
+{
+	const struct datagram_local many = { .family = AF_UNSPEC };
+	struct datagram_local local;
+	struct address address;
+
+	if (address_of_socket(fd, &address) < 0)
+		return many;
+	local = socket_one_local(&address);
+	if (local.family == AF_UNSPEC || socket_is_transparent(fd) ||
+	    !socket_is_own_unicast(address))
+		return many;
+	(void)socket_set(fd, IPPROTO_IP, IP_PKTINFO, 0);
+	if (local.family == AF_INET6)
+		(void)socket_set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 0);
+	return local;
 }

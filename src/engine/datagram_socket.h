@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "base/attributes.h"
+#include "engine/datagram_guard.h"
 
 /*
  * Have FD tell where each datagram went to, coalesce bursts, ignore what ICMP says of path MTUs,
@@ -15,5 +16,12 @@
  * -errno when the kernel cannot tell where datagrams went to. Any thread.
  */
 ATTR_MUSTCHECK int datagram_socket_prepare(int fd, sa_family_t family);
+
+/*
+ * Where FD, a prepared and bound UDP socket, can hear of one unicast address of this machine alone,
+ * return that: every datagram went there, every answer leaves from there, and the kernel is not
+ * asked for either any more. Of any other socket the family is AF_UNSPEC. Any thread.
+ */
+struct datagram_local datagram_socket_pin(int fd);
 
 #endif

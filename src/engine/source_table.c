@@ -13,6 +13,7 @@
 
 struct source_table {
 	struct siphash_key key;
+	struct source *last; /* the one asked for last, NULL at first: they come in bursts */
 	struct source sets[SET_COUNT][SET_SIZE];
 };
 
@@ -48,20 +49,26 @@ struct source *
 source_table_get(struct source_table *table, const struct in6_addr *address, int64_t now_ns)
 {
 	struct in6_addr prefix = source_prefix(address);
-	struct source *set = table->sets[siphash(&table->key, &prefix, sizeof(prefix)) % SET_COUNT];
-	struct source *oldest = set;
+	struct source *set, *oldest;
 
+	if (table->last != NULL && IN6_ARE_ADDR_EQUAL(&table->last->prefix, &prefix)) {
+		table->last->seen_ns = now_ns;
+		return table->last;
+	}
+	set = oldest = table->sets[siphash(&table->key, &prefix, sizeof(prefix)) % SET_COUNT];
 	for (size_t i = 0; i < SET_SIZE; i++) {
 		struct source *source = &set[i];
 
 		if (source->seen_ns != 0 && IN6_ARE_ADDR_EQUAL(&source->prefix, &prefix)) {
 			source->seen_ns = now_ns;
+			table->last = source;
 			return source;
 		}
 		if (source->seen_ns < oldest->seen_ns)
 			oldest = source;
 	}
 	*oldest = (struct source){ .prefix = prefix, .seen_ns = now_ns };
+	table->last = oldest;
 	return oldest;
 }
 

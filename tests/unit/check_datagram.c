@@ -301,6 +301,63 @@ START_TEST(deny_comes_before_allow)
 }
 END_TEST
 
+static int
+get_option(int fd, int level, int option)
+{
+	int value = -1;
+	socklen_t length = sizeof(value);
+
+	ck_assert_int_eq(getsockopt(fd, level, option, &value, &length), 0);
+	return value;
+}
+
+/* Bind to HOST, prepare and pin. Returns the family that it is pinned in. */
+static sa_family_t
+pin(const char *host)
+{
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6 };
+	struct sockaddr_in in = { .sin_family = AF_INET };
+	bool v4 = inet_pton(AF_INET, host, &in.sin_addr) == 1;
+	struct datagram_local local;
+	int fd = socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert(v4 || inet_pton(AF_INET6, host, &in6.sin6_addr) == 1);
+	ck_assert_int_eq(bind(fd, v4 ? (struct sockaddr *)&in : (struct sockaddr *)&in6,
+			     v4 ? sizeof(in) : sizeof(in6)),
+	    0);
+	ck_assert_int_eq(datagram_socket_prepare(fd, v4 ? AF_INET : AF_INET6), 0);
+	local = datagram_socket_pin(fd);
+	/* the kernel tells where a datagram went to, or nobody need ask */
+	ck_assert_int_eq(get_option(fd, IPPROTO_IP, IP_PKTINFO), local.family == AF_UNSPEC);
+	if (!v4)
+		ck_assert_int_eq(
+		    get_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO), local.family == AF_UNSPEC);
+	if (local.family == AF_INET) {
+		ck_assert_uint_eq(local.u.in.ipi_addr.s_addr, in.sin_addr.s_addr);
+		ck_assert_uint_eq(local.u.in.ipi_spec_dst.s_addr, in.sin_addr.s_addr);
+	} else if (local.family == AF_INET6) {
+		ck_assert(IN6_ARE_ADDR_EQUAL(&local.u.in6.ipi6_addr, &in6.sin6_addr));
+	}
+	close(fd);
+	return local.family;
+}
+
+START_TEST(socket_of_one_address_is_pinned)
+{
+	ck_assert_int_eq(pin("127.0.0.1"), AF_INET);
+	ck_assert_int_eq(pin("127.9.8.7"), AF_INET);
+	ck_assert_int_eq(pin("::1"), AF_INET6);
+	/* of many, or of no single host: each datagram has to tell */
+	ck_assert_int_eq(pin("0.0.0.0"), AF_UNSPEC);
+	ck_assert_int_eq(pin("127.255.255.255"), AF_UNSPEC);
+	ck_assert_int_eq(pin("224.0.0.1"), AF_UNSPEC);
+	ck_assert_int_eq(pin("::"), AF_UNSPEC);
+	ck_assert_int_eq(pin("::ffff:127.0.0.1"), AF_UNSPEC);
+	ck_assert_int_eq(pin("ff0e::1"), AF_UNSPEC);
+}
+END_TEST
+
 /* What the hooks heard. */
 static uint64_t sent, sent_bytes, dropped;
 
@@ -340,16 +397,19 @@ open_socket(void)
 }
 
 static void
-setup_batch(void)
+open_batch(bool pin)
 {
 	const struct datagram_batch_hooks hooks = { on_sent, on_dropped, NULL };
+	struct datagram_local local = { .family = AF_UNSPEC };
 	socklen_t length = sizeof(server_address);
 
 	sent = sent_bytes = dropped = 0;
-	batch = datagram_batch_new(true, &hooks);
-	ck_assert_ptr_nonnull(batch);
 	server = open_socket();
 	ck_assert_int_eq(datagram_socket_prepare(server, AF_INET), 0);
+	if (pin)
+		local = datagram_socket_pin(server);
+	batch = datagram_batch_new(true, &local, &hooks);
+	ck_assert_ptr_nonnull(batch);
 	ck_assert_int_eq(getsockname(server, (struct sockaddr *)&server_address, &length), 0);
 	client = open_socket();
 	second = open_socket();
@@ -357,6 +417,18 @@ setup_batch(void)
 	    connect(client, (struct sockaddr *)&server_address, sizeof(server_address)), 0);
 	ck_assert_int_eq(
 	    connect(second, (struct sockaddr *)&server_address, sizeof(server_address)), 0);
+}
+
+static void
+setup_batch(void)
+{
+	open_batch(false);
+}
+
+static void
+setup_pinned_batch(void)
+{
+	open_batch(true);
 }
 
 static void
@@ -474,11 +546,22 @@ START_TEST(batch_joins_no_more_than_one_send_carries)
 }
 END_TEST
 
+static void
+add_batch_tests(TCase *tests)
+{
+	tcase_add_test(tests, batch_echoes_all_sizes_in_order);
+	tcase_add_test(tests, batch_keeps_sources_apart);
+	tcase_add_test(tests, batch_takes_a_coalesced_burst);
+	tcase_add_test(tests, batch_passes_the_first_of_a_burst);
+	tcase_add_test(tests, batch_joins_no_more_than_one_send_carries);
+}
+
 int
 main(void)
 {
 	Suite *suite = suite_create("datagram");
 	TCase *tests = tcase_create("parts"), *batches = tcase_create("batch");
+	TCase *pinned = tcase_create("pinned batch");
 	SRunner *runner = srunner_create(suite);
 	int failed;
 
@@ -496,14 +579,14 @@ main(void)
 	tcase_add_test(tests, ipv4_on_a_dual_stack_socket_is_ipv4);
 	tcase_add_test(tests, destination_is_ours_alone);
 	tcase_add_test(tests, deny_comes_before_allow);
+	tcase_add_test(tests, socket_of_one_address_is_pinned);
 
 	suite_add_tcase(suite, batches);
 	tcase_add_checked_fixture(batches, setup_batch, teardown_batch);
-	tcase_add_test(batches, batch_echoes_all_sizes_in_order);
-	tcase_add_test(batches, batch_keeps_sources_apart);
-	tcase_add_test(batches, batch_takes_a_coalesced_burst);
-	tcase_add_test(batches, batch_passes_the_first_of_a_burst);
-	tcase_add_test(batches, batch_joins_no_more_than_one_send_carries);
+	add_batch_tests(batches);
+	suite_add_tcase(suite, pinned);
+	tcase_add_checked_fixture(pinned, setup_pinned_batch, teardown_batch);
+	add_batch_tests(pinned);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
