@@ -37,6 +37,8 @@ def arguments(echoping, transport, port, load, seconds):
                "-d", f"{round(seconds * 1000)}ms"]
     if load.churn:
         command.append("--churn")
+    if load.burst:
+        command.append("--burst")
     if load.rate:
         command += ["-r", str(load.rate)]
     if load.pipeline > 1:

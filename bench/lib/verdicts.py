@@ -59,7 +59,7 @@ def judge(figures, servers):
     cpu, rate = "cpu_us", "per_second"
     small = "128 B x 50: CPU per message"
     churn = "churn: CPU per connection"
-    burst = "UDP, 16 in flight: CPU per datagram"
+    burst = "UDP, bursts of 16: CPU per datagram"
     single = "UDP, 1 in flight: CPU per datagram"
     return [
         _judge(f"{small}, bufferevent", 0.80, _against(figures, "128x50", "bufferevent", cpu),

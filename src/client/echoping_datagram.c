@@ -24,7 +24,8 @@
 struct echoping_datagram {
 	struct echoping_link link;
 	struct echoping_window window;
-	uint32_t held; /* so many are begun, but the socket did not take them yet */
+	uint32_t held;  /* so many are begun, but the socket did not take them yet */
+	uint32_t burst; /* so many may still begin; with --burst */
 	int64_t starts_ns[DATAGRAM_BATCH]; /* when the time of each of these begins */
 	int64_t ended_ns; /* when nothing was out any more and nothing to be sent; 0 before */
 };
@@ -110,16 +111,33 @@ datagram_refused(struct echoping_datagram *datagram)
 	return false;
 }
 
+/* How many more may begin. A burst begins anew when nothing of the last one is out any more. */
+static uint32_t
+datagram_room(struct echoping_datagram *datagram)
+{
+	const struct echoping_options *options = datagram->link.worker->plan->options;
+	const uint32_t out = datagram->window.outstanding + datagram->held;
+
+	if (!options->burst)
+		return options->pipeline - out;
+	if (out == 0)
+		datagram->burst = options->pipeline;
+	return datagram->burst;
+}
+
 /* Begin as many as may begin and one call can send; returns whether there is any to be sent. */
 static bool
 datagram_begin(struct echoping_datagram *datagram, int64_t now_ns)
 {
-	const uint32_t pipeline = datagram->link.worker->plan->options->pipeline;
+	uint32_t room = datagram_room(datagram);
 
-	while (datagram->held < DATAGRAM_BATCH &&
-	       datagram->window.outstanding + datagram->held < pipeline &&
-	       echoping_worker_take(&datagram->link, now_ns, &datagram->starts_ns[datagram->held]))
+	while (
+	    datagram->held < DATAGRAM_BATCH && room > 0 &&
+	    echoping_worker_take(&datagram->link, now_ns, &datagram->starts_ns[datagram->held])) {
 		datagram->held++;
+		room--;
+	}
+	datagram->burst = room;
 	return datagram->held > 0;
 }
 

@@ -62,6 +62,13 @@ figures_add_count(struct figures *figures, const char *name, uint64_t count)
 }
 
 static void
+figures_add_flag(struct figures *figures, const char *name, bool flag)
+{
+	figures_add_count(figures, name, flag);
+	figures->rows[figures->used - 1].type = FIGURE_FLAG;
+}
+
+static void
 figures_add_real(struct figures *figures, const char *group, const char *name, double real)
 {
 	struct figure *figure = figures_next(figures, group, name);
@@ -86,8 +93,8 @@ figures_add_options(struct figures *figures, const struct echoping_options *opti
 	figures_add_count(figures, "rate", options->rate);
 	figures_add_count(figures, "idle", options->idle);
 	figures_add_count(figures, "sample", options->sample);
-	figures_add_count(figures, "churn", options->churn);
-	figures->rows[figures->used - 1].type = FIGURE_FLAG;
+	figures_add_flag(figures, "burst", options->burst);
+	figures_add_flag(figures, "churn", options->churn);
 }
 
 static void

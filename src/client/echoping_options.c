@@ -29,6 +29,7 @@
 enum {
 	OPTION_JSON = 256,
 	OPTION_CSV,
+	OPTION_BURST,
 	OPTION_CHURN,
 	OPTION_IDLE,
 	OPTION_SAMPLE,
@@ -52,6 +53,7 @@ static const struct option long_options[] = {
 	{ "help", no_argument, NULL, 'h' },
 	{ "json", no_argument, NULL, OPTION_JSON },
 	{ "csv", no_argument, NULL, OPTION_CSV },
+	{ "burst", no_argument, NULL, OPTION_BURST },
 	{ "churn", no_argument, NULL, OPTION_CHURN },
 	{ "idle", required_argument, NULL, OPTION_IDLE },
 	{ "sample", required_argument, NULL, OPTION_SAMPLE },
@@ -189,6 +191,9 @@ options_take_load(struct command_line *line, int option, const char *text)
 	case OPTION_SAMPLE:
 		options->sample = options_number32(line, option, text, 1, 65536);
 		break;
+	case OPTION_BURST:
+		options->burst = true;
+		break;
 	case OPTION_CHURN:
 		options->churn = true;
 		break;
@@ -310,6 +315,14 @@ options_check_together(struct command_line *line)
 	if (options->churn && options->pipeline > 1)
 		error_list_add(
 		    line->errors, "--churn sends one message a connection: no --pipeline");
+	if (options->burst && !udp)
+		error_list_add(line->errors, "--burst is for datagrams: udp ADDRESS");
+	if (options->burst && options->rate > 0)
+		error_list_add(
+		    line->errors, "--burst waits for the echoes of the last one: no --rate");
+	if (options->burst && options->pipeline == 1)
+		error_list_add(
+		    line->errors, "--burst needs a --pipeline of 2 or more, which it sends");
 	if (options->threads > options->connections)
 		error_list_add(line->errors,
 		    "--threads: %" PRIu32 " threads for %" PRIu32 " connections", options->threads,
@@ -386,6 +399,7 @@ echoping_options_print_help(FILE *out)
 	    "  -d, --duration TIME  how long to send [10s, or no limit with -n]\n"
 	    "  -r, --rate N         send N messages a second, whatever comes back\n"
 	    "  -t, --threads N      threads to share the connections [1]\n"
+	    "      --burst          the pipeline at once, again when it is back (udp)\n"
 	    "      --churn          a new connection for each message\n"
 	    "      --idle N         N more connections that stay silent\n"
 	    "      --sample N       verify one message of N, count the others [1]\n"

@@ -45,6 +45,7 @@ struct echoping_options {
 	uint32_t idle;   /* silent connections besides */
 	uint32_t sample; /* one message of so many is verified, the others are counted */
 	bool churn;      /* a connection for each message */
+	bool burst;      /* the pipeline is sent at once, and again when all came back; UDP only */
 	bool quiet;      /* no line per probe, no progress, no histogram */
 };
 

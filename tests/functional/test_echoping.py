@@ -193,6 +193,11 @@ FORMS = {
     "churn": ["--churn", "-c", "2", "-d", "500ms", "-w", "1s"],
 }
 
+DATAGRAM_FORMS = {
+    **{form: FORMS[form] for form in ("ping", "load", "pipelined", "rate")},
+    "burst": ["-c", "2", "-p", "8", "--burst", "-d", "500ms", "-w", "1s"],
+}
+
 
 # against the daemon
 
@@ -533,20 +538,20 @@ def test_backlog_that_is_never_sent_is_told(serve, tmp_path):
 # datagrams
 
 
-@pytest.mark.parametrize("form", ["ping", "load", "pipelined", "rate"])
+@pytest.mark.parametrize("form", DATAGRAM_FORMS)
 @pytest.mark.parametrize("size", [8, 64, 1400])
 def test_datagrams_are_matched(serve, tmp_path, form, size):
     address = serve(DatagramServer(lambda data, number: [data]))
-    result = figures(tmp_path, "udp", address, *FORMS[form], "-s", size)
+    result = figures(tmp_path, "udp", address, *DATAGRAM_FORMS[form], "-s", size)
     assert result["transport"] == "udp"
     assert result["received"] == result["sent"] > 0
     assert result["duplicates"] == result["reordered"] == result["late"] == 0
 
 
-@pytest.mark.parametrize("form", ["ping", "load", "pipelined", "rate"])
+@pytest.mark.parametrize("form", DATAGRAM_FORMS)
 def test_lost_datagrams_are_counted(serve, tmp_path, form):
     address = serve(DatagramServer(lambda data, number: [data] if number % 3 else []))
-    arguments = [*FORMS[form], "-w", "100ms"]
+    arguments = [*DATAGRAM_FORMS[form], "-w", "100ms"]
     if form == "ping":
         arguments += ["-n", "6"]
     result = figures(tmp_path, "udp", address, *arguments, expect=LOSS)
@@ -555,7 +560,7 @@ def test_lost_datagrams_are_counted(serve, tmp_path, form):
     assert result["loss_ratio"] == pytest.approx(result["lost"] / result["sent"])
 
 
-@pytest.mark.parametrize("form", ["ping", "load", "pipelined", "rate"])
+@pytest.mark.parametrize("form", DATAGRAM_FORMS)
 @pytest.mark.parametrize(
     "change", [flip, lambda data: data[:-1], lambda data: data + b"x", lambda data: b""]
 )
@@ -563,7 +568,9 @@ def test_altered_datagram_is_a_mismatch(serve, tmp_path, form, change):
     def answer(data, number):
         return [change(data) if number == 2 else data]
 
-    result = figures(tmp_path, "udp", serve(DatagramServer(answer)), *FORMS[form], expect=MISMATCH)
+    result = figures(
+        tmp_path, "udp", serve(DatagramServer(answer)), *DATAGRAM_FORMS[form], expect=MISMATCH
+    )
     assert result["mismatched"] == 1
 
 
@@ -577,10 +584,10 @@ def test_altered_number_of_a_datagram_is_a_mismatch(serve, tmp_path):
     assert result["mismatched"] == 1
 
 
-@pytest.mark.parametrize("form", ["ping", "load", "pipelined", "rate"])
+@pytest.mark.parametrize("form", DATAGRAM_FORMS)
 def test_duplicates_are_counted_and_no_mismatch(serve, tmp_path, form):
     address = serve(DatagramServer(lambda data, number: [data, data]))
-    result = figures(tmp_path, "udp", address, *FORMS[form])
+    result = figures(tmp_path, "udp", address, *DATAGRAM_FORMS[form])
     # the second one of the last of each socket may come too late
     assert result["sent"] - 3 <= result["duplicates"] <= result["sent"]
     assert result["received"] == result["sent"]
@@ -632,7 +639,9 @@ def test_refused_stream_is_unreachable(tmp_path, form):
 @pytest.mark.parametrize("form", ["ping", "load", "rate"])
 def test_refused_datagram_is_unreachable(tmp_path, form):
     port = free_port(kind=socket.SOCK_DGRAM)
-    result = figures(tmp_path, "udp", f"127.0.0.1:{port}", *FORMS[form], expect=UNREACHABLE)
+    result = figures(
+        tmp_path, "udp", f"127.0.0.1:{port}", *DATAGRAM_FORMS[form], expect=UNREACHABLE
+    )
     assert result["result"] == "unreachable"
 
 
@@ -657,6 +666,8 @@ def test_missing_socket_file_is_unreachable(tmp_path):
         ["--json", "--csv", "127.0.0.1"],
         ["--sample", "2", "udp", "127.0.0.1"],
         ["--sample", "2", "--churn", "127.0.0.1"],
+        ["--burst", "-p", "2", "127.0.0.1"],
+        ["--burst", "udp", "127.0.0.1"],
     ],
 )
 def test_usage_error(tmp_path, arguments):
@@ -671,7 +682,7 @@ def test_help_and_version(tmp_path):
     text = echoping(tmp_path, "--help")
     for option in (
         "connections size pipeline duration count rate threads interval timeout json csv churn "
-        "idle sample quiet version help"
+        "idle sample burst quiet version help"
     ).split():
         assert f"--{option}" in text
     assert max(map(len, text.splitlines())) <= 80

@@ -142,6 +142,73 @@ START_TEST(what_came_back_together_is_followed_together)
 }
 END_TEST
 
+/* The server takes COUNT datagrams into DATA, or sends so many of it back. */
+static void
+server_takes(unsigned char (*data)[SIZE], size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		ck_assert_int_eq(recv(server, data[i], SIZE, 0), SIZE);
+}
+
+static void
+server_gives(unsigned char (*data)[SIZE], size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		ck_assert_int_eq(send(server, data[i], SIZE, 0), SIZE);
+}
+
+START_TEST(burst_follows_when_all_came_back)
+{
+	unsigned char data[PIPELINE][SIZE];
+
+	options.burst = true;
+	pump();
+	server_takes(data, PIPELINE);
+	server_gives(data, 3);
+	on_event(EPOLLIN);
+	ck_assert_uint_eq(worker.tally->received, 3);
+	server_finds(1, 0, false); /* nothing */
+	server_gives(data + 3, PIPELINE - 3);
+	on_event(EPOLLIN);
+	ck_assert_uint_eq(worker.tally->received, PIPELINE);
+	server_finds(PIPELINE, 2 * PIPELINE - 1, false);
+}
+END_TEST
+
+START_TEST(burst_follows_when_some_were_lost)
+{
+	unsigned char data[PIPELINE][SIZE];
+
+	options.burst = true;
+	pump();
+	server_takes(data, PIPELINE);
+	server_gives(data + 1, PIPELINE - 1);
+	on_event(EPOLLIN);
+	server_finds(1, 0, false); /* nothing */
+	echoping_datagram_kind.on_tick(party, clock_now_ns() + options.timeout_ns + 1);
+	ck_assert_uint_eq(worker.tally->lost, 1);
+	server_finds(PIPELINE, 2 * PIPELINE - 1, false);
+}
+END_TEST
+
+START_TEST(burst_goes_out_whole)
+{
+	options.burst = true;
+	options.pipeline = 40;
+	worker.quota = 40;
+	/* the socket's queue is short: the server keeps up, and answers before all is out */
+	for (uint64_t next = 0; next < 40; next += 5) {
+		let_sends(5, -EAGAIN);
+		if (next == 0)
+			pump();
+		else
+			on_event(EPOLLOUT);
+		server_finds(next, next + 4, next > 0);
+	}
+	ck_assert_uint_eq(worker.tally->sent, 40);
+}
+END_TEST
+
 START_TEST(more_than_a_batch_in_flight)
 {
 	options.pipeline = 40;
@@ -299,6 +366,9 @@ main(void)
 	tcase_add_checked_fixture(together, start, end);
 	tcase_add_test(together, what_may_begin_goes_out_with_one_call);
 	tcase_add_test(together, what_came_back_together_is_followed_together);
+	tcase_add_test(together, burst_follows_when_all_came_back);
+	tcase_add_test(together, burst_follows_when_some_were_lost);
+	tcase_add_test(together, burst_goes_out_whole);
 	tcase_add_test(together, more_than_a_batch_in_flight);
 	tcase_add_test(together, each_of_those_that_came_together_is_judged);
 	suite_add_tcase(suite, together);

@@ -94,11 +94,11 @@ END_TEST
 START_TEST(what_belongs_to_a_load_makes_one)
 {
 	static const char *const rows[] = { "-c 1", "-p 2", "-d 1s", "-r 10", "-t 1", "--sample 2",
-		"--churn", "--idle 1" };
+		"--churn", "--idle 1", "--burst -p 2 udp" };
 	char words[64];
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		(void)snprintf(words, sizeof(words), "echoping h %s", rows[i]);
+		(void)snprintf(words, sizeof(words), "echoping %s h", rows[i]);
 		ck_assert_int_eq(parse(words), 0);
 		ck_assert_int_eq(options.action, ECHOPING_LOAD);
 	}
@@ -177,6 +177,9 @@ START_TEST(mistakes_are_named)
 	assert_refused("echoping udp h --sample 2", "--sample");
 	assert_refused("echoping h --churn --sample 2", "--sample");
 	assert_refused("echoping udp h --idle 5", "--idle");
+	assert_refused("echoping h --burst -p 2", "--burst");
+	assert_refused("echoping udp h --burst", "--pipeline");
+	assert_refused("echoping udp h --burst -p 2 -r 9", "--rate");
 	assert_refused("echoping h --churn -p 2", "--pipeline");
 	assert_refused("echoping h --json --csv", "--csv");
 	assert_refused("echoping h -c 100000 -p 1000", "in flight");
