@@ -332,7 +332,7 @@ server_free(struct server *server)
 		log_close(LOG_CLOSE_NS);
 		return;
 	}
-	/* nothing of the main loop speaks to the workers any more: their posts have no owner soon */
+	/* first what speaks to the workers by itself: its posts must not outlive it */
 	heartbeat_free(server->heartbeat);
 	signals_free(server->signals);
 	if (server->stop_timer != NULL)
