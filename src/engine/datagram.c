@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "engine/datagram_batch.h"
 #include "engine/datagram_guard.h"
+#include "engine/datagram_sender.h"
 #include "engine/datagram_socket.h"
 #include "engine/worker.h"
 
@@ -48,6 +49,7 @@ struct datagram {
 	bool running;                       /* worker's */
 	struct datagram_settings *settings; /* owned; worker's once served */
 	struct datagram_batch *batch;       /* owned */
+	struct datagram_sender *sender;     /* owned */
 	struct source_table *sources;       /* owned; NULL for UNIX sockets */
 	struct source everybody;            /* on a UNIX socket */
 	struct token_bucket total;
@@ -257,6 +259,19 @@ datagram_admit(struct datagram *dg, size_t index, uint64_t count, int64_t now_ns
 	return allowed;
 }
 
+static void
+datagram_echo_one(struct datagram *dg, size_t index, int64_t now_ns)
+{
+	const struct datagram_received *received = datagram_batch_at(dg->batch, index);
+	uint64_t count = datagram_received_count(received);
+
+	counters_add(datagram_counters(dg), COUNTER_DATAGRAMS_RECEIVED, count);
+	counters_add(datagram_counters(dg), COUNTER_RECEIVED_BYTES, received->length);
+	count = datagram_admit(dg, index, count, now_ns);
+	if (count > 0)
+		datagram_sender_add(dg->sender, received, count);
+}
+
 /*
  * Echo what waits, for TIME_NS and a batch at most. While one batch is echoed the next comes in, as
  * a rule: to look costs less than a turn of the loop.
@@ -267,25 +282,14 @@ datagram_echo(struct datagram *dg, int64_t time_ns)
 	int64_t now_ns = clock_now_ns(), end_ns = now_ns + time_ns;
 
 	do {
-		int read;
+		int read = datagram_batch_receive(dg->batch, dg->fd);
 
 		/* an error is of a datagram sent before, or an empty socket: nothing to do */
-		read = datagram_batch_receive(dg->batch, dg->fd);
-		for (int i = 0; i < read; i++) {
-			const struct datagram_received *received = datagram_batch_at(
-			    dg->batch, (size_t)i);
-			uint64_t count = datagram_received_count(received), allowed;
-
-			counters_add(datagram_counters(dg), COUNTER_DATAGRAMS_RECEIVED, count);
-			counters_add(
-			    datagram_counters(dg), COUNTER_RECEIVED_BYTES, received->length);
-			allowed = datagram_admit(dg, (size_t)i, count, now_ns);
-			if (allowed > 0)
-				datagram_batch_pass(dg->batch, (size_t)i, allowed);
-		}
-		datagram_batch_send(dg->batch, dg->fd);
 		if (read <= 0)
 			return;
+		for (size_t i = 0; i < (size_t)read; i++)
+			datagram_echo_one(dg, i, now_ns);
+		datagram_sender_flush(dg->sender, dg->fd);
 		now_ns = clock_now_ns();
 	} while (now_ns < end_ns);
 }
@@ -302,7 +306,7 @@ struct datagram *
 datagram_new(struct worker *worker, int fd, bool ip)
 {
 	struct datagram *dg = calloc(1, sizeof(*dg));
-	struct datagram_batch_hooks hooks = { datagram_on_sent, datagram_on_dropped, dg };
+	struct datagram_sender_hooks hooks = { datagram_on_sent, datagram_on_dropped, dg };
 	struct datagram_local pinned = { .family = AF_UNSPEC };
 
 	if (dg == NULL)
@@ -314,8 +318,9 @@ datagram_new(struct worker *worker, int fd, bool ip)
 		pinned = datagram_socket_pin(fd);
 		dg->sources = source_table_new();
 	}
-	dg->batch = datagram_batch_new(ip, &pinned, &hooks);
-	if (dg->batch == NULL || (ip && dg->sources == NULL)) {
+	dg->batch = datagram_batch_new(ip, &pinned);
+	dg->sender = datagram_sender_new(ip, pinned.family != AF_UNSPEC, &hooks);
+	if (dg->batch == NULL || dg->sender == NULL || (ip && dg->sources == NULL)) {
 		datagram_free(dg);
 		errno = ENOMEM;
 		return NULL;
@@ -331,6 +336,7 @@ datagram_free(struct datagram *dg)
 	if (dg->running)
 		(void)event_del(&dg->readable);
 	datagram_batch_free(dg->batch);
+	datagram_sender_free(dg->sender);
 	source_table_free(dg->sources);
 	datagram_settings_free(dg->settings);
 	free(dg);

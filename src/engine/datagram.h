@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A datagram endpoint: one bound UDP or UNIX datagram socket, served by one worker. What is read
- * is judged (datagram_guard), rated (source_table) and echoed (datagram_batch); nothing is logged
- * for a datagram, everything is counted. The main loop builds and frees it, the worker runs it in
- * between; no lock is needed because they speak by posts only.
+ * (datagram_batch) is judged (datagram_guard), rated (source_table) and sent back
+ * (datagram_sender); nothing is logged for a datagram, everything is counted. The main loop builds
+ * and frees it, the worker runs it in between; no lock is needed because they speak by posts only.
  */
 #ifndef ECHOD_ENGINE_DATAGRAM_H
 #define ECHOD_ENGINE_DATAGRAM_H

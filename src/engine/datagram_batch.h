@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Datagrams on their way through: up to a batch read with one recvmmsg(2), and those that passed
- * sent back with one sendmmsg(2). What follows each other from one source in equal sizes goes back
- * as one segmented send (UDP_SEGMENT, see udp(7)), and what the kernel coalesced on the way in
- * (UDP_GRO) too. Knows nothing of guards, rates or libevent. Belongs to one thread.
+ * Datagrams on their way in: up to a batch read with one recvmmsg(2), among them several of one
+ * source that the kernel coalesced (UDP_GRO, see udp(7)). Knows nothing of guards, rates or
+ * libevent. Belongs to one thread.
  */
 #ifndef ECHOD_ENGINE_DATAGRAM_BATCH_H
 #define ECHOD_ENGINE_DATAGRAM_BATCH_H
@@ -32,23 +31,16 @@ struct datagram_received {
 	socklen_t source_length;
 	struct datagram_local local;
 	bool truncated;
+	unsigned char *bytes; /* the batch's */
 	size_t length;
 	size_t segment; /* bytes of each datagram, the last may be shorter; 0 only when empty */
-};
-
-/* What happens to what is sent: called once for each datagram, or run of COUNT of them. */
-struct datagram_batch_hooks {
-	void (*sent)(void *context, uint64_t count, uint64_t bytes);
-	void (*dropped)(void *context, enum datagram_drop drop, uint64_t count);
-	void *context;
 };
 
 /*
  * Build a batch with its buffers. IP: not for UNIX sockets. PINNED is where all datagrams go to,
  * see datagram_socket_pin(); with AF_UNSPEC each tells. NULL: out of memory.
  */
-struct datagram_batch *datagram_batch_new(
-    bool ip, const struct datagram_local *pinned, const struct datagram_batch_hooks *hooks);
+struct datagram_batch *datagram_batch_new(bool ip, const struct datagram_local *pinned);
 
 /* Free a batch; NULL is fine. */
 void datagram_batch_free(struct datagram_batch *batch);
@@ -64,11 +56,5 @@ uint64_t datagram_received_count(const struct datagram_received *received);
 
 /* Take datagram number AT out of those of INDEX: what follows moves up. */
 void datagram_batch_cut(struct datagram_batch *batch, size_t index, uint64_t at);
-
-/* Echo number INDEX, or the first COUNT of its datagrams. In ascending order of INDEX. */
-void datagram_batch_pass(struct datagram_batch *batch, size_t index, uint64_t count);
-
-/* Send all that was passed since the last receive; the hooks hear what became of it. */
-void datagram_batch_send(struct datagram_batch *batch, int fd);
 
 #endif

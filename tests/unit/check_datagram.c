@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/siphash.h"
 #include "engine/datagram_batch.h"
+#include "engine/datagram_sender.h"
 #include "engine/datagram_guard.h"
 #include "engine/datagram_socket.h"
 #include "engine/source_table.h"
@@ -379,6 +380,7 @@ on_dropped(void *context, enum datagram_drop drop, uint64_t count)
 
 /* A server and two clients on loopback. */
 static struct datagram_batch *batch;
+static struct datagram_sender *sender;
 static struct sockaddr_in server_address;
 static int server, client, second;
 
@@ -399,7 +401,7 @@ open_socket(void)
 static void
 open_batch(bool pin)
 {
-	const struct datagram_batch_hooks hooks = { on_sent, on_dropped, NULL };
+	const struct datagram_sender_hooks hooks = { on_sent, on_dropped, NULL };
 	struct datagram_local local = { .family = AF_UNSPEC };
 	socklen_t length = sizeof(server_address);
 
@@ -408,8 +410,10 @@ open_batch(bool pin)
 	ck_assert_int_eq(datagram_socket_prepare(server, AF_INET), 0);
 	if (pin)
 		local = datagram_socket_pin(server);
-	batch = datagram_batch_new(true, &local, &hooks);
+	batch = datagram_batch_new(true, &local);
 	ck_assert_ptr_nonnull(batch);
+	sender = datagram_sender_new(true, pin, &hooks);
+	ck_assert_ptr_nonnull(sender);
 	ck_assert_int_eq(getsockname(server, (struct sockaddr *)&server_address, &length), 0);
 	client = open_socket();
 	second = open_socket();
@@ -435,6 +439,7 @@ static void
 teardown_batch(void)
 {
 	datagram_batch_free(batch);
+	datagram_sender_free(sender);
 	close(server);
 	close(client);
 	close(second);
@@ -467,9 +472,9 @@ echo_all(void)
 	int count = datagram_batch_receive(batch, server);
 
 	for (int i = 0; i < count; i++)
-		datagram_batch_pass(
-		    batch, (size_t)i, datagram_received_count(datagram_batch_at(batch, (size_t)i)));
-	datagram_batch_send(batch, server);
+		datagram_sender_add(sender, datagram_batch_at(batch, (size_t)i),
+		    datagram_received_count(datagram_batch_at(batch, (size_t)i)));
+	datagram_sender_flush(sender, server);
 }
 
 START_TEST(batch_echoes_all_sizes_in_order)
@@ -528,8 +533,8 @@ START_TEST(batch_passes_the_first_of_a_burst)
 	ck_assert_int_eq(send(client, bytes, sizeof(bytes), 0), (ssize_t)sizeof(bytes));
 	ck_assert_int_eq(datagram_batch_receive(batch, server), 1);
 	ck_assert_uint_eq(datagram_received_count(datagram_batch_at(batch, 0)), 4);
-	datagram_batch_pass(batch, 0, 3);
-	datagram_batch_send(batch, server);
+	datagram_sender_add(sender, datagram_batch_at(batch, 0), 3);
+	datagram_sender_flush(sender, server);
 	ck_assert_uint_eq(sent, 3);
 	ck_assert_uint_eq(sent_bytes, 300);
 }
