@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "base/units.h"
+#include "client/option_value.h"
 
 #define DIGITS "0123456789"
 #define NUMBER_DIGITS_MAX 19 /* fits in 64 bits with a sign */
@@ -72,11 +72,7 @@ option_index(int option)
 static void
 options_refuse(struct command_line *line, int option, const char *text, const char *what)
 {
-	char escaped[64];
-
-	text_escape_string(text, escaped, sizeof(escaped));
-	error_list_add(line->errors, "--%s: \"%s\" %s", long_options[option_index(option)].name,
-	    escaped, what);
+	option_value_refuse(line->errors, option_name(long_options, option), text, what);
 }
 
 static bool
@@ -100,21 +96,8 @@ static int64_t
 options_duration(
     struct command_line *line, int option, const char *text, int64_t least_ns, int64_t most_ns)
 {
-	char least[UNITS_TEXT_MAX], most[UNITS_TEXT_MAX], range[96];
-	const char *error;
-	int64_t ns;
-
-	if (units_parse_duration(text, &ns, &error) < 0) {
-		options_refuse(line, option, text, error);
-		return 0;
-	}
-	if (ns >= least_ns && ns <= most_ns)
-		return ns;
-	(void)snprintf(range, sizeof(range), "is not from %s to %s",
-	    units_format_duration(least_ns, least, sizeof(least)),
-	    units_format_duration(most_ns, most, sizeof(most)));
-	options_refuse(line, option, text, range);
-	return 0;
+	return option_value_duration(
+	    line->errors, option_name(long_options, option), text, least_ns, most_ns);
 }
 
 static const char *

@@ -9,9 +9,9 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/text.h"
 #include "base/units.h"
 #include "client/echoping_payload.h"
+#include "client/option_value.h"
 
 #define STREAM_SIZE_MAX (INT64_C(16) << 20)
 #define DATAGRAM_SIZE_MAX 65507
@@ -72,22 +72,10 @@ struct command_line {
 	bool has_wait;   /* -w */
 };
 
-static const char *
-option_name(int option)
-{
-	for (const struct option *o = long_options; o->name != NULL; o++)
-		if (o->val == option)
-			return o->name;
-	return "?";
-}
-
 static void
 options_refuse(struct command_line *line, int option, const char *text, const char *what)
 {
-	char escaped[64];
-
-	text_escape_string(text, escaped, sizeof(escaped));
-	error_list_add(line->errors, "--%s: \"%s\" %s", option_name(option), escaped, what);
+	option_value_refuse(line->errors, option_name(long_options, option), text, what);
 }
 
 /* A whole number from LEAST to MOST; 0 with an error added otherwise. */
@@ -124,21 +112,8 @@ static int64_t
 options_duration(
     struct command_line *line, int option, const char *text, int64_t least_ns, int64_t most_ns)
 {
-	char least[UNITS_TEXT_MAX], most[UNITS_TEXT_MAX], range[96];
-	const char *error;
-	int64_t ns;
-
-	if (units_parse_duration(text, &ns, &error) < 0) {
-		options_refuse(line, option, text, error);
-		return 0;
-	}
-	if (ns >= least_ns && ns <= most_ns)
-		return ns;
-	(void)snprintf(range, sizeof(range), "is not from %s to %s",
-	    units_format_duration(least_ns, least, sizeof(least)),
-	    units_format_duration(most_ns, most, sizeof(most)));
-	options_refuse(line, option, text, range);
-	return 0;
+	return option_value_duration(
+	    line->errors, option_name(long_options, option), text, least_ns, most_ns);
 }
 
 /* A bare number is bytes. The limits depend on the transport and are checked later. */

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "client/option_value.h"
+
+#include <stdio.h>
+
+#include "base/text.h"
+#include "base/units.h"
+
+const char *
+option_name(const struct option *table, int option)
+{
+	for (const struct option *o = table; o->name != NULL; o++) {
+		if (o->val == option)
+			return o->name;
+	}
+	return "?";
+}
+
+void
+option_value_refuse(struct error_list *errors, const char *name, const char *text, const char *what)
+{
+	char escaped[64];
+
+	text_escape_string(text, escaped, sizeof(escaped));
+	error_list_add(errors, "--%s: \"%s\" %s", name, escaped, what);
+}
+
+int64_t
+option_value_duration(struct error_list *errors, const char *name, const char *text,
+    int64_t least_ns, int64_t most_ns)
+{
+	char least[UNITS_TEXT_MAX], most[UNITS_TEXT_MAX], range[96];
+	const char *error;
+	int64_t ns;
+
+	if (units_parse_duration(text, &ns, &error) < 0) {
+		option_value_refuse(errors, name, text, error);
+		return 0;
+	}
+	if (ns >= least_ns && ns <= most_ns)
+		return ns;
+	(void)snprintf(range, sizeof(range), "is not from %s to %s",
+	    units_format_duration(least_ns, least, sizeof(least)),
+	    units_format_duration(most_ns, most, sizeof(most)));
+	option_value_refuse(errors, name, text, range);
+	return 0;
+}

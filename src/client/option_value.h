@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Values of command-line options, as both clients read them: what is wrong becomes a line of an
+ * error list that begins with --NAME.
+ */
+#ifndef ECHOD_CLIENT_OPTION_VALUE_H
+#define ECHOD_CLIENT_OPTION_VALUE_H
+
+#include <getopt.h>
+#include <stdint.h>
+
+#include "base/error_list.h"
+
+/* Return the long name of OPTION in TABLE, which ends as getopt_long(3) wants it; "?" if none. */
+const char *option_name(const struct option *table, int option);
+
+/* Add: --NAME: "TEXT" WHAT. TEXT is escaped, and cut when it is long. */
+void option_value_refuse(
+    struct error_list *errors, const char *name, const char *text, const char *what);
+
+/* Parse a duration from LEAST_NS to MOST_NS; returns 0 with an error added when it is not. */
+int64_t option_value_duration(struct error_list *errors, const char *name, const char *text,
+    int64_t least_ns, int64_t most_ns);
+
+#endif
