@@ -172,14 +172,17 @@ def test_echoping(launch, tmp_path, host):
 @pytest.mark.skipif(not shutil.which("nc"), reason="needs nc")
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 @pytest.mark.parametrize("size", [1, 1472, 9000])
-def test_netcat(launch, host, size):
+def test_netcat(launch, tmp_path, host, size):
+    # from a file, of which nc makes one datagram; a pipe may hand it over in parts
+    (tmp_path / "datagram").write_bytes(pattern(0, size))
     daemon = launch(listeners=[udp_listener("udp://*:0")])
     port = daemon.addresses["echo"].rpartition(":")[2]
-    result = subprocess.run(
-        ["nc", "-u", "-W", "1", "-w", "10", host, port],
-        input=pattern(0, size),
-        capture_output=True,
-        timeout=seconds(20),
-        check=False,
-    )
+    with open(tmp_path / "datagram", "rb") as datagram:
+        result = subprocess.run(
+            ["nc", "-u", "-W", "1", "-w", "10", host, port],
+            stdin=datagram,
+            capture_output=True,
+            timeout=seconds(20),
+            check=False,
+        )
     assert (result.returncode, result.stdout, result.stderr) == (0, pattern(0, size), b"")
