@@ -332,9 +332,11 @@ server_free(struct server *server)
 		log_close(LOG_CLOSE_NS);
 		return;
 	}
+	/* a signal that nobody serves any more must not end what is ending well */
+	signals_block();
+	signals_free(server->signals);
 	/* first what speaks to the workers by itself: its posts must not outlive it */
 	heartbeat_free(server->heartbeat);
-	signals_free(server->signals);
 	if (server->stop_timer != NULL)
 		event_free(server->stop_timer);
 	if (server->drain_timer != NULL)

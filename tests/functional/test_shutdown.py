@@ -259,6 +259,16 @@ def test_slow_reader_gets_all_that_the_kernel_has(launch, idle_grace):
     assert daemon.wait_exit() == 0
 
 
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGTERM])
+def test_signal_at_any_moment_of_the_end_changes_nothing(launch, number):
+    for _ in range(5):
+        daemon = launch()
+        daemon.signal(signal.SIGTERM)
+        while daemon.process.poll() is None:
+            daemon.signal(number)
+        assert daemon.wait_exit() == 0
+
+
 @pytest.mark.skipif(SANITIZED, reason="a leak checker has to stop the thread that hangs")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
 @pytest.mark.parametrize("served", [True, False], ids=["with-clients", "idle"])
