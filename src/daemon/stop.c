@@ -68,7 +68,7 @@ stop_on_timer(evutil_socket_t fd, short what, void *arg)
 	if (server->phase == SERVER_DELAYING) {
 		if (expired)
 			stop_enter_draining(server, now_ns);
-	} else if (engine_connections(server->engine) == 0) {
+	} else if (engine_is_drained(server->engine)) {
 		stop_now(server);
 	} else if (expired) {
 		if (server->phase == SERVER_DRAINING)

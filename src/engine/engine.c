@@ -220,6 +220,12 @@ engine_connections(const struct engine *engine)
 	return total;
 }
 
+bool
+engine_is_drained(const struct engine *engine)
+{
+	return engine_connections(engine) == 0 && TAILQ_EMPTY(&engine->leaving);
+}
+
 void
 engine_sum(const struct engine *engine, struct counters_sum *ret_sum)
 {

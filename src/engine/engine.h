@@ -72,6 +72,9 @@ ATTR_MUSTCHECK int engine_stop(struct engine *engine, int64_t patience_ns);
 /* Return how many connections are served. */
 int64_t engine_connections(const struct engine *engine);
 
+/* Return whether no connection is served, and no closed listener still answers datagrams. */
+bool engine_is_drained(const struct engine *engine);
+
 /* Add up everything that was ever counted into RET_SUM. */
 void engine_sum(const struct engine *engine, struct counters_sum *ret_sum);
 

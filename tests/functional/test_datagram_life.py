@@ -378,6 +378,22 @@ def test_what_waits_in_the_socket_is_echoed_first(launch, address, count, number
     assert daemon.wait_exit() == 0
 
 
+def test_many_full_sockets_are_no_hung_worker(launch):
+    """One worker, which has to empty them one after the other, longer than it may take to end."""
+    count = 40
+    names = [f"echo{number}" for number in range(count)]
+    unbounded = {"rate_total": 0, "budget_per_source": 0}
+    daemon = launch(workers=1, listeners=[udp_listener(name=name, **unbounded) for name in names])
+    clients = [client_of(daemon, name) for name in names]
+    with standing_still(daemon.pid):
+        for client in clients:
+            # more than the socket of the listener takes
+            for _ in range(300):
+                client.send_segments(bytes(64 * 60), 60)
+        daemon.signal(signal.SIGTERM)
+    assert daemon.wait_exit(20) == 0
+
+
 def test_guards_hold_to_the_end(launch):
     daemon = launch(listeners=[udp_listener(deny=["127.0.0.3/32"])])
     client, denied = client_of(daemon), client_of(daemon, source="127.0.0.3")
