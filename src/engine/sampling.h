@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which events are measured where there are too many for a precise clock each: all of them, up to
- * so many in a tick of the coarse clock, chosen before anybody knows what they come to. One thread.
+ * Which events are measured where there are too many for a precise clock each: the first in a tick
+ * of the coarse clock, and then one of so many, chosen before anybody knows what they come to. One
+ * thread.
  */
 #ifndef ECHOD_ENGINE_SAMPLING_H
 #define ECHOD_ENGINE_SAMPLING_H
@@ -9,12 +10,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Enough for every event at 16 000 a second, where the kernel ticks 250 times. */
-#define SAMPLING_PER_TICK 64
+/* In a tick all of so many are measured, then one of each so many. */
+#define SAMPLING_FIRST 64
+#define SAMPLING_INTERVAL 16
 
 struct sampling {
-	int64_t tick_ns; /* clock_coarse_ns() of the last event that was measured */
-	unsigned taken;  /* in that tick */
+	int64_t tick_ns; /* clock_coarse_ns() of the last event */
+	unsigned events; /* in that tick */
 };
 
 /* Return whether to measure the event that begins now, at COARSE_NS of clock_coarse_ns(). */
@@ -22,11 +24,9 @@ static inline bool
 sampling_take(struct sampling *sampling, int64_t coarse_ns)
 {
 	if (sampling->tick_ns != coarse_ns)
-		*sampling = (struct sampling){ .tick_ns = coarse_ns, .taken = 0 };
-	if (sampling->taken >= SAMPLING_PER_TICK)
-		return false;
-	sampling->taken++;
-	return true;
+		*sampling = (struct sampling){ .tick_ns = coarse_ns, .events = 0 };
+	sampling->events++;
+	return sampling->events <= SAMPLING_FIRST || sampling->events % SAMPLING_INTERVAL == 0;
 }
 
 #endif

@@ -51,8 +51,7 @@ struct share {
 	struct share_settings settings;
 	struct counters counters;
 	struct distribution duration; /* lives of connections that ended */
-	/* from the read callback to the last byte taken by the kernel, of those that are measured
-	 */
+	/* from the read callback to the last byte that the kernel took; a sample */
 	struct distribution echo_delay;
 	struct connection_list by_age;      /* oldest first */
 	struct connection_list by_activity; /* longest idle first, within a tenth of a second */

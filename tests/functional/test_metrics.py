@@ -119,6 +119,31 @@ def test_known_traffic_moves_these_and_no_others(launch):
     }
 
 
+def test_delays_are_a_sample_under_load(launch):
+    """So many echoes in one tick of the clock that some are not measured, which leaves no trace."""
+    daemon = launch(workers=1)
+    socks = [daemon.connect() for _ in range(200)]
+    echoed = 0
+
+    def sampled():
+        nonlocal echoed
+        for sock in socks:
+            sock.sendall(b"x")
+        for sock in socks:
+            assert sock.recv(1) == b"x"
+        echoed += len(socks)
+        # the last one is recorded a moment after its client has it
+        return daemon.control.metrics().value("echod_echo_delay_seconds_count") < echoed - 1
+
+    wait_until(sampled, 20, "an echo that is not measured")
+    metrics = daemon.control.metrics()
+    assert metrics.value("echod_echo_delay_seconds_count") >= 64
+    slow = metrics.value("echod_echo_delay_seconds_bucket", le="+Inf") - metrics.value(
+        "echod_echo_delay_seconds_bucket", le="10.0"
+    )
+    assert slow == 0
+
+
 def test_asking_moves_nothing(launch):
     daemon = launch(listeners=TWO)
     before = settle(daemon)

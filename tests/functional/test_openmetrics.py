@@ -5,7 +5,6 @@ import math
 import os
 import re
 import subprocess
-import time
 
 import pytest
 
@@ -106,13 +105,16 @@ def get(daemon, accept=OPENMETRICS):
     return daemon.control.get("/metrics", {"Accept": accept})
 
 
+# Of the 151 echoes below, if one worker has all of them in one tick of the clock: 64, then 1 of 16.
+FEWEST_DELAYS = 64 + (151 - 64) // 16
+
+
 def under_traffic(launch):
     daemon = launch(listeners=TWO)
     for number in range(30):
         with daemon.connect("echo" if number % 3 else "other") as sock:
             for _ in range(5):
                 exchange(sock, bytes(10 + number))
-        time.sleep(0.002)  # no tick of the clock has more echoes than are measured in one
     daemon.wait_connections(0)
     exchange(daemon.connect())
 
@@ -121,7 +123,7 @@ def under_traffic(launch):
         received = metrics.value("echod_received_bytes_total")
         # a client has its bytes a moment before the worker counts them
         return (
-            metrics.value("echod_echo_delay_seconds_count") >= 151
+            metrics.value("echod_echo_delay_seconds_count") >= FEWEST_DELAYS
             and received == metrics.value("echod_sent_bytes_total")
         )
 
@@ -146,9 +148,9 @@ def test_known_lives_and_delays(launch):
     assert lives[(("listener", "echo"),)]["_count"] == 20
     assert lives[(("listener", "other"),)]["_count"] == 10
     delays = histograms(families["echod_echo_delay_seconds"])
-    # one for each read with data: TCP may deliver a message in parts, never two in one here
-    assert delays[(("listener", "echo"),)]["_count"] >= 20 * 5 + 1
-    assert delays[(("listener", "other"),)]["_count"] >= 10 * 5
+    # of each read with data: TCP may deliver a message in parts, never two in one here
+    both = [delays[(("listener", name),)]["_count"] for name in ("echo", "other")]
+    assert min(both) > 0 and sum(both) >= FEWEST_DELAYS
     lag = histograms(families["echod_event_loop_lag_seconds"])
     assert set(lag) == {(("loop", name),) for name in ("main", "worker0", "worker1")}
 
