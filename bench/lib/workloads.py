@@ -64,7 +64,8 @@ def _small(size, connections, quick=False):
 BULK_SAMPLE = 16
 
 # A socket's buffer of the usual size does not hold all that is in flight with 16 datagrams on each
-# socket: what does not find room is lost, and the generator goes on without it a second later.
+# socket: what does not find room is lost. The generator gives it up after a second, and a burst
+# waits for that.
 UDP_LOSS_MOST = 0.01
 
 MIX_SIZES = (64, 256, KIB, 4 * KIB, 16 * KIB)

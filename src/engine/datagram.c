@@ -23,7 +23,7 @@
 /* One turn of the loop, after which the connections have theirs. */
 #define TURN_NS (500 * NS_PER_US)
 
-/* The last turn, for what the kernel holds already. */
+/* The last turn: what the kernel holds by then, and what still comes while it is echoed. */
 #define STOP_NS (20 * NS_PER_MS)
 
 struct datagram_settings {

@@ -14,7 +14,7 @@
 #include "base/network.h"
 #include "engine/counters.h"
 
-/* Where a datagram went to, as its control messages tell; see IP_PKTINFO in ip(7). */
+/* Where a datagram went to: told by its control messages (IP_PKTINFO in ip(7)), or known before. */
 struct datagram_local {
 	sa_family_t family; /* of the packet, not of the socket; AF_UNSPEC: not told */
 	union {

@@ -62,8 +62,8 @@ socket_set_port(struct address *address, in_port_t port)
 }
 
 /*
- * Whether ADDRESS is this machine's and one host's: that can be bound, and the kernel connects
- * nobody to a broadcast address who did not ask for it. Nothing is sent.
+ * Whether ADDRESS is this machine's and one host's: others cannot be bound as a rule, and the
+ * kernel connects nobody to a broadcast address who did not ask for it. Nothing is sent.
  */
 static bool
 socket_is_own_unicast(struct address address)

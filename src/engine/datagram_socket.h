@@ -20,7 +20,8 @@ ATTR_MUSTCHECK int datagram_socket_prepare(int fd, sa_family_t family);
 /*
  * Where FD, a prepared and bound UDP socket, can hear of one unicast address of this machine alone,
  * return that: every datagram went there, every answer leaves from there, and the kernel is not
- * asked for either any more. Of any other socket the family is AF_UNSPEC. Any thread.
+ * asked for either any more. That is judged once, by the addresses that the machine has then. Of
+ * any other socket the family is AF_UNSPEC. Any thread.
  */
 struct datagram_local datagram_socket_pin(int fd);
 

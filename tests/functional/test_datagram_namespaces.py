@@ -191,6 +191,22 @@ def test_asked_by_broadcast(launch, wire):
     nothing_was_sent(daemon, server, before)
 
 
+@pytest.mark.parametrize("address", ["127.255.255.255", "10.77.0.255"])
+def test_listens_at_a_broadcast_address(launch, wire, address):
+    """Bound to that alone, so that nothing but the address says that it is no single host's."""
+    client, server = wire
+    inside = server if address.startswith("127") else client
+    daemon = launch_inside(launch, server, udp_listener(f"udp://{address}:{PORT}"))
+    before = server.udp_counts()
+    asker = client_of(daemon, host=address, inside=inside)
+    asker.sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    for _ in range(3):
+        asker.send()
+    assert wait_counted(daemon, 3) == (0, {"destination": 3})
+    if inside is client:
+        nothing_was_sent(daemon, server, before)
+
+
 @pytest.mark.parametrize("group", ["224.0.0.1", "ff02::1"])
 def test_asked_by_multicast(launch, wire, group):
     """Groups that each host is in. Not to have it delivered is as good as to drop it."""

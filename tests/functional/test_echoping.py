@@ -544,6 +544,7 @@ def test_datagrams_are_matched(serve, tmp_path, form, size):
     address = serve(DatagramServer(lambda data, number: [data]))
     result = figures(tmp_path, "udp", address, *DATAGRAM_FORMS[form], "-s", size)
     assert result["transport"] == "udp"
+    assert result["burst"] == (form == "burst")
     assert result["received"] == result["sent"] > 0
     assert result["duplicates"] == result["reordered"] == result["late"] == 0
 

@@ -344,6 +344,23 @@ pin(const char *host)
 	return local.family;
 }
 
+START_TEST(socket_that_hears_for_others_is_not_pinned)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), on = 1;
+
+	/* it takes CAP_NET_ADMIN */
+	if (setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof(on)) == 0) {
+		ck_assert_int_eq(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+		ck_assert_int_eq(datagram_socket_prepare(fd, AF_INET), 0);
+		ck_assert_int_eq(datagram_socket_pin(fd).family, AF_UNSPEC);
+		ck_assert_int_eq(get_option(fd, IPPROTO_IP, IP_PKTINFO), 1);
+	}
+	close(fd);
+}
+END_TEST
+
 START_TEST(socket_of_one_address_is_pinned)
 {
 	ck_assert_int_eq(pin("127.0.0.1"), AF_INET);
@@ -491,6 +508,19 @@ START_TEST(batch_echoes_all_sizes_in_order)
 }
 END_TEST
 
+START_TEST(batch_tells_where_datagrams_went_to)
+{
+	const struct datagram_local *local;
+
+	send_filled(client, 5, 'x');
+	ck_assert_int_eq(datagram_batch_receive(batch, server), 1);
+	local = &datagram_batch_at(batch, 0)->local;
+	ck_assert_int_eq(local->family, AF_INET);
+	ck_assert_uint_eq(local->u.in.ipi_addr.s_addr, server_address.sin_addr.s_addr);
+	ck_assert_uint_eq(local->u.in.ipi_spec_dst.s_addr, server_address.sin_addr.s_addr);
+}
+END_TEST
+
 START_TEST(batch_keeps_sources_apart)
 {
 	for (int i = 0; i < 8; i++) {
@@ -555,6 +585,7 @@ static void
 add_batch_tests(TCase *tests)
 {
 	tcase_add_test(tests, batch_echoes_all_sizes_in_order);
+	tcase_add_test(tests, batch_tells_where_datagrams_went_to);
 	tcase_add_test(tests, batch_keeps_sources_apart);
 	tcase_add_test(tests, batch_takes_a_coalesced_burst);
 	tcase_add_test(tests, batch_passes_the_first_of_a_burst);
@@ -585,6 +616,7 @@ main(void)
 	tcase_add_test(tests, destination_is_ours_alone);
 	tcase_add_test(tests, deny_comes_before_allow);
 	tcase_add_test(tests, socket_of_one_address_is_pinned);
+	tcase_add_test(tests, socket_that_hears_for_others_is_not_pinned);
 
 	suite_add_tcase(suite, batches);
 	tcase_add_checked_fixture(batches, setup_batch, teardown_batch);
