@@ -134,6 +134,9 @@ def own_peers(folder):
          "epoll_echo"),
         (Server("bufferevent", "textbook bufferevent", _program(folder, "bufferevent_echo")),
          "bufferevent_echo"),
+        (Server("be-direct", "bufferevent, send in the read callback",
+                _program(folder, "bufferevent_echo", "direct"), kinds=frozenset({SMALL})),
+         "bufferevent_echo"),
         (Server("libuv", "libuv, uv_try_write", _program(folder, "uv_echo")), "uv_echo"),
         (Server("go", "Go net, Read and Write", _program(folder, "go_echo")), "go_echo"),
         (Server("go-copy", "Go io.Copy, which splices", _program(folder, "go_echo", "copy"),
@@ -165,7 +168,7 @@ def real_peers():
     ]
 
 
-NAMES = ["epoll", "bufferevent", "libuv", "go", "go-copy", "io_uring", "py-selectors",
+NAMES = ["epoll", "bufferevent", "be-direct", "libuv", "go", "go-copy", "io_uring", "py-selectors",
          "py-asyncio", "py-blocking", "udp-plain", "udp-go", "udp-go-addr",
          "xinetd", "socat", "ncat"]
 

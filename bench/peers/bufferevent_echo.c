@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Peer of the bench: the echo of libevent's textbooks, one thread. The read callback moves the
- * input buffer to the output buffer and leaves the rest to the bufferevent.
- * usage: bufferevent_echo PORT
+ * input buffer to the output buffer and leaves the rest to the bufferevent. With "direct" it sends
+ * within the callback what the socket takes at once: the least that a bufferevent can cost.
+ * usage: bufferevent_echo PORT [direct]
  */
 #include <arpa/inet.h>
 #include <err.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include <event2/buffer.h>
@@ -17,11 +20,34 @@
 #include <event2/event.h>
 #include <event2/listener.h>
 
+static bool direct;
+
+/* Send of INPUT what goes at once, when nothing is before it. */
+static void
+connection_send(struct bufferevent *bev, struct evbuffer *input)
+{
+	struct evbuffer_iovec vector;
+	ssize_t sent;
+
+	if (evbuffer_get_length(bufferevent_get_output(bev)) > 0 ||
+	    evbuffer_peek(input, -1, NULL, &vector, 1) < 1)
+		return;
+	sent = send(
+	    bufferevent_getfd(bev), vector.iov_base, vector.iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (sent > 0)
+		evbuffer_drain(input, (size_t)sent);
+}
+
 static void
 connection_on_read(struct bufferevent *bev, void *arg)
 {
+	struct evbuffer *input = bufferevent_get_input(bev);
+
 	(void)arg;
-	bufferevent_write_buffer(bev, bufferevent_get_input(bev));
+	if (direct)
+		connection_send(bev, input);
+	if (evbuffer_get_length(input) > 0)
+		bufferevent_write_buffer(bev, input);
 }
 
 /* Set once the client has ended its side: called when the last byte has left. */
@@ -70,6 +96,7 @@ main(int argc, char **argv)
 		.sin_port = htons((uint16_t)(argc > 1 ? atoi(argv[1]) : 0)) };
 	struct event_base *base = event_base_new();
 
+	direct = argc > 2 && strcmp(argv[2], "direct") == 0;
 	signal(SIGPIPE, SIG_IGN);
 	if (base == NULL || evconnlistener_new_bind(base, listener_on_accept, NULL,
 				LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
