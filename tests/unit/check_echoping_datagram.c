@@ -191,39 +191,35 @@ START_TEST(burst_follows_when_some_were_lost)
 }
 END_TEST
 
-START_TEST(burst_goes_out_whole)
+/* Forty in flight, of which the socket takes five at a time: its queue is short. */
+static void
+send_forty(bool echo)
 {
-	options.burst = true;
 	options.pipeline = 40;
 	worker.quota = 40;
-	/* the socket's queue is short: the server keeps up, and answers before all is out */
 	for (uint64_t next = 0; next < 40; next += 5) {
 		let_sends(5, -EAGAIN);
 		if (next == 0)
 			pump();
 		else
 			on_event(EPOLLOUT);
-		server_finds(next, next + 4, next > 0);
+		server_finds(next, next + 4, echo && next > 0);
 	}
 	ck_assert_uint_eq(worker.tally->sent, 40);
+	ck_assert_uint_eq(party->watched & EPOLLOUT, 0);
+}
+
+START_TEST(burst_goes_out_whole)
+{
+	options.burst = true;
+	/* some come back before all is out */
+	send_forty(true);
 }
 END_TEST
 
 START_TEST(more_than_a_batch_in_flight)
 {
-	options.pipeline = 40;
-	worker.quota = 40;
-	/* the socket's queue is short: the server keeps up */
-	for (uint64_t next = 0; next < 40; next += 5) {
-		let_sends(5, -EAGAIN);
-		if (next == 0)
-			pump();
-		else
-			on_event(EPOLLOUT);
-		server_finds(next, next + 4, false);
-	}
-	ck_assert_uint_eq(worker.tally->sent, 40);
-	ck_assert_uint_eq(party->watched & EPOLLOUT, 0);
+	send_forty(false);
 }
 END_TEST
 
