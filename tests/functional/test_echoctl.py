@@ -598,11 +598,11 @@ def test_wide_characters_keep_columns_straight(ask, control):
 # shell completion
 
 
-def complete(words, env=None):
-    """What bash offers for the last of the words."""
+def complete(words, env=None, folder=None, lines=False):
+    """What bash offers for the last of the words, called in that folder."""
     script = (
         'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); '
-        '_echoctl; printf "%s\\n" "${COMPREPLY[@]}"'
+        '_echoctl; ((${#COMPREPLY[@]} == 0)) || printf "%s\\n" "${COMPREPLY[@]}"'
     )
     source = PROJECT / "completion" / "bash" / "echoctl"
     result = subprocess.run(
@@ -612,9 +612,10 @@ def complete(words, env=None):
         timeout=seconds(10),
         check=True,
         env=env,
+        cwd=folder,
     )
     assert result.stderr == ""
-    return result.stdout.split()
+    return result.stdout.splitlines() if lines else result.stdout.split()
 
 
 def test_completion():
@@ -634,6 +635,113 @@ def test_completion_asks_the_daemon(control):
     socket_words = ["echoctl", "-s", str(control.path)]
     assert complete([*socket_words, "close", ""], env) == ["1", "2", "3"]
     assert complete([*socket_words, "connections", "--listener", ""], env) == ["echo"]
+
+
+HOSTILE_WORDS = [
+    "$(touch${IFS}FILE)",
+    "$(touch FILE)",
+    "`touch FILE`",
+    "x;touch FILE",
+    "x&&touch${IFS}FILE",
+    "x|tee FILE",
+    ">FILE",
+    "<(touch FILE)",
+    "${x:=$(touch FILE)}",
+    "$((a[$(touch FILE)]))",
+    "a\nwebber",
+    "a\n$(touch FILE)\n2",
+    "\x1b]0;owned\x07",
+    "\x1b[2Jw",
+    "\x9b2Jw",
+    "w\u009b2J",
+    "web x",
+    "web\tx",
+    "w*",
+    "web-?",
+    "[a-z]*",
+    "{web,x}",
+    "~root",
+    "$HOME",
+    "$PATH",
+    "web'x",
+    'web"x',
+    "web\\x",
+    "!!",
+    "w" * 65,
+    "w\u00e9b",
+]
+
+
+def listeners(names):
+    return {"listeners": [{"name": name} for name in names]}
+
+
+@pytest.mark.parametrize("words", [
+    ["connections", "--listener"],
+    ["connections", "-l"],
+    ["sources", "--listener"],
+    ["sources", "-l"],
+])
+@pytest.mark.parametrize("typed, offered", [
+    ("", ["web-1.x", "echo", "w_2", "-dash"]),
+    ("w", ["web-1.x", "w_2"]),
+    ("web-", ["web-1.x"]),
+    ("*", []),
+    ("[a-z]", []),
+    ("$(touch FILE)", []),
+])
+def test_completion_runs_nothing_that_a_daemon_says(control, tmp_path, words, typed, offered):
+    """Words of a hostile socket; the names that can be names are offered all the same."""
+    env = {"PATH": f"{ECHOCTL.parent}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    names = ["web-1.x", *HOSTILE_WORDS, "echo", "w_2", "-dash"]
+    control.answers["GET", "/stats"] = (200, listeners(names))
+    found = complete(["echoctl", "-s", str(control.path), *words, typed], env, tmp_path, lines=True)
+    assert found == offered
+    assert not list(tmp_path.iterdir()), "a word was run"
+
+
+@pytest.mark.parametrize("verb", ["connection", "close"])
+def test_completion_offers_numbers_alone_as_connections(tmp_path, verb):
+    """A stand-in for echoctl prints what no echoctl does: the completion relies on nobody."""
+    stand_in = tmp_path / "bin" / "echoctl"
+    stand_in.parent.mkdir()
+    said = "\n".join(["ID  LISTENER", "1", *HOSTILE_WORDS, "23  echo"])
+    (stand_in.parent / "said").write_text(said + "\n", encoding="utf-8")
+    stand_in.write_text(f"#!/bin/sh\ncat '{stand_in.parent}/said'\n")
+    stand_in.chmod(0o755)
+    before = sorted(tmp_path.rglob("*"))
+    env = {"PATH": f"{stand_in.parent}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    found = complete(["echoctl", verb, ""], env, tmp_path, lines=True)
+    # "2" is the last line of a word that has several
+    assert found == ["1", "2", "23"]
+    assert sorted(tmp_path.rglob("*")) == before, "a word was run"
+
+
+@pytest.mark.parametrize("path", [
+    "/nowhere/$(touch FILE)", "/nowhere/`touch FILE`", "'/nowhere/a b'", "/nowhere/\"$(touch FILE)",
+])
+def test_completion_runs_nothing_of_a_word_that_is_being_typed(tmp_path, path):
+    env = {"PATH": f"{ECHOCTL.parent}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    for words in (["-s", path, "close", ""], ["-s", path], ["-u", path, "sources", "-l", ""]):
+        assert complete(["echoctl", *words], env, tmp_path, lines=True) in ([], [""])
+        assert not list(tmp_path.iterdir()), "a word was run"
+
+
+def test_completion_does_not_wait_for_a_daemon_without_end(control, tmp_path):
+    env = {"PATH": f"{ECHOCTL.parent}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    control.answers["GET", "/stats"] = lambda: time.sleep(seconds(8)) or (200, listeners(["echo"]))
+    begin = time.monotonic()
+    words = ["echoctl", "-s", str(control.path), "sources", "-l", ""]
+    assert complete(words, env, tmp_path, lines=True) == []
+    assert time.monotonic() - begin < seconds(6)
+
+
+def test_completion_of_files_keeps_their_names_whole(tmp_path):
+    for name in ("a b.sock", "a$(touch FILE).sock"):
+        (tmp_path / name).touch()
+    found = complete(["echoctl", "-s", "a"], {"PATH": os.environ["PATH"]}, tmp_path, lines=True)
+    assert sorted(found) == ["a b.sock", "a$(touch FILE).sock"]
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_completion_knows_every_option(echoctl):
