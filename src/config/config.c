@@ -43,10 +43,23 @@ listener_done(struct listener_config *listener)
 	directive_list_free(&listener->deny);
 }
 
-void
-config_free(struct config *config)
+const struct config *
+config_ref(const struct config *config)
 {
-	if (config == NULL)
+	/* the count is no part of what is configured */
+	struct config *counted = (void *)(uintptr_t)config;
+
+	atomic_fetch_add_explicit(&counted->references, 1, memory_order_relaxed);
+	return config;
+}
+
+void
+config_unref(const struct config *given)
+{
+	struct config *config = (void *)(uintptr_t)given;
+
+	if (config == NULL ||
+	    atomic_fetch_sub_explicit(&config->references, 1, memory_order_acq_rel) > 1)
 		return;
 	for (size_t i = 0; i < config->listener_count; i++)
 		listener_done(&config->listeners[i]);
@@ -70,11 +83,12 @@ config_new_empty(void)
 
 	if (config == NULL)
 		return NULL;
+	atomic_init(&config->references, 1);
 	for (enum config_section s = CONFIG_TOP; s < CONFIG_SECTIONS; s++) {
 		void *base = directive_base(config, s);
 
 		if (base != NULL && set_defaults(directive_table(s), base) < 0) {
-			config_free(config);
+			config_unref(config);
 			return NULL;
 		}
 	}
@@ -126,7 +140,7 @@ config_new_default(void)
 		return NULL;
 	if (add_default_listener(config, "echo", "tcp://127.0.0.1:7007") < 0 ||
 	    add_default_listener(config, "echo6", "tcp://[::1]:7007") < 0) {
-		config_free(config);
+		config_unref(config);
 		return NULL;
 	}
 	return config;

@@ -8,6 +8,7 @@
 #ifndef ECHOD_CONFIG_CONFIG_H
 #define ECHOD_CONFIG_CONFIG_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -130,6 +131,7 @@ struct shutdown_config {
 };
 
 struct config {
+	atomic_uint references;            /* the creator's, and those of config_ref() */
 	char *path;                        /* owned; NULL when built from defaults alone */
 	struct listener_config *listeners; /* owned */
 	size_t listener_count;
@@ -167,8 +169,11 @@ struct listener_config *config_add_listener(struct config *config);
  */
 void config_check(const struct config *config, struct error_list *errors);
 
-/* Free a configuration; NULL is fine. */
-void config_free(struct config *config);
+/* Take one more reference to CONFIG, which is returned. Any thread. */
+const struct config *config_ref(const struct config *config);
+
+/* Give a reference back; the last one frees the configuration. NULL is fine. Any thread. */
+void config_unref(const struct config *config);
 
 /*
  * Call CHANGED once for each directive whose value differs between OLD and NEW: key is the full

@@ -316,7 +316,7 @@ build(const char *path, int scanned, struct config_source *source, struct error_
 	config_source_done(source);
 	if (error_list_count(errors) == 0)
 		return w.config;
-	config_free(w.config);
+	config_unref(w.config);
 	return NULL;
 }
 

@@ -30,7 +30,7 @@ main_check(const struct options *options)
 	else
 		(void)printf("%s: the configuration is good\n",
 		    options->config_path != NULL ? options->config_path : "built-in defaults");
-	config_free(cfg);
+	config_unref(cfg);
 	return SERVER_EXIT_OK;
 }
 

@@ -128,13 +128,13 @@ reload_try(struct server *server, struct control_reload *reload)
 		return -EINVAL;
 	r = reload_apply(server, cfg, reload);
 	if (r < 0) {
-		config_free(cfg);
+		config_unref(cfg);
 		return r;
 	}
 	if (server->first_config == NULL)
 		server->first_config = server->config;
 	else
-		config_free(server->config);
+		config_unref(server->config);
 	server->config = cfg;
 	return 0;
 }

@@ -348,8 +348,8 @@ server_free(struct server *server)
 		loop_run_once(server->loop);
 	engine_free(server->engine);
 	loop_free(server->loop);
-	config_free(server->config);
-	config_free(server->first_config);
+	config_unref(server->config);
+	config_unref(server->first_config);
 	libevent_global_shutdown();
 	log_close(LOG_CLOSE_NS);
 	free(server);

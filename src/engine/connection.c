@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <linux/sockios.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -19,6 +20,9 @@
 
 /* How far by_activity may lag behind active_ns: a busy connection is moved ten times a second. */
 #define ACTIVITY_SLACK_NS (100 * NS_PER_MS)
+
+/* A waiting output is looked at this many times in one stall_timeout. */
+#define PROGRESS_CHECKS 8
 
 /* Rows: from, columns: to. */
 static const bool state_allowed[4][4] = {
@@ -47,20 +51,16 @@ connection_set_state(struct connection *conn, enum connection_state state)
 	conn->state = state;
 }
 
-size_t
-connection_pending(const struct connection *conn)
-{
-	return evbuffer_get_length(bufferevent_get_output(conn->bev));
-}
-
-/* A connection that is ending is no longer idle or too old: take it out of by_activity. */
+/* A connection that is ending is no longer idle or too old; from now on its flush is timed. */
 static void
 connection_set_reason(struct connection *conn, enum close_reason reason)
 {
 	if (conn->reason != CLOSE_NONE)
 		return;
 	conn->reason = reason;
-	TAILQ_REMOVE(&conn->share->by_activity, conn, by_activity);
+	conn->ending_ns = clock_coarse_ns();
+	TAILQ_REMOVE(&conn->share->by_activity, conn, by_time);
+	TAILQ_INSERT_TAIL(&conn->worker->ending, conn, by_time);
 }
 
 void
@@ -70,19 +70,30 @@ connection_touch(struct connection *conn, int64_t now_ns)
 	if (now_ns - conn->queued_ns < ACTIVITY_SLACK_NS || conn->reason != CLOSE_NONE)
 		return;
 	conn->queued_ns = now_ns;
-	TAILQ_REMOVE(&conn->share->by_activity, conn, by_activity);
-	TAILQ_INSERT_TAIL(&conn->share->by_activity, conn, by_activity);
+	TAILQ_REMOVE(&conn->share->by_activity, conn, by_time);
+	TAILQ_INSERT_TAIL(&conn->share->by_activity, conn, by_time);
 }
 
-/* Bytes that the client's kernel has acknowledged, as near as the socket can tell. */
+/* Return the bytes that the kernel took and the client's has not acknowledged. */
 static uint64_t
-connection_acknowledged(const struct connection *conn)
+connection_unacknowledged(const struct connection *conn)
 {
 	int unsent = 0;
 
-	if (ioctl(conn->fd, SIOCOUTQ, &unsent) < 0)
-		unsent = 0;
-	return conn->bytes_out - (uint64_t)unsent;
+	return ioctl(conn->fd, SIOCOUTQ, &unsent) == 0 && unsent > 0 ? (uint64_t)unsent : 0;
+}
+
+/* Look whether the client took anything since the last look. */
+static bool
+connection_progressed(struct connection *conn, int64_t now_ns)
+{
+	uint64_t mark = conn->bytes_out - connection_unacknowledged(conn);
+
+	if (mark == conn->progress_mark)
+		return false;
+	conn->progress_mark = mark;
+	conn->progress_ns = now_ns;
+	return true;
 }
 
 void
@@ -92,53 +103,38 @@ connection_record_delay(struct connection *conn)
 		return;
 	distribution_record(
 	    &conn->share->echo_delay, &distribution_delays, clock_now_ns() - conn->echo_since_ns);
+	conn->echo_since_ns = 0;
+}
+
+void
+connection_count_sent(struct connection *conn, size_t n)
+{
+	conn->bytes_out += n;
+	counters_add(&conn->share->counters, COUNTER_SENT_BYTES, n);
 }
 
 /*
  * What was read, was not lost and no longer waits has gone out: so bufferevent's own writes are
- * counted without a callback on its buffers.
+ * counted without a callback on its buffer.
  */
 void
 connection_account(struct connection *conn)
 {
-	size_t waiting = connection_pending(conn);
-	size_t unechoed = evbuffer_get_length(bufferevent_get_input(conn->bev));
-	uint64_t out = conn->bytes_in - conn->lost - unechoed - waiting;
+	size_t waiting = evbuffer_get_length(bufferevent_get_output(conn->bev));
 
-	counters_add(&conn->share->counters, COUNTER_SENT_BYTES, out - conn->bytes_out);
-	conn->bytes_out = out;
+	connection_count_sent(conn, conn->bytes_in - conn->lost - waiting - conn->bytes_out);
 	if (waiting == conn->waiting)
 		return;
 	counters_add(&conn->share->counters, COUNTER_PENDING_BYTES, waiting - conn->waiting);
 	if (conn->waiting == 0) {
-		conn->progress_ns = conn->checked_ns = clock_coarse_ns();
-		conn->progress_mark = connection_acknowledged(conn);
+		conn->checked_ns = conn->progress_ns = clock_coarse_ns();
+		(void)connection_progressed(conn, conn->checked_ns);
 		TAILQ_INSERT_TAIL(&conn->worker->pending, conn, by_progress);
 	} else if (waiting == 0) {
 		TAILQ_REMOVE(&conn->worker->pending, conn, by_progress);
 		connection_record_delay(conn);
 	}
 	conn->waiting = waiting;
-}
-
-bool
-connection_check_progress(struct connection *conn, int64_t now_ns)
-{
-	int64_t timeout = conn->worker->settings.stall_timeout_ns;
-	uint64_t mark;
-
-	connection_account(conn);
-	mark = connection_acknowledged(conn);
-	if (mark != conn->progress_mark) {
-		conn->progress_mark = mark;
-		conn->progress_ns = now_ns;
-	}
-	if (timeout > 0 && now_ns - conn->progress_ns >= timeout) {
-		connection_close(conn, CLOSE_STALLED);
-		return true;
-	}
-	conn->checked_ns = now_ns;
-	return false;
 }
 
 void
@@ -150,17 +146,26 @@ connection_pause(struct connection *conn)
 	conn->pauses++;
 	conn->paused_since_ns = clock_coarse_ns();
 	counters_add(&conn->share->counters, COUNTER_READ_PAUSES, 1);
-	(void)bufferevent_disable(conn->bev, EV_READ);
-	bufferevent_setwatermark(conn->bev, EV_WRITE, conn->worker->settings.output_low, 0);
+	(void)event_del(&conn->readable);
+	/* a stream in bulk goes on inside the kernel, for which the output has to be empty */
+	bufferevent_setwatermark(conn->bev, EV_WRITE,
+	    conn->bulk ? 0 : (size_t)conn->worker->config->limits.output_low, 0);
 }
 
 static void
-connection_resume(struct connection *conn)
+connection_end_pause(struct connection *conn)
 {
+	if (!conn->read_paused)
+		return;
 	conn->read_paused = false;
 	conn->paused_ns += clock_coarse_ns() - conn->paused_since_ns;
 	bufferevent_setwatermark(conn->bev, EV_WRITE, 0, 0);
-	if (bufferevent_enable(conn->bev, EV_READ) < 0)
+}
+
+static void
+connection_start_reading(struct connection *conn)
+{
+	if (event_add(&conn->readable, NULL) < 0)
 		connection_close(conn, CLOSE_NO_MEMORY);
 }
 
@@ -174,20 +179,21 @@ connection_linger(struct connection *conn)
 		return;
 	}
 	connection_set_state(conn, CONNECTION_LINGERING);
-	conn->progress_ns = clock_coarse_ns();
-	TAILQ_INSERT_TAIL(&conn->worker->lingering, conn, by_progress);
-	(void)bufferevent_set_max_single_read(conn->bev, 0);
-	if (bufferevent_enable(conn->bev, EV_READ) < 0)
-		connection_close(conn, CLOSE_NO_MEMORY);
+	conn->ending_ns = clock_coarse_ns();
+	TAILQ_REMOVE(&conn->worker->ending, conn, by_time);
+	TAILQ_INSERT_TAIL(&conn->worker->lingering, conn, by_time);
+	connection_start_reading(conn);
 }
 
 void
 connection_flush(struct connection *conn)
 {
+	if (conn->state != CONNECTION_OPEN)
+		return;
 	connection_set_reason(conn, conn->peer_fin ? CLOSE_CLIENT_FIN : CLOSE_BYTE_LIMIT);
 	connection_set_state(conn, CONNECTION_FLUSHING);
-	(void)bufferevent_disable(conn->bev, EV_READ);
-	bufferevent_setwatermark(conn->bev, EV_WRITE, 0, 0);
+	(void)event_del(&conn->readable);
+	connection_end_pause(conn);
 	if (conn->waiting == 0)
 		connection_linger(conn);
 }
@@ -202,7 +208,8 @@ connection_finish(struct connection *conn, enum close_reason reason)
 	connection_set_reason(conn, reason);
 	if (ioctl(conn->fd, FIONREAD, &unread) < 0 || unread < 0)
 		unread = 0;
-	echo_set_budget(conn, (uint64_t)unread);
+	if ((uint64_t)unread < conn->read_budget)
+		conn->read_budget = (uint64_t)unread;
 	if (conn->read_budget == 0)
 		connection_flush(conn);
 }
@@ -210,17 +217,31 @@ connection_finish(struct connection *conn, enum close_reason reason)
 void
 connection_fail(struct connection *conn, int error, enum close_reason otherwise)
 {
-	if (error == ECONNRESET || error == EPIPE)
+	switch (error) {
+	case ECONNRESET:
+	case EPIPE:
 		otherwise = CLOSE_CLIENT_RESET;
-	else if (error == ENOMEM || error == ENOBUFS)
+		break;
+	case ETIMEDOUT:
+		/* what the kernel had for the client is still counted in the dead socket */
+		otherwise = conn->waiting > 0 || connection_unacknowledged(conn) > 0
+				? CLOSE_STALLED
+				: CLOSE_TIMED_OUT;
+		break;
+	case ENOMEM:
+	case ENOBUFS:
 		otherwise = CLOSE_NO_MEMORY;
+		break;
+	default:
+		break;
+	}
 	connection_close(conn, otherwise);
 }
 
 static bool
-connection_end_is_logged(const struct connection *conn, enum close_reason reason)
+connection_end_is_logged(const struct connection *conn)
 {
-	switch (conn->worker->settings.log_connections) {
+	switch ((enum config_log_connections)conn->worker->config->log.connections) {
 	case CONFIG_LOG_CONNECTIONS_OFF:
 		return false;
 	case CONFIG_LOG_CONNECTIONS_ERRORS:
@@ -228,11 +249,12 @@ connection_end_is_logged(const struct connection *conn, enum close_reason reason
 	default:
 		return true;
 	}
-	switch (reason) {
+	switch (conn->reason) {
 	case CLOSE_CLIENT_RESET:
 		/* the usual health probe: connect, then reset */
 		return conn->bytes_in > 0;
 	case CLOSE_STALLED:
+	case CLOSE_TIMED_OUT:
 	case CLOSE_DRAIN_FORCED:
 	case CLOSE_WRITE_ERROR:
 	case CLOSE_READ_ERROR:
@@ -248,59 +270,66 @@ connection_close(struct connection *conn, enum close_reason reason)
 {
 	struct worker *worker = conn->worker;
 	struct share *share = conn->share;
-	bool flushed = conn->state == CONNECTION_LINGERING;
+	bool lingering = conn->state == CONNECTION_LINGERING;
 
 	connection_account(conn);
 	connection_set_reason(conn, reason);
 	conn->reason = reason;
-	if (connection_end_is_logged(conn, reason))
+	if (connection_end_is_logged(conn))
 		worker_log(LOG_LEVEL_INFO, conn, "connection closed");
 	if (conn->waiting > 0) {
 		counters_add(&share->counters, COUNTER_PENDING_BYTES, -(uint64_t)conn->waiting);
 		TAILQ_REMOVE(&worker->pending, conn, by_progress);
 	}
-	if (flushed)
-		TAILQ_REMOVE(&worker->lingering, conn, by_progress);
 	walk_skip(&worker->walks, conn);
+	TAILQ_REMOVE(lingering ? &worker->lingering : &worker->ending, conn, by_time);
 	TAILQ_REMOVE(&share->by_age, conn, by_age);
 	connection_set_state(conn, CONNECTION_CLOSED);
 	counters_add(&share->counters, close_reason_counter(reason), 1);
 	distribution_record(
 	    &share->duration, &distribution_lives, clock_coarse_ns() - conn->accepted_ns);
 
-	/*
-	 * What the client did not take in time is not left to the kernel to hold. But where
-	 * everything was handed over and our FIN sent, the kernel delivers it without us.
-	 */
-	if (!flushed && (reason == CLOSE_STALLED || reason == CLOSE_DRAIN_FORCED)) {
+	/* a client that is owed echo must not take what it got for the whole */
+	if (conn->waiting > 0 || conn->lost > 0) {
 		struct linger reset = { .l_onoff = 1, .l_linger = 0 };
 
 		(void)setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 	}
 	/*
-	 * Inside a callback libevent holds a reference, and the free only takes place after it: the
-	 * events have to leave the selector now, while the number still means this connection.
+	 * Inside a callback libevent holds a reference to the bufferevent, and its free only takes
+	 * place after it: the events have to leave the selector now, while the number still means
+	 * this connection.
 	 */
-	(void)bufferevent_disable(conn->bev, EV_READ | EV_WRITE);
+	(void)event_del(&conn->readable);
+	(void)bufferevent_disable(conn->bev, EV_WRITE);
 	bufferevent_free(conn->bev);
+	conn->bev = NULL;
 	close(conn->fd);
-	worker_release(worker, share);
-	free(conn);
+	worker_bury(worker, conn);
+}
+
+void
+connection_free_dead(struct connection_list *list)
+{
+	struct connection *conn;
+
+	while ((conn = TAILQ_FIRST(list)) != NULL) {
+		TAILQ_REMOVE(list, conn, by_age);
+		free(conn);
+	}
 }
 
 static void
-connection_on_read(struct bufferevent *bev, void *arg)
+connection_on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct connection *conn = arg;
 
-	if (conn->state == CONNECTION_OPEN) {
-		echo_forward(conn);
-	} else {
-		/* after our FIN: taken off the socket so that the close does not reset it */
-		struct evbuffer *input = bufferevent_get_input(bev);
-
-		(void)evbuffer_drain(input, evbuffer_get_length(input));
-	}
+	(void)fd;
+	(void)what;
+	if (conn->state == CONNECTION_OPEN)
+		echo_read(conn);
+	else if (conn->state == CONNECTION_LINGERING)
+		echo_discard(conn);
 }
 
 static void
@@ -311,40 +340,33 @@ connection_on_write(struct bufferevent *bev, void *arg)
 	(void)bev;
 	connection_account(conn);
 	connection_touch(conn, clock_coarse_ns());
-	if (conn->state == CONNECTION_FLUSHING && conn->waiting == 0)
+	if (conn->state == CONNECTION_FLUSHING && conn->waiting == 0) {
 		connection_linger(conn);
-	else if (conn->read_paused && conn->waiting <= conn->worker->settings.output_low)
-		connection_resume(conn);
+	} else if (conn->read_paused &&
+		   conn->waiting <= (size_t)conn->worker->config->limits.output_low) {
+		connection_end_pause(conn);
+		connection_start_reading(conn);
+	}
 }
 
+/* A write of the bufferevent failed; it does nothing else that could. */
 static void
 connection_on_event(struct bufferevent *bev, short what, void *arg)
 {
-	struct connection *conn = arg;
 	int error = errno;
 
 	(void)bev;
-	if (what & BEV_EVENT_EOF) {
-		conn->peer_fin = true;
-		if (conn->state == CONNECTION_LINGERING)
-			connection_close(conn, conn->reason);
-		else if (conn->state == CONNECTION_OPEN)
-			connection_flush(conn);
-	} else if (conn->state == CONNECTION_LINGERING) {
-		/* all was echoed and our FIN sent: how the client leaves is its own affair */
-		connection_close(conn, conn->reason);
-	} else {
-		connection_fail(
-		    conn, error, what & BEV_EVENT_WRITING ? CLOSE_WRITE_ERROR : CLOSE_READ_ERROR);
-	}
+	(void)what;
+	connection_fail(arg, error, CLOSE_WRITE_ERROR);
 }
 
 void
 connection_new(struct worker *worker, struct share *share, int fd, uint64_t id,
     const union connection_peer *peer)
 {
+	struct event_base *base = loop_base(worker->loop);
 	struct connection *conn = calloc(1, sizeof(*conn));
-	struct bufferevent *bev = bufferevent_socket_new(loop_base(worker->loop), fd, 0);
+	struct bufferevent *bev = bufferevent_socket_new(base, fd, 0);
 
 	if (conn == NULL || bev == NULL) {
 		counters_add(&share->counters, COUNTER_CLOSED_NO_MEMORY, 1);
@@ -363,17 +385,155 @@ connection_new(struct worker *worker, struct share *share, int fd, uint64_t id,
 	conn->peer = *peer;
 	conn->reason = CLOSE_NONE;
 	conn->accepted_ns = conn->active_ns = conn->queued_ns = clock_coarse_ns();
-	conn->read_budget = UINT64_MAX;
+	conn->read_budget = share->cfg->byte_limit > 0 ? (uint64_t)share->cfg->byte_limit
+						       : UINT64_MAX;
 	TAILQ_INSERT_TAIL(&share->by_age, conn, by_age);
-	TAILQ_INSERT_TAIL(&share->by_activity, conn, by_activity);
-	if (share->settings.byte_limit > 0)
-		echo_set_budget(conn, share->settings.byte_limit);
-	if (worker->settings.log_connections == CONFIG_LOG_CONNECTIONS_ALL)
+	TAILQ_INSERT_TAIL(&share->by_activity, conn, by_time);
+	if (worker->config->log.connections == CONFIG_LOG_CONNECTIONS_ALL)
 		worker_log(LOG_LEVEL_INFO, conn, "connection opened");
 
-	bufferevent_setcb(bev, connection_on_read, connection_on_write, connection_on_event, conn);
-	if (bufferevent_enable(bev, EV_READ) < 0)
-		connection_close(conn, CLOSE_NO_MEMORY);
+	/* a new bufferevent writes as soon as something is queued; it never reads */
+	bufferevent_setcb(bev, NULL, connection_on_write, connection_on_event, conn);
+	(void)event_assign(
+	    &conn->readable, base, fd, EV_READ | EV_PERSIST, connection_on_readable, conn);
+	connection_start_reading(conn);
+}
+
+/*
+ * Return how long no byte went either way. Much of that only the kernel knows: bytes that wait to
+ * be read, and echo that went from its buffer to the client's.
+ */
+static int64_t
+connection_idle_ns(struct connection *conn, int64_t now_ns)
+{
+	struct tcp_info info = { .tcpi_last_data_recv = UINT32_MAX };
+	socklen_t size = sizeof(info);
+	int64_t last_ns = 0;
+	uint32_t quiet_ms;
+	int unread = 0;
+
+	if (conn->peer.family != AF_UNIX) {
+		(void)getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, &info, &size);
+		/* a client that is gone acknowledges nothing, and a probe of its window is no data
+		 */
+		quiet_ms = info.tcpi_last_data_sent > info.tcpi_last_ack_recv
+			       ? info.tcpi_last_data_sent
+			       : info.tcpi_last_ack_recv;
+		if (info.tcpi_last_data_recv < quiet_ms)
+			quiet_ms = info.tcpi_last_data_recv;
+		last_ns = now_ns - quiet_ms * NS_PER_MS;
+	} else if ((conn->progress_mark > 0 || connection_unacknowledged(conn) > 0) &&
+		   connection_progressed(conn, now_ns)) {
+		last_ns = now_ns;
+	} else if (!conn->read_paused && ioctl(conn->fd, FIONREAD, &unread) == 0 && unread > 0) {
+		last_ns = now_ns;
+	}
+	/* the kernel's clock for these is coarser than ours */
+	if (last_ns > conn->active_ns + ACTIVITY_SLACK_NS)
+		conn->active_ns = last_ns;
+	return now_ns - conn->active_ns;
+}
+
+static bool
+connection_is_idle(struct connection *conn, int64_t now_ns, int64_t limit_ns)
+{
+	return now_ns - conn->active_ns >= limit_ns && connection_idle_ns(conn, now_ns) >= limit_ns;
+}
+
+static void
+connection_check_share(struct share *share, int64_t now_ns)
+{
+	int64_t idle_ns = share->cfg->idle_timeout, lifetime_ns = share->cfg->lifetime;
+	struct connection *conn, *next;
+
+	if (idle_ns > 0) {
+		TAILQ_FOREACH_SAFE (conn, &share->by_activity, by_time, next) {
+			if (now_ns - conn->queued_ns < idle_ns)
+				break;
+			if (connection_is_idle(conn, now_ns, idle_ns))
+				connection_finish(conn, CLOSE_IDLE_TIMEOUT);
+		}
+	}
+	if (lifetime_ns > 0) {
+		TAILQ_FOREACH_SAFE (conn, &share->by_age, by_age, next) {
+			if (now_ns - conn->accepted_ns < lifetime_ns)
+				break;
+			connection_finish(conn, CLOSE_LIFETIME);
+		}
+	}
+}
+
+/* Finish what has been idle for idle_grace; once the deadline has passed, finish everything. */
+static void
+connection_check_drain(struct worker *worker, struct share *share, int64_t now_ns)
+{
+	struct connection *conn, *next;
+
+	TAILQ_FOREACH_SAFE (conn, &share->by_activity, by_time, next) {
+		if (worker->phase == WORKER_CUTTING)
+			connection_finish(conn, CLOSE_DRAIN_FORCED);
+		else if (now_ns - conn->queued_ns < worker->idle_grace_ns)
+			break;
+		else if (conn->waiting == 0 &&
+			 connection_is_idle(conn, now_ns, worker->idle_grace_ns))
+			connection_finish(conn, CLOSE_DRAIN);
+	}
+}
+
+/* Longest unchecked first; each one looked at goes to the end, so one walk meets it once. */
+static void
+connection_check_pending(struct worker *worker, int64_t now_ns, int64_t timeout_ns)
+{
+	struct connection *conn;
+
+	while ((conn = TAILQ_FIRST(&worker->pending)) != NULL) {
+		if (now_ns - conn->checked_ns < timeout_ns / PROGRESS_CHECKS ||
+		    conn->checked_ns == now_ns)
+			break;
+		connection_account(conn);
+		if (conn->waiting == 0)
+			continue;
+		if (!connection_progressed(conn, now_ns) &&
+		    now_ns - conn->progress_ns >= timeout_ns) {
+			connection_close(conn, CLOSE_STALLED);
+			continue;
+		}
+		conn->checked_ns = now_ns;
+		TAILQ_REMOVE(&worker->pending, conn, by_progress);
+		TAILQ_INSERT_TAIL(&worker->pending, conn, by_progress);
+	}
+}
+
+/* Close those of LIST that have been ending for TIMEOUT; their reason stays, or is REASON. */
+static void
+connection_check_ending(
+    struct connection_list *list, int64_t now_ns, int64_t timeout_ns, enum close_reason reason)
+{
+	struct connection *conn;
+
+	while ((conn = TAILQ_FIRST(list)) != NULL && now_ns - conn->ending_ns >= timeout_ns)
+		connection_close(conn, reason == CLOSE_NONE ? conn->reason : reason);
+}
+
+void
+connection_check_all(struct worker *worker)
+{
+	const struct limits_config *limits = &worker->config->limits;
+	int64_t now_ns = clock_coarse_ns();
+	struct share *share;
+
+	if (limits->stall_timeout > 0) {
+		connection_check_pending(worker, now_ns, limits->stall_timeout);
+		/* who takes a few bytes at a time makes progress, but must not keep us for ever */
+		connection_check_ending(
+		    &worker->ending, now_ns, limits->stall_timeout, CLOSE_STALLED);
+	}
+	connection_check_ending(&worker->lingering, now_ns, limits->linger_timeout, CLOSE_NONE);
+	TAILQ_FOREACH (share, &worker->shares, next) {
+		if (worker->phase != WORKER_SERVING)
+			connection_check_drain(worker, share, now_ns);
+		connection_check_share(share, now_ns);
+	}
 }
 
 char *

@@ -17,6 +17,7 @@
 	X(CLIENT_RESET, client_reset, "the client reset the connection") \
 	X(IDLE_TIMEOUT, idle_timeout, "no byte either way for idle_timeout") \
 	X(STALLED, stalled, "the client took none of its echo for stall_timeout") \
+	X(TIMED_OUT, timed_out, "the client's machine did not answer any more") \
 	X(LIFETIME, lifetime, "open for lifetime") \
 	X(BYTE_LIMIT, byte_limit, "byte_limit bytes were echoed") \
 	X(DRAIN, drain, "idle while the daemon stops") \

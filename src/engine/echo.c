@@ -4,176 +4,308 @@
 #include "engine/echo.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <event2/buffer.h>
 
 #include "base/clock.h"
-#include "engine/bulk.h"
 #include "engine/connection.h"
 #include "engine/worker.h"
 
-/* libevent 2.1 reads at most this much in one turn, whatever it is told. */
-#define ECHO_READ_MAX 4096
+/* The largest pipe that needs no privilege; see pipe-max-size in proc(5). */
+#define PIPE_SIZE (1 << 20)
 
-/* What it does once it does as it is told: a bufferevent's default for a single read. */
-#define ECHO_SINGLE_READ 16384
+/* Bytes that one connection may move in one turn of the loop: the others wait that long. */
+#define TURN_BYTES ((size_t)1 << 20)
 
-/* One read is at most two chains: what a chain had left, and a new one. */
-#define ECHO_CHAINS 4
+/* A turn of splice(2) that moves less than this costs more than copying would. */
+#define BULK_BYTES ((size_t)16 << 10)
 
-ssize_t
-echo_send(int fd, struct iovec *vectors, int count)
+void
+echo_pipe_open(struct echo_pipe *pipe)
 {
-	struct msghdr message = { .msg_iov = vectors, .msg_iovlen = (size_t)count };
+	int size;
+
+	*pipe = (struct echo_pipe){ .size = 0 };
+	if (pipe2(pipe->fds, O_CLOEXEC | O_NONBLOCK) < 0)
+		return;
+	/* a smaller pipe, where the user has too many, only takes more steps */
+	(void)fcntl(pipe->fds[1], F_SETPIPE_SZ, PIPE_SIZE);
+	size = fcntl(pipe->fds[1], F_GETPIPE_SZ);
+	pipe->size = size > 0 ? (size_t)size : ECHO_BUFFER_SIZE;
+}
+
+void
+echo_pipe_close(struct echo_pipe *pipe)
+{
+	if (pipe->size == 0)
+		return;
+	close(pipe->fds[0]);
+	close(pipe->fds[1]);
+	pipe->size = 0;
+}
+
+/*
+ * Return how much may be read now: MOST, but no more than the budget, and than may wait for the
+ * client if it takes none of it.
+ */
+static size_t
+echo_room(const struct connection *conn, size_t most)
+{
+	size_t high = (size_t)conn->worker->config->limits.output_high;
+	size_t free = high > conn->waiting ? high - conn->waiting : 1;
+
+	if (most > free)
+		most = free;
+	return most < conn->read_budget ? most : (size_t)conn->read_budget;
+}
+
+static void
+echo_count_read(struct connection *conn, size_t length, int64_t now_ns)
+{
+	conn->reads++;
+	conn->bytes_in += length;
+	if (conn->read_budget != UINT64_MAX)
+		conn->read_budget -= length;
+	counters_add(&conn->share->counters, COUNTER_RECEIVED_BYTES, length);
+	connection_touch(conn, now_ns);
+}
+
+/* Note the beginning of an echo, if it is one of those whose delay is measured. */
+static void
+echo_begin(struct connection *conn, int64_t now_ns)
+{
+	conn->echo_since_ns = sampling_take(&conn->worker->delays, now_ns) ? clock_now_ns() : 0;
+}
+
+/* After something was read and echoed: the budget ends the reading, a full output pauses it. */
+static void
+echo_settle(struct connection *conn)
+{
+	if (conn->read_budget == 0)
+		connection_flush(conn);
+	else if (conn->waiting >= (size_t)conn->worker->config->limits.output_high)
+		connection_pause(conn);
+}
+
+/*
+ * Something was queued. The bufferevent asks for the socket's readiness by itself as a rule, but
+ * keeps it to itself when that was refused, or when memory was short at its making.
+ */
+static void
+echo_queued(struct connection *conn)
+{
+	connection_account(conn);
+	if (bufferevent_enable(conn->bev, EV_WRITE) < 0)
+		connection_close(conn, CLOSE_NO_MEMORY);
+}
+
+/* Send what the socket takes of LENGTH BYTES. Returns how much, or -errno. */
+static ssize_t
+echo_send(int fd, const char *bytes, size_t length)
+{
 	ssize_t n;
 
-	do {
-		if (count == 1)
-			n = send(fd, vectors[0].iov_base, vectors[0].iov_len,
-			    MSG_NOSIGNAL | MSG_DONTWAIT);
-		else
-			n = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-	} while (n < 0 && errno == EINTR);
+	do
+		n = send(fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
 	if (n >= 0)
 		return n;
 	return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
 }
 
-/*
- * Copy what the socket refused into the output buffer. Chains are never moved from input to
- * output: a client of one-byte segments would make each byte cost a whole chain.
- */
-static int
-echo_queue(struct connection *conn, struct evbuffer *input, size_t left)
-{
-	while (left > 0) {
-		struct evbuffer_iovec vector;
-
-		if (evbuffer_peek(input, -1, NULL, &vector, 1) < 1)
-			return -ENOMEM;
-		if (bufferevent_write(conn->bev, vector.iov_base, vector.iov_len) < 0)
-			return -ENOMEM;
-		if (evbuffer_drain(input, vector.iov_len) < 0)
-			return -ENOMEM;
-		left -= vector.iov_len;
-	}
-	return 0;
-}
-
 void
-echo_set_budget(struct connection *conn, uint64_t bytes)
+echo_take(struct connection *conn, const char *bytes, size_t length)
 {
-	if (bytes < conn->read_budget)
-		conn->read_budget = bytes;
-	if (conn->read_budget > 0 && conn->read_budget < ECHO_SINGLE_READ)
-		(void)bufferevent_set_max_single_read(conn->bev, (size_t)conn->read_budget);
-}
+	int64_t now_ns = clock_coarse_ns();
+	ssize_t sent = 0;
 
-void
-echo_count_read(struct connection *conn, size_t length)
-{
-	conn->reads++;
-	conn->bytes_in += length;
-	counters_add(&conn->share->counters, COUNTER_RECEIVED_BYTES, length);
-	if (conn->read_budget != UINT64_MAX)
-		echo_set_budget(conn, conn->read_budget > length ? conn->read_budget - length : 0);
-}
-
-/* What one read callback sends from memory: what bufferevent read, and what was read behind it. */
-struct echo_turn {
-	struct evbuffer_iovec vectors[ECHO_CHAINS + 1];
-	int count;
-	size_t length;     /* of what bufferevent read, which is in the input buffer */
-	struct iovec tail; /* read behind it, in the worker's buffer; as a rule empty */
-};
-
-/* Send TURN, as far as the socket takes it, and queue the rest. Returns 0, or 1 when it is over. */
-static int
-echo_send_turn(struct connection *conn, struct evbuffer *input, struct echo_turn *turn)
-{
-	ssize_t n = echo_send(conn->fd, turn->vectors, turn->count);
-	size_t sent = n > 0 ? (size_t)n : 0, head = sent < turn->length ? sent : turn->length;
-
-	if (n < 0) {
-		conn->lost += turn->tail.iov_len;
-		connection_fail(conn, (int)-n, CLOSE_WRITE_ERROR);
-		return 1;
+	echo_count_read(conn, length, now_ns);
+	if (conn->waiting == 0) {
+		echo_begin(conn, now_ns);
+		sent = echo_send(conn->fd, bytes, length);
+		if (sent < 0) {
+			conn->lost += length;
+			connection_fail(conn, (int)-sent, CLOSE_WRITE_ERROR);
+			return;
+		}
+		connection_count_sent(conn, (size_t)sent);
 	}
-	(void)evbuffer_drain(input, head);
-	sent -= head;
-	if ((head < turn->length && echo_queue(conn, input, turn->length - head) < 0) ||
-	    (sent < turn->tail.iov_len &&
-		bufferevent_write(conn->bev, (char *)turn->tail.iov_base + sent,
-		    turn->tail.iov_len - sent) < 0)) {
-		conn->lost += turn->tail.iov_len - sent;
-		connection_close(conn, CLOSE_NO_MEMORY);
-		return 1;
-	}
-	connection_account(conn);
-	return 0;
-}
+	if ((size_t)sent < length) {
+		size_t left = length - (size_t)sent;
 
-/*
- * With nothing queued: send what was read. After a full read ask how much more waits, which is not
- * worth a turn of the loop for each 4 KiB: a little is read and sent with it, much is moved in the
- * kernel. Returns 0, or 1 when the connection is gone.
- */
-static int
-echo_send_read(struct connection *conn, struct evbuffer *input, size_t length)
-{
-	struct echo_turn turn = { .length = length };
-	size_t more = length >= ECHO_READ_MAX ? bulk_waiting(conn) : 0, loaded;
-
-	turn.count = evbuffer_peek(input, -1, NULL, turn.vectors, ECHO_CHAINS);
-	if (turn.count > ECHO_CHAINS) {
-		/* nothing may overtake the part that does not fit */
-		turn.count = ECHO_CHAINS;
-		more = 0;
-	}
-	if (more >= BULK_MIN) {
-		loaded = bulk_load(conn, turn.vectors, turn.count, length);
-		(void)evbuffer_drain(input, loaded);
-		if (loaded == 0 && echo_send_turn(conn, input, &turn) != 0)
-			return 1;
-		return bulk_forward(conn, loaded);
-	}
-	if (more > 0 && bulk_read(conn, more, &turn.tail) < 0)
-		return 1;
-	if (turn.tail.iov_len > 0)
-		turn.vectors[turn.count++] = turn.tail;
-	return echo_send_turn(conn, input, &turn);
-}
-
-void
-echo_forward(struct connection *conn)
-{
-	struct evbuffer *input = bufferevent_get_input(conn->bev);
-	size_t length = evbuffer_get_length(input);
-	int64_t coarse_ns;
-
-	if (length == 0)
-		return;
-	coarse_ns = clock_coarse_ns();
-	echo_count_read(conn, length);
-	connection_touch(conn, coarse_ns);
-	if (conn->waiting > 0) {
-		if (echo_queue(conn, input, length) < 0) {
+		/* copied: a chain that is moved would cost a kilobyte for a segment of one byte */
+		if (bufferevent_write(conn->bev, bytes + sent, left) < 0) {
+			conn->lost += left;
 			connection_close(conn, CLOSE_NO_MEMORY);
 			return;
 		}
-		connection_account(conn);
+		echo_queued(conn);
 	} else {
-		conn->echo_since_ns = sampling_take(&conn->worker->delays, coarse_ns)
-					  ? clock_now_ns()
-					  : 0;
-		if (echo_send_read(conn, input, length) != 0)
-			return;
-		if (conn->waiting == 0)
-			connection_record_delay(conn);
+		connection_record_delay(conn);
 	}
-	if (conn->read_budget == 0)
+	if (conn->state == CONNECTION_OPEN)
+		echo_settle(conn);
+}
+
+/* Move LEFT bytes from the pipe to the output buffer. Returns 0, or -errno with the rest lost. */
+static int
+echo_unload(struct connection *conn, size_t left)
+{
+	struct evbuffer *output = bufferevent_get_output(conn->bev);
+	struct echo_pipe *pipe = &conn->worker->pipe;
+
+	while (left > 0) {
+		struct evbuffer_iovec vector;
+		ssize_t n;
+
+		if (evbuffer_reserve_space(output, (ev_ssize_t)left, &vector, 1) < 1)
+			break;
+		n = read(
+		    pipe->fds[0], vector.iov_base, left < vector.iov_len ? left : vector.iov_len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		vector.iov_len = (size_t)n;
+		left -= (size_t)n;
+		if (evbuffer_commit_space(output, &vector, 1) < 0) {
+			left += (size_t)n;
+			break;
+		}
+	}
+	if (left == 0)
+		return 0;
+	/* these bytes must never meet another connection: the tick makes a new pipe */
+	conn->lost += left;
+	echo_pipe_close(pipe);
+	return -ENOMEM;
+}
+
+/* Send SIZE bytes of the pipe. Returns how many the socket did not take, or -errno. */
+static ssize_t
+echo_splice_out(struct connection *conn, size_t size)
+{
+	size_t left = size;
+
+	while (left > 0) {
+		ssize_t n = splice(conn->worker->pipe.fds[0], NULL, conn->fd, NULL, left,
+		    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+
+		if (n > 0) {
+			left -= (size_t)n;
+			connection_count_sent(conn, (size_t)n);
+		} else if (n == 0 || errno == EAGAIN) {
+			break;
+		} else if (errno == EINVAL || errno == ENOSYS) {
+			conn->splice_refused = true;
+			break;
+		} else if (errno != EINTR) {
+			int error = errno;
+
+			conn->lost += left;
+			echo_pipe_close(&conn->worker->pipe);
+			return -error;
+		}
+	}
+	return (ssize_t)left;
+}
+
+/*
+ * Move up to SIZE bytes from the socket to its echo inside the kernel; what the client does not
+ * take comes out of the pipe into the output buffer. Returns the bytes moved; 0 when that came to
+ * nothing, or closed the connection: what is the matter, recv(2) tells.
+ */
+static size_t
+echo_splice_step(struct connection *conn, size_t size)
+{
+	ssize_t in = splice(conn->fd, NULL, conn->worker->pipe.fds[1], NULL, size,
+	    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	int64_t now_ns;
+	ssize_t left;
+
+	if (in <= 0) {
+		/* an error is told once: this one has been taken off the socket */
+		if (in < 0 && errno != EAGAIN && errno != EINTR && errno != EINVAL &&
+		    errno != ENOSYS)
+			connection_fail(conn, errno, CLOSE_READ_ERROR);
+		else if (in < 0 && errno != EAGAIN && errno != EINTR)
+			conn->splice_refused = true;
+		return 0;
+	}
+	now_ns = clock_coarse_ns();
+	echo_count_read(conn, (size_t)in, now_ns);
+	echo_begin(conn, now_ns);
+	left = echo_splice_out(conn, (size_t)in);
+	if (left < 0) {
+		connection_fail(conn, (int)-left, CLOSE_WRITE_ERROR);
+		return 0;
+	}
+	if (left > 0) {
+		if (echo_unload(conn, (size_t)left) < 0) {
+			connection_close(conn, CLOSE_NO_MEMORY);
+			return 0;
+		}
+		echo_queued(conn);
+	} else {
+		connection_record_delay(conn);
+	}
+	return (size_t)in;
+}
+
+/* One turn of a stream in bulk. Returns whether the turn is over; else recv(2) has to look. */
+static bool
+echo_splice(struct connection *conn)
+{
+	size_t moved = 0, step, size;
+
+	do {
+		size = echo_room(conn, TURN_BYTES - moved);
+		if (size > conn->worker->pipe.size)
+			size = conn->worker->pipe.size;
+		step = echo_splice_step(conn, size);
+		moved += step;
+	} while (step == size && conn->state == CONNECTION_OPEN && conn->waiting == 0 &&
+		 moved < TURN_BYTES && conn->read_budget > 0);
+	if (moved < BULK_BYTES)
+		conn->bulk = false;
+	if (conn->state == CONNECTION_OPEN && moved > 0)
+		echo_settle(conn);
+	return moved > 0 || conn->state == CONNECTION_CLOSED;
+}
+
+void
+echo_read(struct connection *conn)
+{
+	char *buffer = conn->worker->buffer;
+	size_t room = echo_room(conn, ECHO_BUFFER_SIZE);
+	ssize_t n;
+
+	if (conn->bulk && conn->waiting == 0 && conn->worker->pipe.size > 0 && echo_splice(conn))
+		return;
+	n = recv(conn->fd, buffer, room, MSG_DONTWAIT);
+	if (n > 0) {
+		conn->bulk = (size_t)n == room && room >= BULK_BYTES && !conn->splice_refused &&
+			     conn->worker->pipe.size > 0;
+		echo_take(conn, buffer, (size_t)n);
+	} else if (n == 0) {
+		conn->peer_fin = true;
 		connection_flush(conn);
-	else if (conn->waiting >= conn->worker->settings.output_high)
-		connection_pause(conn);
+	} else if (errno != EAGAIN && errno != EINTR) {
+		connection_fail(conn, errno, CLOSE_READ_ERROR);
+	}
+}
+
+void
+echo_discard(struct connection *conn)
+{
+	/* TCP throws away without a copy, see MSG_TRUNC in tcp(7) */
+	int flags = conn->peer.family != AF_UNIX ? MSG_DONTWAIT | MSG_TRUNC : MSG_DONTWAIT;
+	ssize_t n = recv(conn->fd, conn->worker->buffer, ECHO_BUFFER_SIZE, flags);
+
+	/* all was echoed and our FIN sent: how the client leaves is its own affair */
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+		connection_close(conn, conn->reason);
 }

@@ -1,38 +1,43 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The way of a byte: from the input buffer to the socket while nothing is queued, else by copy
- * into the output buffer, with back-pressure by the high and low marks (RFC 862).
+ * The way of a byte (RFC 862): one recv(2) into the worker's buffer, one send(2) at once while
+ * nothing is queued, and a copy into the bufferevent's output of what the socket refuses. A stream
+ * that fills the buffer moves inside the kernel instead, with splice(2) through the worker's pipe.
+ * Everything here runs on the worker's thread. A call may close the connection: its state says so.
  */
 #ifndef ECHOD_ENGINE_ECHO_H
 #define ECHOD_ENGINE_ECHO_H
 
 #include <stddef.h>
-#include <stdint.h>
-#include <sys/types.h>
-#include <sys/uio.h>
 
 struct connection;
 
-/*
- * Echo all that bufferevent has read. Called from the read callback in state OPEN; the
- * connection may be freed when this returns.
- */
-void echo_forward(struct connection *conn);
+/* Size of a worker's buffer, the most that one read takes. */
+#define ECHO_BUFFER_SIZE ((size_t)64 << 10)
+
+/* A worker's pipe, empty between two calls. */
+struct echo_pipe {
+	int fds[2];  /* owned; read end, write end */
+	size_t size; /* bytes it holds; 0: there is no pipe, and streams are copied */
+};
+
+/* Make the pipe; where it cannot be had, there is none. */
+void echo_pipe_open(struct echo_pipe *pipe);
+
+/* Close the pipe; one that is not there (all zero) is fine. */
+void echo_pipe_close(struct echo_pipe *pipe);
+
+/* Read from an OPEN connection once and echo what came; its end and its errors are handled. */
+void echo_read(struct connection *conn);
 
 /*
- * Lower the number of bytes that may still be read from the client to BYTES (a larger one changes
- * nothing). No byte beyond it is ever taken off the socket while the connection is OPEN.
+ * Echo LENGTH BYTES that were read from CONN: count them, send what the socket takes, queue the
+ * rest, and stop reading where the output is full or the budget is used up. BYTES stay the
+ * caller's.
  */
-void echo_set_budget(struct connection *conn, uint64_t bytes);
+void echo_take(struct connection *conn, const char *bytes, size_t length);
 
-/* Count LENGTH bytes as read to be echoed, against the budget too. For the rooms that read. */
-void echo_count_read(struct connection *conn, size_t length);
-
-/*
- * Write straight to the socket. Returns the bytes taken, 0 where the socket is full, or -errno.
- * This saves the textbook echo's epoll_ctl to arm writing, a turn of the loop, and the
- * epoll_ctl to disarm it: more than a quarter of a small message's cost.
- */
-ssize_t echo_send(int fd, struct iovec *vectors, int count);
+/* Read from a LINGERING connection once and throw it away; the client's FIN closes it. */
+void echo_discard(struct connection *conn);
 
 #endif

@@ -44,20 +44,9 @@ engine_descriptors(const struct config *cfg)
 	       DESCRIPTOR_RESERVE;
 }
 
-struct worker_settings
-engine_worker_settings(const struct config *cfg)
-{
-	return (struct worker_settings){ .output_high = (size_t)cfg->limits.output_high,
-		.output_low = (size_t)cfg->limits.output_low,
-		.stall_timeout_ns = cfg->limits.stall_timeout,
-		.linger_timeout_ns = cfg->limits.linger_timeout,
-		.log_connections = (enum config_log_connections)cfg->log.connections };
-}
-
 struct engine *
 engine_new(struct loop *loop, const struct config *cfg, struct error_list *errors)
 {
-	struct worker_settings settings = engine_worker_settings(cfg);
 	size_t wanted = engine_worker_count(cfg);
 	struct engine *engine = calloc(1, sizeof(*engine));
 
@@ -74,7 +63,7 @@ engine_new(struct loop *loop, const struct config *cfg, struct error_list *error
 	    admission_init(&engine->admission, loop, &engine->listeners) < 0)
 		goto fail;
 	while (engine->worker_count < wanted) {
-		struct worker *worker = worker_new((unsigned)engine->worker_count, &settings);
+		struct worker *worker = worker_new((unsigned)engine->worker_count, cfg);
 
 		if (worker == NULL)
 			goto fail;

@@ -85,9 +85,6 @@ bool engine_is_leaving(const struct engine *engine, const struct address *addres
 const struct listener *engine_find_listener(
     const struct engine *engine, const struct service *service);
 
-/* Take what a worker needs from a configuration. */
-struct worker_settings engine_worker_settings(const struct config *cfg);
-
 /* Return how many descriptors serving CFG may take, reserves included. */
 int64_t engine_descriptors(const struct config *cfg);
 

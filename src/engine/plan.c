@@ -26,8 +26,8 @@ struct plan_entry {
 struct plan {
 	struct plan_entry *entries;
 	size_t count;
-	struct worker_message **messages; /* had beforehand, so that a commit cannot fail */
-	size_t message_count;
+	struct worker_update **updates; /* by worker id; had beforehand: a commit cannot fail */
+	size_t update_count;
 };
 
 /*
@@ -171,36 +171,28 @@ plan_done(struct plan *plan)
 			service_free(entry->service);
 		datagram_settings_free(entry->settings);
 	}
-	while (plan->message_count > 0)
-		worker_message_free(plan->messages[--plan->message_count]);
-	free(plan->messages);
+	for (size_t i = 0; i < plan->update_count; i++)
+		worker_update_free(plan->updates[i]);
+	free(plan->updates);
 	free(plan->entries);
 }
 
-/* A message to each worker about itself, and two about each of its shares. */
 static int
-plan_get_messages(struct plan *plan, size_t worker_count, struct error_list *errors)
+plan_make_updates(
+    struct plan *plan, size_t worker_count, const struct config *cfg, struct error_list *errors)
 {
-	size_t wanted = worker_count * (1 + 2 * plan->count);
+	plan->updates = calloc(worker_count, sizeof(struct worker_update *));
+	while (plan->updates != NULL && plan->update_count < worker_count) {
+		struct worker_update *update = worker_update_new(cfg);
 
-	plan->messages = calloc(wanted, sizeof(struct worker_message *));
-	while (plan->messages != NULL && plan->message_count < wanted) {
-		struct worker_message *message = worker_message_new();
-
-		if (message == NULL)
+		if (update == NULL)
 			break;
-		plan->messages[plan->message_count++] = message;
+		plan->updates[plan->update_count++] = update;
 	}
-	if (plan->message_count == wanted)
+	if (plan->update_count == worker_count)
 		return 0;
 	error_list_add(errors, "out of memory");
 	return -ENOMEM;
-}
-
-static struct worker_message *
-plan_take_message(struct plan *plan)
-{
-	return plan->messages[--plan->message_count];
 }
 
 /* Set the listeners that are kept to their new options; all, or none when one refuses. */
@@ -256,7 +248,7 @@ plan_make(struct engine *engine, const struct config *cfg, struct inheritance *i
 			first = r;
 	}
 	if (first == 0)
-		first = plan_get_messages(plan, engine->worker_count, errors);
+		first = plan_make_updates(plan, engine->worker_count, cfg, errors);
 	return first == 0 ? plan_update_kept(plan, errors) : first;
 }
 
@@ -297,18 +289,12 @@ plan_warn_kept(const struct listener *lis, const struct listener_config *cfg)
 static void
 plan_commit_entry(struct engine *engine, struct plan *plan, struct plan_entry *entry)
 {
-	struct share_settings settings = service_settings(entry->cfg);
 	struct listener *lis = entry->lis;
 
 	if (entry->new_service)
 		TAILQ_INSERT_TAIL(&engine->services, entry->service, next);
-	for (size_t i = 0; i < engine->worker_count; i++) {
-		struct share *share = &entry->service->shares[i];
-
-		if (entry->new_service)
-			worker_add_share(engine->workers[i], share, plan_take_message(plan));
-		worker_set_share(engine->workers[i], share, &settings, plan_take_message(plan));
-	}
+	for (size_t i = 0; i < engine->worker_count; i++)
+		worker_update_add(plan->updates[i], &entry->service->shares[i], entry->cfg);
 	entry->new_service = false;
 	if (lis == NULL)
 		return;
@@ -349,12 +335,9 @@ plan_name_own(struct plan *plan)
 static void
 plan_commit(struct engine *engine, const struct config *cfg, struct plan *plan)
 {
-	struct worker_settings settings = engine_worker_settings(cfg);
 	struct listener *lis, *next;
 
 	engine->admission.limit = cfg->limits.connections;
-	for (size_t i = 0; i < engine->worker_count; i++)
-		worker_set(engine->workers[i], &settings, plan_take_message(plan));
 	TAILQ_FOREACH_SAFE (lis, &engine->listeners, next, next) {
 		if (plan_has(plan, lis))
 			continue;
@@ -367,6 +350,10 @@ plan_commit(struct engine *engine, const struct config *cfg, struct plan *plan)
 	plan_name_own(plan);
 	for (size_t i = 0; i < plan->count; i++)
 		plan_commit_entry(engine, plan, &plan->entries[i]);
+	/* ahead of every connection that is accepted from now on */
+	for (size_t i = 0; i < engine->worker_count; i++)
+		worker_apply(engine->workers[i], plan->updates[i]);
+	plan->update_count = 0;
 }
 
 int

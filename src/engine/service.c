@@ -36,6 +36,8 @@ service_free(struct service *service)
 {
 	if (service == NULL)
 		return;
+	for (size_t i = 0; service->shares != NULL && i < service->worker_count; i++)
+		config_unref(service->shares[i].config);
 	free(service->shares);
 	free(service->name);
 	free(service);
@@ -60,12 +62,4 @@ service_sum(const struct service *service, struct counters_sum *ret_sum)
 	counters_sum(&service->acceptor, ret_sum);
 	for (size_t i = 0; i < service->worker_count; i++)
 		counters_sum(&service->shares[i].counters, ret_sum);
-}
-
-struct share_settings
-service_settings(const struct listener_config *cfg)
-{
-	return (struct share_settings){ .idle_timeout_ns = cfg->idle_timeout,
-		.lifetime_ns = cfg->lifetime,
-		.byte_limit = (uint64_t)cfg->byte_limit };
 }

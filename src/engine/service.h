@@ -36,7 +36,4 @@ struct service *service_find(const struct service_list *services, const char *na
 /* Add up everything counted under SERVICE into RET_SUM. */
 void service_sum(const struct service *service, struct counters_sum *ret_sum);
 
-/* Take what a share needs from a listener's configuration. */
-struct share_settings service_settings(const struct listener_config *cfg);
-
 #endif

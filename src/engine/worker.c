@@ -10,7 +10,6 @@
 
 #include "base/address.h"
 #include "base/clock.h"
-#include "engine/checks.h"
 
 /* How often the checks by time run: the precision of every timeout. */
 #define TICK_NS (250 * NS_PER_MS)
@@ -41,8 +40,35 @@ worker_on_tick(evutil_socket_t fd, short what, void *arg)
 	struct worker *worker = arg;
 	int64_t now_ns = clock_now_ns();
 
+	/*
+	 * After a long absence (a stopped process, say) what came meanwhile is read first: a wait
+	 * that a signal ended has brought timers alone.
+	 */
+	worker->tick_skipped = now_ns - worker->tick_due_ns >= TICK_NS && !worker->tick_skipped;
 	worker_record_lag(worker, now_ns);
-	checks_run(worker);
+	if (worker->pipe.size == 0)
+		echo_pipe_open(&worker->pipe);
+	if (!worker->tick_skipped)
+		connection_check_all(worker);
+}
+
+static void
+worker_on_reap(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker *worker = arg;
+
+	(void)fd;
+	(void)what;
+	connection_free_dead(&worker->dead);
+}
+
+void
+worker_bury(struct worker *worker, struct connection *conn)
+{
+	worker_release(worker, conn->share);
+	if (TAILQ_EMPTY(&worker->dead))
+		event_active(&worker->reap, EV_TIMEOUT, 0);
+	TAILQ_INSERT_TAIL(&worker->dead, conn, by_age);
 }
 
 static int
@@ -56,7 +82,7 @@ worker_set_tick(struct worker *worker, int64_t interval_ns)
 }
 
 struct worker *
-worker_new(unsigned id, const struct worker_settings *settings)
+worker_new(unsigned id, const struct config *config)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
 	int error;
@@ -65,15 +91,19 @@ worker_new(unsigned id, const struct worker_settings *settings)
 		return NULL;
 	errno = 0;
 	worker->id = id;
-	worker->settings = *settings;
+	worker->config = config_ref(config);
 	TAILQ_INIT(&worker->shares);
 	TAILQ_INIT(&worker->pending);
+	TAILQ_INIT(&worker->ending);
 	TAILQ_INIT(&worker->lingering);
+	TAILQ_INIT(&worker->dead);
 	TAILQ_INIT(&worker->walks);
-	worker->bulk = (struct bulk)BULK_NONE;
+	worker->buffer = malloc(ECHO_BUFFER_SIZE);
 	worker->loop = loop_new();
-	if (worker->loop == NULL || bulk_init(&worker->bulk) < 0)
+	if (worker->buffer == NULL || worker->loop == NULL)
 		goto fail;
+	echo_pipe_open(&worker->pipe);
+	(void)event_assign(&worker->reap, loop_base(worker->loop), -1, 0, worker_on_reap, worker);
 	worker->tick = event_new(loop_base(worker->loop), -1, EV_PERSIST, worker_on_tick, worker);
 	if (worker->tick == NULL || worker_set_tick(worker, TICK_NS) < 0)
 		goto fail;
@@ -85,21 +115,15 @@ fail:
 	return NULL;
 }
 
-/* What the main loop says to a worker: one message for each of the calls in the header. */
+/* A connection on its way to its worker. */
 struct worker_message {
 	struct post post;
 	struct worker *worker;
 	struct share *share;
 	struct worker_message *next; /* in worker->spare or worker->returned */
-	union {
-		struct share_settings share_settings;
-		struct worker_settings worker_settings;
-		struct {
-			int fd;
-			uint64_t id;
-			union connection_peer peer;
-		} take;
-	} u;
+	int fd;
+	uint64_t id;
+	union connection_peer peer;
 };
 
 static void
@@ -120,8 +144,11 @@ worker_free(struct worker *worker)
 		return;
 	if (worker->tick != NULL)
 		event_free(worker->tick);
-	bulk_done(&worker->bulk);
+	connection_free_dead(&worker->dead);
+	echo_pipe_close(&worker->pipe);
 	loop_free(worker->loop);
+	config_unref(worker->config);
+	free(worker->buffer);
 	worker_free_messages(worker->spare);
 	worker_free_messages(atomic_load(&worker->returned));
 	free(worker);
@@ -199,74 +226,71 @@ worker_stop(struct worker *worker, int64_t deadline_ns)
 	return 0;
 }
 
-struct worker_message *
-worker_message_new(void)
+/* What a worker is told about a configuration. */
+struct worker_update {
+	struct post post;
+	struct worker *worker;
+	const struct config *config; /* a reference */
+	size_t count;
+	struct {
+		struct share *share;
+		const struct listener_config *cfg;
+	} entries[];
+};
+
+struct worker_update *
+worker_update_new(const struct config *config)
 {
-	return calloc(1, sizeof(struct worker_message));
+	struct worker_update *update = calloc(
+	    1, sizeof(*update) + config->listener_count * sizeof(update->entries[0]));
+
+	if (update != NULL)
+		update->config = config_ref(config);
+	return update;
 }
 
 void
-worker_message_free(struct worker_message *message)
+worker_update_add(
+    struct worker_update *update, struct share *share, const struct listener_config *cfg)
 {
-	free(message);
-}
-
-static void
-worker_send(struct worker *worker, struct share *share, struct worker_message *message,
-    void (*function)(void *argument))
-{
-	message->worker = worker;
-	message->share = share;
-	loop_post(worker->loop, &message->post, function, message);
-}
-
-static void
-worker_do_add_share(void *arg)
-{
-	struct worker_message *message = arg;
-
-	TAILQ_INSERT_TAIL(&message->worker->shares, message->share, next);
-	free(message);
+	update->entries[update->count].share = share;
+	update->entries[update->count++].cfg = cfg;
 }
 
 void
-worker_add_share(struct worker *worker, struct share *share, struct worker_message *message)
+worker_update_free(struct worker_update *update)
 {
-	worker_send(worker, share, message, worker_do_add_share);
+	if (update == NULL)
+		return;
+	config_unref(update->config);
+	free(update);
 }
 
 static void
-worker_do_set_share(void *arg)
+worker_do_apply(void *arg)
 {
-	struct worker_message *message = arg;
+	struct worker_update *update = arg;
+	struct worker *worker = update->worker;
 
-	message->share->settings = message->u.share_settings;
-	free(message);
+	for (size_t i = 0; i < update->count; i++) {
+		struct share *share = update->entries[i].share;
+
+		if (share->config == NULL)
+			TAILQ_INSERT_TAIL(&worker->shares, share, next);
+		config_unref(share->config);
+		share->config = config_ref(update->config);
+		share->cfg = update->entries[i].cfg;
+	}
+	config_unref(worker->config);
+	worker->config = config_ref(update->config);
+	worker_update_free(update);
 }
 
 void
-worker_set_share(struct worker *worker, struct share *share, const struct share_settings *settings,
-    struct worker_message *message)
+worker_apply(struct worker *worker, struct worker_update *update)
 {
-	message->u.share_settings = *settings;
-	worker_send(worker, share, message, worker_do_set_share);
-}
-
-static void
-worker_do_set(void *arg)
-{
-	struct worker_message *message = arg;
-
-	message->worker->settings = message->u.worker_settings;
-	free(message);
-}
-
-void
-worker_set(
-    struct worker *worker, const struct worker_settings *settings, struct worker_message *message)
-{
-	message->u.worker_settings = *settings;
-	worker_send(worker, NULL, message, worker_do_set);
+	update->worker = worker;
+	loop_post(worker->loop, &update->post, worker_do_apply, update);
 }
 
 /*
@@ -283,7 +307,7 @@ worker_reuse_message(struct worker *worker)
 		worker->spare = atomic_exchange(&worker->returned, NULL);
 	message = worker->spare;
 	if (message == NULL)
-		return worker_message_new();
+		return calloc(1, sizeof(*message));
 	worker->spare = message->next;
 	return message;
 }
@@ -303,8 +327,7 @@ worker_do_take(void *arg)
 	struct worker_message *message = arg;
 	struct worker *worker = message->worker;
 
-	connection_new(
-	    worker, message->share, message->u.take.fd, message->u.take.id, &message->u.take.peer);
+	connection_new(worker, message->share, message->fd, message->id, &message->peer);
 	worker_return_message(worker, message);
 }
 
@@ -319,10 +342,12 @@ worker_take(struct worker *worker, struct share *share, int fd, uint64_t id,
 	/* counted before the hand-over: the worker gives it back, perhaps at once */
 	atomic_fetch_add_explicit(&worker->load, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(share->connections, 1, memory_order_relaxed);
-	message->u.take.fd = fd;
-	message->u.take.id = id;
-	message->u.take.peer = *peer;
-	worker_send(worker, share, message, worker_do_take);
+	message->worker = worker;
+	message->share = share;
+	message->fd = fd;
+	message->id = id;
+	message->peer = *peer;
+	loop_post(worker->loop, &message->post, worker_do_take, message);
 	return 0;
 }
 
@@ -344,7 +369,7 @@ worker_do_drain(void *arg)
 	worker->idle_grace_ns = atomic_load(&worker->wanted_grace_ns);
 	/* a tick that cannot be made shorter only makes the drain coarser */
 	(void)worker_set_tick(worker, worker->phase == WORKER_SERVING ? TICK_NS : TICK_DRAIN_NS);
-	checks_run(worker);
+	connection_check_all(worker);
 }
 
 void

@@ -16,29 +16,13 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "config/config.h"
-#include "engine/bulk.h"
 #include "engine/connection.h"
 #include "engine/counters.h"
 #include "engine/distribution.h"
+#include "engine/echo.h"
 #include "engine/loop.h"
 #include "engine/sampling.h"
 #include "engine/walk.h"
-
-/* What a reload may change for every connection of a worker. */
-struct worker_settings {
-	size_t output_high;       /* bytes */
-	size_t output_low;        /* bytes */
-	int64_t stall_timeout_ns; /* 0: none */
-	int64_t linger_timeout_ns;
-	enum config_log_connections log_connections;
-};
-
-/* What a reload may change for the connections of one listener. */
-struct share_settings {
-	int64_t idle_timeout_ns; /* 0: none */
-	int64_t lifetime_ns;     /* 0: none */
-	uint64_t byte_limit;     /* 0: none; counts for connections accepted from then on */
-};
 
 /*
  * One worker's share of a service (a listener's name): settings, counters, connections. Made
@@ -48,7 +32,8 @@ struct share {
 	TAILQ_ENTRY(share) next;      /* worker->shares */
 	const char *name;             /* borrowed from the service; NUL-terminated, never changes */
 	_Atomic int64_t *connections; /* borrowed: the service's count, given back at close */
-	struct share_settings settings;
+	const struct config *config;  /* a reference; NULL before the first worker_apply() */
+	const struct listener_config *cfg; /* in config; the last one that had this name */
 	struct counters counters;
 	struct distribution duration; /* lives of connections that ended */
 	/* from the read callback to the last byte that the kernel took; a sample */
@@ -67,10 +52,12 @@ enum worker_phase {
 };
 
 struct worker_message;
+struct worker_update;
 
 struct worker {
 	struct loop *loop;
 	struct event *tick;
+	struct event reap; /* frees the dead, when the callback under way has returned */
 	pthread_t thread;
 	bool started;  /* main loop's: thread is valid */
 	bool stopping; /* main loop's: was told to stop */
@@ -82,23 +69,27 @@ struct worker {
 	unsigned id;
 	struct worker_message *spare; /* main loop's: messages to hand over with, used before */
 	_Atomic(struct worker_message *) returned; /* the worker has read these: spare next */
-	_Atomic int64_t load; /* connections handed over and not yet freed; any reader */
-	struct worker_settings settings;
+	_Atomic int64_t load;        /* connections handed over and not yet freed; any reader */
+	const struct config *config; /* a reference; what its connections obey */
 	struct share_list shares;
 	struct connection_list pending;   /* output not empty, least recently checked first */
+	struct connection_list ending;    /* have a reason and are not LINGERING, oldest first */
 	struct connection_list lingering; /* longest lingering first */
+	struct connection_list dead;      /* CLOSED, to be freed */
 	struct walk_list walks;           /* those under way */
-	struct bulk bulk;                 /* the way of bulk data */
-	struct sampling delays;           /* which echoes are measured */
+	char *buffer;           /* owned; ECHO_BUFFER_SIZE bytes, for one read at a time */
+	struct echo_pipe pipe;  /* for streams in bulk */
+	struct sampling delays; /* which echoes are measured */
 	enum worker_phase phase;
 	int64_t idle_grace_ns;   /* while draining */
 	int64_t tick_ns;         /* interval of the tick */
 	int64_t tick_due_ns;     /* when the next one should come */
+	bool tick_skipped;       /* the last one came too late to judge by */
 	struct distribution lag; /* how late ticks come: what a message may have to wait */
 };
 
 /* Build worker ID with its loop; no thread yet. NULL with errno set. Main loop. */
-struct worker *worker_new(unsigned id, const struct worker_settings *settings);
+struct worker *worker_new(unsigned id, const struct config *config);
 
 /* Start the thread. All signals must be blocked in the caller. Returns 0 or -errno. Main loop. */
 ATTR_MUSTCHECK int worker_start(struct worker *worker);
@@ -113,24 +104,23 @@ ATTR_MUSTCHECK int worker_stop(struct worker *worker, int64_t deadline_ns);
 void worker_free(struct worker *worker);
 
 /*
- * Memory for one of the calls below that take a message: had beforehand, so that the call itself
- * cannot fail. NULL: out of memory.
+ * Prepare to tell one worker about CONFIG, of which a reference is kept, with room for all of its
+ * listeners: memory had beforehand, so that worker_apply() cannot fail. NULL: out of memory.
  */
-struct worker_message *worker_message_new(void);
+struct worker_update *worker_update_new(const struct config *config);
 
-/* Free a message that was not used. NULL is fine. */
-void worker_message_free(struct worker_message *message);
+/* Have SHARE obey CFG, a listener of the update's configuration. */
+void worker_update_add(
+    struct worker_update *update, struct share *share, const struct listener_config *cfg);
 
-/* Hand over a share (owned by the caller, outlives the thread). Takes MESSAGE. Main loop. */
-void worker_add_share(struct worker *worker, struct share *share, struct worker_message *message);
+/* Free an update that was not applied. NULL is fine. */
+void worker_update_free(struct worker_update *update);
 
-/* Change the settings of SHARE. Takes MESSAGE. Main loop. */
-void worker_set_share(struct worker *worker, struct share *share,
-    const struct share_settings *settings, struct worker_message *message);
-
-/* Change the worker's own settings. Takes MESSAGE. Main loop. */
-void worker_set(
-    struct worker *worker, const struct worker_settings *settings, struct worker_message *message);
+/*
+ * Have WORKER obey UPDATE, which is taken. Shares that are new to it are the caller's and outlive
+ * its thread. Main loop.
+ */
+void worker_apply(struct worker *worker, struct worker_update *update);
 
 /*
  * Hand over an accepted descriptor. Takes FD when it returns 0; on -ENOMEM it is still the
@@ -141,6 +131,12 @@ ATTR_MUSTCHECK int worker_take(struct worker *worker, struct share *share, int f
 
 /* Move on to the next step of a stop, or back to serving. Main loop. */
 void worker_drain(struct worker *worker, enum worker_phase phase, int64_t idle_grace_ns);
+
+/*
+ * CONN is closed: give back its place in the counts, and free it when the callback that is under
+ * way has returned to the loop. The worker's thread.
+ */
+void worker_bury(struct worker *worker, struct connection *conn);
 
 /* Give back the place of a connection in the counts of WORKER and SHARE. The worker's thread. */
 void worker_release(struct worker *worker, struct share *share);

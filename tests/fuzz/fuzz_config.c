@@ -41,7 +41,7 @@ check_dump(const struct config *config)
 	}
 	config_diff(config, again, on_change, NULL);
 	error_list_done(&errors);
-	config_free(again);
+	config_unref(again);
 	free(text);
 }
 
@@ -60,7 +60,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (config != NULL)
 		check_dump(config);
 	error_list_done(&errors);
-	config_free(config);
+	config_unref(config);
 	free(text);
 	return 0;
 }

@@ -123,7 +123,7 @@ must_survive_dump(const struct config *config)
 		ck_assert(address_equal(&a->address, &b->address));
 		ck_assert_int_eq(a->address.wildcard, b->address.wildcard);
 	}
-	config_free(again);
+	config_unref(again);
 	free(text);
 }
 
@@ -165,8 +165,8 @@ START_TEST(without_a_file)
 	ck_assert_int_eq(config->control.mode, 0660);
 	ck_assert_int_eq(config->shutdown.timeout, 30 * NS_PER_S);
 	must_survive_dump(config);
-	config_free(config);
-	config_free(NULL);
+	config_unref(config);
+	config_unref(NULL);
 }
 END_TEST
 
@@ -295,7 +295,7 @@ START_TEST(values)
 			ck_assert_int_eq(strncmp(errors.lines[0], "P: ", 3), 0);
 		}
 		error_list_done(&errors);
-		config_free(config);
+		config_unref(config);
 	}
 }
 END_TEST
@@ -348,7 +348,7 @@ check_good_file(const char *path)
 	ck_assert_msg(config != NULL, "%s", error_list_first(&errors));
 	ck_assert_str_eq(config->path, path);
 	must_survive_dump(config);
-	config_free(config);
+	config_unref(config);
 }
 
 static void
@@ -404,8 +404,8 @@ START_TEST(packaged_file)
 	ck_assert(config->listeners[0].address.wildcard);
 	ck_assert(!config->listeners[1].enabled);
 	ck_assert(!config->listeners[2].enabled);
-	config_free(defaults);
-	config_free(config);
+	config_unref(defaults);
+	config_unref(config);
 }
 END_TEST
 
@@ -439,7 +439,7 @@ START_TEST(escapes)
 	ck_assert_msg(config != NULL, "%s", error_list_first(&errors));
 	ck_assert_str_eq(config->listeners[0].address_text, "unix:/tmp/a \"b\" \\ c \xc3\xa9");
 	ck_assert_str_eq(config->listeners[0].address.u.un.sun_path, "/tmp/a \"b\" \\ c \xc3\xa9");
-	config_free(config);
+	config_unref(config);
 }
 END_TEST
 
@@ -463,7 +463,7 @@ START_TEST(origins)
 	ck_assert_ptr_nonnull(strstr(text, "# default\n"));
 	ck_assert_ptr_null(strstr(text, "v6only"));
 	free(text);
-	config_free(config);
+	config_unref(config);
 }
 END_TEST
 
@@ -486,7 +486,7 @@ START_TEST(included_files)
 	ck_assert_uint_eq(config->listeners[1].origins[0].line, 5);
 	file = config->origins[CONFIG_TOP][0].file;
 	ck_assert_str_eq(strrchr(file, '/'), "/deeper.inc");
-	config_free(config);
+	config_unref(config);
 	must_refuse("@include \"x.conf\"\n" LISTENER, "test.conf:1: @include is not possible here");
 }
 END_TEST
@@ -505,9 +505,9 @@ START_TEST(syntax)
 	must_refuse(LISTENER "log = { file = \"\\x7\"; };", "wrong escape");
 	must_refuse(LISTENER "/* ", "test.conf:2: the comment that starts here");
 	must_refuse("", "test.conf:1: the file ends without listeners");
-	config_free(must_parse(LISTENER "# no newline at the end"));
-	config_free(must_parse(LISTENER "// the same"));
-	config_free(must_parse("/* \" */ " LISTENER "/**/"));
+	config_unref(must_parse(LISTENER "# no newline at the end"));
+	config_unref(must_parse(LISTENER "// the same"));
+	config_unref(must_parse("/* \" */ " LISTENER "/**/"));
 }
 END_TEST
 
@@ -611,8 +611,8 @@ START_TEST(differences)
 	    "control.http: 127.0.0.1:9862 ->  (restart)\n"
 	    "control.http_hosts: ( ) -> ( \"a\", \"b\" )\n"
 	    "control.clients: 64 -> 3\n");
-	config_free(old);
-	config_free(new);
+	config_unref(old);
+	config_unref(new);
 }
 END_TEST
 
@@ -643,8 +643,8 @@ START_TEST(long_lists)
 	*strrchr(text[0], ')') = '\0';
 	strcat(text[0], ", \"more\" ); };");
 	must_refuse(text[0], "control.http_hosts: has 33 items (at most 32)");
-	config_free(configs[0]);
-	config_free(configs[1]);
+	config_unref(configs[0]);
+	config_unref(configs[1]);
 }
 END_TEST
 
@@ -667,7 +667,7 @@ START_TEST(long_lists_of_networks)
 	ck_assert_uint_eq(config->listeners[0].allow.count, 256);
 	directive_format(row, &config->listeners[0], value, sizeof(value));
 	ck_assert_str_eq(value + strlen(value) - 7, "/128\" )");
-	config_free(config);
+	config_unref(config);
 	*strrchr(text, '}') = '\0';
 	*strrchr(text, ')') = '\0';
 	strcat(text, ", \"::1\" ); } );");
@@ -694,7 +694,7 @@ START_TEST(datagram_listeners)
 	ck_assert_int_eq(lis[1].address.transport, ADDRESS_UNIX_DATAGRAM);
 	ck_assert_uint_eq(lis[1].allow.count, 0);
 	must_survive_dump(config);
-	config_free(config);
+	config_unref(config);
 }
 END_TEST
 
@@ -717,8 +717,8 @@ START_TEST(changed_networks)
 	    "listeners.b.address: tcp://[::]:7 -> udp://[::1]:7\n"
 	    "listeners.b.v6only: false -> true\n");
 	must_differ(new, new, "");
-	config_free(old);
-	config_free(new);
+	config_unref(old);
+	config_unref(new);
 }
 END_TEST
 

@@ -24,24 +24,62 @@
 
 static struct worker *worker;
 static struct service *service;
-static struct worker_settings settings = {
-	.output_high = 65536,
-	.output_low = 16384,
-	.stall_timeout_ns = 60 * NS_PER_S,
-	.linger_timeout_ns = 5 * NS_PER_S,
-	.log_connections = CONFIG_LOG_CONNECTIONS_OFF,
+#define OUTPUT_HIGH 65536
+
+/* What a test sets apart from the rest; 0 is the bed's own. */
+struct limits {
+	int64_t idle_timeout;
+	int64_t lifetime;
+	int64_t byte_limit;
+	int64_t stall_timeout;
 };
+
 static uint64_t last_id;
+
+static struct config *
+make_config(const struct limits *limits)
+{
+	struct config *config = config_new_default();
+
+	ck_assert_ptr_nonnull(config);
+	config->limits.output_high = OUTPUT_HIGH;
+	config->limits.output_low = 16384;
+	config->limits.stall_timeout = limits->stall_timeout > 0 ? limits->stall_timeout
+								 : 60 * NS_PER_S;
+	config->limits.linger_timeout = 5 * NS_PER_S;
+	config->log.connections = CONFIG_LOG_CONNECTIONS_OFF;
+	config->listeners[0].idle_timeout = limits->idle_timeout;
+	config->listeners[0].lifetime = limits->lifetime;
+	config->listeners[0].byte_limit = limits->byte_limit;
+	return config;
+}
+
+/* Have the worker obey LIMITS, as a reload does. */
+static void
+obey(struct limits limits)
+{
+	struct config *config = make_config(&limits);
+	struct worker_update *update = worker_update_new(config);
+
+	ck_assert_ptr_nonnull(update);
+	worker_update_add(update, &service->shares[0], &config->listeners[0]);
+	worker_apply(worker, update);
+	config_unref(config);
+}
 
 static void
 setup(void)
 {
+	struct limits none = { 0 };
+	struct config *config = make_config(&none);
+
 	signal(SIGPIPE, SIG_IGN);
-	worker = worker_new(0, &settings);
+	worker = worker_new(0, config);
+	config_unref(config);
 	ck_assert_ptr_nonnull(worker);
 	service = service_new("test", 1);
 	ck_assert_ptr_nonnull(service);
-	worker_add_share(worker, &service->shares[0], worker_message_new());
+	obey(none);
 	ck_assert_int_eq(worker_start(worker), 0);
 }
 
@@ -63,12 +101,6 @@ teardown(void)
 	ck_assert_int_eq(atomic_load(&service->connections), 0);
 	worker_free(worker);
 	service_free(service);
-}
-
-static void
-set_share(struct share_settings share_settings)
-{
-	worker_set_share(worker, &service->shares[0], &share_settings, worker_message_new());
 }
 
 static void
@@ -216,8 +248,7 @@ START_TEST(back_pressure_loses_nothing)
 		ck_assert_int_lt(clock_now_ns(), deadline_ns);
 	}
 	ck_assert_uint_ge(count(COUNTER_READ_PAUSES), 1);
-	/* one read of the largest size may come on top of the mark */
-	ck_assert_uint_le(count(COUNTER_PENDING_BYTES), settings.output_high + 65536);
+	ck_assert_uint_le(count(COUNTER_PENDING_BYTES), OUTPUT_HIGH);
 	while (in < sizeof(sent)) {
 		ssize_t n;
 
@@ -240,7 +271,7 @@ START_TEST(byte_limit_is_exact_and_ends_with_fin)
 	char got[256];
 	int fd;
 
-	set_share((struct share_settings){ .byte_limit = 100 });
+	obey((struct limits){ .byte_limit = 100 });
 	fd = _i == 0 ? client_unix() : client_tcp();
 	/* the bytes over the limit are in the socket when the limit is met: no reset may follow */
 	write_all(fd,
@@ -261,7 +292,7 @@ START_TEST(byte_limit_spans_many_reads)
 	static char sent[200000], got[sizeof(sent)];
 	int fd;
 
-	set_share((struct share_settings){ .byte_limit = 100001 });
+	obey((struct limits){ .byte_limit = 100001 });
 	fd = client_tcp();
 	fill(sent, sizeof(sent));
 	write_all(fd, sent, sizeof(sent));
@@ -277,7 +308,7 @@ START_TEST(idle_connections_get_a_fin)
 	char byte;
 	int fd;
 
-	set_share((struct share_settings){ .idle_timeout_ns = 300 * NS_PER_MS });
+	obey((struct limits){ .idle_timeout = 300 * NS_PER_MS });
 	fd = client_tcp();
 	ck_assert_uint_eq(read_up_to(fd, &byte, 1), 0);
 	close(fd);
@@ -291,7 +322,7 @@ START_TEST(busy_connections_are_not_idle)
 	char byte = 'x';
 	int fd;
 
-	set_share((struct share_settings){ .idle_timeout_ns = 500 * NS_PER_MS });
+	obey((struct limits){ .idle_timeout = 500 * NS_PER_MS });
 	fd = client_tcp();
 	while (clock_now_ns() < end_ns) {
 		write_all(fd, &byte, 1);
@@ -309,7 +340,7 @@ START_TEST(lifetime_ends_a_busy_connection)
 	char byte = 'x';
 	int fd;
 
-	set_share((struct share_settings){ .lifetime_ns = 400 * NS_PER_MS });
+	obey((struct limits){ .lifetime = 400 * NS_PER_MS });
 	fd = client_tcp();
 	for (;;) {
 		ssize_t n = send(fd, &byte, 1, MSG_NOSIGNAL);
@@ -326,12 +357,10 @@ END_TEST
 
 START_TEST(stalled_clients_are_cut)
 {
-	struct worker_settings quick = settings;
 	static char data[1 << 20];
 	int fd = client_tcp();
 
-	quick.stall_timeout_ns = 400 * NS_PER_MS;
-	worker_set(worker, &quick, worker_message_new());
+	obey((struct limits){ .stall_timeout = 400 * NS_PER_MS });
 	ck_assert_int_eq(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
 	while (count(COUNTER_CLOSED_STALLED) == 0) {
 		if (write(fd, data, sizeof(data)) < 0)

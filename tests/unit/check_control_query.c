@@ -178,12 +178,12 @@ START_TEST(config_tells_where_values_come_from)
 	assert_member(row, "value", "( )");
 	assert_member(row, "origin", "default");
 	json_decref(document);
-	config_free(other);
+	config_unref(other);
 	other = config_new_default();
 	document = config_json_new(other);
 	ck_assert(json_is_null(json_object_get(document, "path")));
 	json_decref(document);
-	config_free(other);
+	config_unref(other);
 }
 END_TEST
 

@@ -62,7 +62,7 @@ teardown(void)
 {
 	engine_free(engine);
 	loop_free(loop);
-	config_free(cfg);
+	config_unref(cfg);
 	error_list_done(&errors);
 }
 

@@ -366,8 +366,8 @@ START_TEST(a_plan_that_fails_changes_nothing)
 	error_list_done(&errors);
 	engine_free(engine);
 	loop_free(loop);
-	config_free(good);
-	config_free(bad);
+	config_unref(good);
+	config_unref(bad);
 	close(fd);
 }
 END_TEST
@@ -406,7 +406,7 @@ START_TEST(limits_reject_and_count)
 		close(clients[i]);
 	engine_free(engine);
 	loop_free(loop);
-	config_free(cfg);
+	config_unref(cfg);
 }
 END_TEST
 

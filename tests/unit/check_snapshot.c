@@ -80,7 +80,7 @@ teardown(void)
 	loop_run_once(loop);
 	engine_free(engine);
 	loop_free(loop);
-	config_free(cfg);
+	config_unref(cfg);
 	error_list_done(&errors);
 }
 

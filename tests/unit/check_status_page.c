@@ -71,7 +71,7 @@ teardown(void)
 {
 	engine_free(engine);
 	loop_free(loop);
-	config_free(cfg);
+	config_unref(cfg);
 	error_list_done(&errors);
 }
 

@@ -181,7 +181,7 @@ teardown(void)
 	(void)rmdir(made);
 	ck_assert_int_eq(rmdir(folder), 0);
 	strcpy(folder + strlen(folder) - 6, "XXXXXX");
-	config_free(cfg);
+	config_unref(cfg);
 	error_list_done(&errors);
 }
 
