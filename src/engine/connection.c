@@ -132,6 +132,7 @@ connection_account(struct connection *conn)
 		TAILQ_INSERT_TAIL(&conn->worker->pending, conn, by_progress);
 	} else if (waiting == 0) {
 		TAILQ_REMOVE(&conn->worker->pending, conn, by_progress);
+		conn->progress_ns = 0;
 		connection_record_delay(conn);
 	}
 	conn->waiting = waiting;
@@ -399,6 +400,22 @@ connection_new(struct worker *worker, struct share *share, int fd, uint64_t id,
 	connection_start_reading(conn);
 }
 
+/* Return how long the kernel has seen no data of a TCP connection, either way. */
+static int64_t
+connection_tcp_quiet_ns(const struct connection *conn)
+{
+	struct tcp_info info = { .tcpi_last_data_recv = UINT32_MAX };
+	socklen_t size = sizeof(info);
+	uint32_t quiet_ms;
+
+	(void)getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, &info, &size);
+	/* a client that is gone acknowledges nothing, and a probe of its window is no data */
+	quiet_ms = info.tcpi_last_data_sent > info.tcpi_last_ack_recv ? info.tcpi_last_data_sent
+								      : info.tcpi_last_ack_recv;
+	return (info.tcpi_last_data_recv < quiet_ms ? info.tcpi_last_data_recv : quiet_ms) *
+	       NS_PER_MS;
+}
+
 /*
  * Return how long no byte went either way. Much of that only the kernel knows: bytes that wait to
  * be read, and echo that went from its buffer to the client's.
@@ -406,28 +423,17 @@ connection_new(struct worker *worker, struct share *share, int fd, uint64_t id,
 static int64_t
 connection_idle_ns(struct connection *conn, int64_t now_ns)
 {
-	struct tcp_info info = { .tcpi_last_data_recv = UINT32_MAX };
-	socklen_t size = sizeof(info);
 	int64_t last_ns = 0;
-	uint32_t quiet_ms;
 	int unread = 0;
 
-	if (conn->peer.family != AF_UNIX) {
-		(void)getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, &info, &size);
-		/* a client that is gone acknowledges nothing, and a probe of its window is no data
-		 */
-		quiet_ms = info.tcpi_last_data_sent > info.tcpi_last_ack_recv
-			       ? info.tcpi_last_data_sent
-			       : info.tcpi_last_ack_recv;
-		if (info.tcpi_last_data_recv < quiet_ms)
-			quiet_ms = info.tcpi_last_data_recv;
-		last_ns = now_ns - quiet_ms * NS_PER_MS;
-	} else if ((conn->progress_mark > 0 || connection_unacknowledged(conn) > 0) &&
-		   connection_progressed(conn, now_ns)) {
+	connection_account(conn);
+	if (!conn->read_paused && ioctl(conn->fd, FIONREAD, &unread) == 0 && unread > 0)
 		last_ns = now_ns;
-	} else if (!conn->read_paused && ioctl(conn->fd, FIONREAD, &unread) == 0 && unread > 0) {
+	else if (conn->peer.family != AF_UNIX)
+		last_ns = now_ns - connection_tcp_quiet_ns(conn);
+	else if ((connection_unacknowledged(conn) > 0 || conn->progress_ns >= conn->active_ns) &&
+		 connection_progressed(conn, now_ns))
 		last_ns = now_ns;
-	}
 	/* the kernel's clock for these is coarser than ours */
 	if (last_ns > conn->active_ns + ACTIVITY_SLACK_NS)
 		conn->active_ns = last_ns;
@@ -515,6 +521,20 @@ connection_check_ending(
 		connection_close(conn, reason == CLOSE_NONE ? conn->reason : reason);
 }
 
+/* Where no stall_timeout bounds the flush, who takes nothing for idle_timeout is given up. */
+static void
+connection_check_untaken(struct worker *worker, int64_t now_ns)
+{
+	struct connection *conn, *next;
+
+	TAILQ_FOREACH_SAFE (conn, &worker->ending, by_time, next) {
+		int64_t limit_ns = conn->share->cfg->idle_timeout;
+
+		if (limit_ns > 0 && connection_is_idle(conn, now_ns, limit_ns))
+			connection_close(conn, conn->reason);
+	}
+}
+
 void
 connection_check_all(struct worker *worker)
 {
@@ -527,6 +547,8 @@ connection_check_all(struct worker *worker)
 		/* who takes a few bytes at a time makes progress, but must not keep us for ever */
 		connection_check_ending(
 		    &worker->ending, now_ns, limits->stall_timeout, CLOSE_STALLED);
+	} else {
+		connection_check_untaken(worker, now_ns);
 	}
 	connection_check_ending(&worker->lingering, now_ns, limits->linger_timeout, CLOSE_NONE);
 	TAILQ_FOREACH (share, &worker->shares, next) {

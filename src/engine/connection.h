@@ -69,9 +69,9 @@ struct connection {
 	int64_t active_ns;           /* last byte either way */
 	int64_t queued_ns;           /* active_ns when it was last moved in by_activity */
 	int64_t ending_ns;           /* when it got its reason; LINGERING: when our FIN was sent */
-	int64_t progress_ns;         /* pending: last time that the client took some */
+	int64_t progress_ns;         /* last seen to take some; 0: nobody looks */
 	int64_t checked_ns;          /* pending: last look at its progress */
-	uint64_t progress_mark;      /* bytes acknowledged at the last look; 0: none yet */
+	uint64_t progress_mark;      /* bytes acknowledged at the last look */
 	int64_t paused_ns;           /* sum of finished pauses */
 	int64_t paused_since_ns;     /* start of the pause while read_paused */
 	int64_t echo_since_ns;       /* precise time of the read under way; 0: not measured */
