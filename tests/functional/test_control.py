@@ -19,7 +19,7 @@ CONNECTION = (
 ).split()
 REASONS = (
     "client_fin client_reset idle_timeout stalled lifetime byte_limit drain drain_forced"
-    " admin write_error read_error no_memory"
+    " admin write_error read_error no_memory timed_out"
 ).split()
 
 

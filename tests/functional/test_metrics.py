@@ -3,13 +3,13 @@
 
 import os
 import re
-import signal
 import socket
 import subprocess
 
 import pytest
 
 from harness import KIB, exchange, fill, reset, seconds, wait_until
+from harness.process import standing_still
 
 TWO = [
     {"name": "echo", "address": "tcp://127.0.0.1:0"},
@@ -277,11 +277,10 @@ def test_bytes_that_never_went_back_are_not_counted_as_sent(launch):
         exchange(sock)
     before = daemon.control.totals()
     assert before["sent_bytes"] == before["received_bytes"]
-    daemon.signal(signal.SIGSTOP)
-    for sock in known + [daemon.connect() for _ in range(10)]:
-        sock.sendall(bytes(1000))
-        reset(sock)
-    daemon.signal(signal.SIGCONT)
+    with standing_still(daemon.pid):
+        for sock in known + [daemon.connect() for _ in range(10)]:
+            sock.sendall(bytes(1000))
+            reset(sock)
     daemon.wait_connections(0)
     wait_until(lambda: daemon.control.totals()["connections_accepted"] == 20, 5, "all accepted")
     daemon.wait_connections(0)
