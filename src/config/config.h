@@ -21,6 +21,8 @@
 /* Upper bound of directives in one section: the size of each section's table of origins. */
 #define CONFIG_SECTION_MAX 32
 #define CONFIG_LISTENER_NAME_MAX 64
+/* Most worker threads, however many CPUs there are. */
+#define CONFIG_WORKERS_MAX 64
 
 /* Several texts, in the order in which they were given. */
 struct config_list {

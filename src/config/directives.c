@@ -57,8 +57,8 @@ static const struct directive_word log_connections[] = {
 };
 
 static const struct directive top_rows[] = {
-	{ NUMBER(
-	    config, workers, COUNT, RESTART, 0, 64, "0", "Worker threads; 0 starts one per CPU.") },
+	{ NUMBER(config, workers, COUNT, RESTART, 0, CONFIG_WORKERS_MAX, "0",
+	    "Worker threads; 0 starts one per CPU.") },
 };
 
 static const struct directive listener_rows[] = {

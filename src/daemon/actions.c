@@ -5,10 +5,8 @@
 
 #include <errno.h>
 
-#include "daemon/drain.h"
 #include "daemon/reload.h"
 #include "daemon/server.h"
-#include "daemon/stop.h"
 
 static const struct config *
 actions_config(void *context)
@@ -27,13 +25,17 @@ actions_reload(void *context, struct control_reload *ret_reload)
 static int
 actions_drain(void *context, struct error_list *errors)
 {
-	return drain_begin(context, errors);
+	struct server *server = context;
+
+	return lifecycle_drain(server->lifecycle, errors);
 }
 
 static int
 actions_undrain(void *context, struct error_list *errors)
 {
-	return drain_end(context, errors);
+	struct server *server = context;
+
+	return lifecycle_undrain(server->lifecycle, errors);
 }
 
 static int
@@ -41,12 +43,12 @@ actions_stop(void *context, struct error_list *errors)
 {
 	struct server *server = context;
 
-	/* the answer has to leave first, and a second word must not turn into a cut */
-	if (stop_is_under_way(server)) {
+	/* a second word from here must not turn into a cut */
+	if (lifecycle_is_stopping(server->lifecycle)) {
 		error_list_add(errors, "the daemon is stopping already");
 		return -EBUSY;
 	}
-	stop_begin(server);
+	lifecycle_stop(server->lifecycle);
 	return 0;
 }
 

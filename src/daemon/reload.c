@@ -164,9 +164,12 @@ reload_run(struct server *server, struct control_reload *ret_reload)
 	struct error_list reopen = ERROR_LIST_EMPTY;
 	int r;
 
-	if (server->phase != SERVER_RUNNING) {
+	if (!lifecycle_is_serving(server->lifecycle)) {
 		error_list_add(&reload.errors, "not reloading: the daemon is draining or stopping");
 		log_warning("%s", error_list_first(&reload.errors));
+		/* a log that is rotated has to be let go all the same */
+		(void)reload_reopen_log(&reopen);
+		error_list_done(&reopen);
 		*ret_reload = reload;
 		return -EBUSY;
 	}

@@ -18,10 +18,8 @@
 #include "config/config_file.h"
 #include "daemon/actions.h"
 #include "daemon/descriptor_limit.h"
-#include "daemon/drain.h"
 #include "daemon/reload.h"
 #include "daemon/service_manager.h"
-#include "daemon/stop.h"
 #include "engine/plan.h"
 
 /* How long an address in use may take to come free at start: a killed predecessor is dying. */
@@ -85,8 +83,13 @@ server_on_libevent_log(int severity, const char *message)
 		log_error("libevent: %s", message);
 		break;
 	case EVENT_LOG_WARN:
-		log_warning("libevent: %s", message);
-		break;
+		/* a refused epoll_ctl(2) is told by the call that wanted it, with its consequences
+		 */
+		if (strncmp(message, "Epoll ", strlen("Epoll ")) != 0) {
+			log_warning("libevent: %s", message);
+			break;
+		}
+		/* fall through */
 	default:
 		log_debug("libevent: %s", message);
 		break;
@@ -100,27 +103,37 @@ server_on_libevent_fatal(int error)
 	log_abort("libevent gave up (error %d)", error);
 }
 
+/* Signals that came together are one reload, which begins after the last of them. */
+static void
+server_on_reload(evutil_socket_t fd, short what, void *arg)
+{
+	struct control_reload reload;
+
+	(void)fd;
+	(void)what;
+	(void)reload_run(arg, &reload);
+	control_reload_done(&reload);
+}
+
 static void
 server_on_signal(void *context, int number)
 {
 	struct error_list errors = ERROR_LIST_EMPTY;
-	struct control_reload reload;
 	struct server *server = context;
 
 	switch (number) {
 	case SIGHUP:
-		(void)reload_run(server, &reload);
-		control_reload_done(&reload);
+		event_active(server->reload, EV_TIMEOUT, 0);
 		break;
 	case SIGUSR1:
 		(void)reload_reopen_log(&errors);
 		error_list_done(&errors);
 		break;
 	case SIGQUIT:
-		stop_now(server);
+		lifecycle_stop_now(server->lifecycle);
 		break;
 	default:
-		stop_begin(server);
+		lifecycle_stop(server->lifecycle);
 		break;
 	}
 }
@@ -139,11 +152,11 @@ server_start_timers(struct server *server)
 	int64_t watchdog_ns = service_manager_watchdog_ns();
 
 	server->housekeeping = housekeeping_new(server->loop, server->engine, &server->status);
-	server->stop_timer = stop_timer_new(server);
-	server->drain_timer = drain_timer_new(server);
+	server->lifecycle = lifecycle_new(server);
+	server->reload = event_new(loop_base(server->loop), -1, 0, server_on_reload, server);
 	server->signals = signals_new(server->loop, server_on_signal, server);
-	if (server->housekeeping == NULL || server->stop_timer == NULL ||
-	    server->drain_timer == NULL || server->signals == NULL)
+	if (server->housekeeping == NULL || server->lifecycle == NULL || server->reload == NULL ||
+	    server->signals == NULL)
 		return -ENOMEM;
 	if (watchdog_ns == 0)
 		return 0;
@@ -235,12 +248,12 @@ server_start(struct server *server, struct error_list *errors)
 {
 	int r = server_start_timers(server);
 
-	if (r == 0)
-		r = engine_start(server->engine);
-	/* after the workers' threads began, which would inherit it */
-	server_defer_to_workers();
 	if (r < 0)
 		error_list_add(errors, "cannot start: %s", strerror(-r));
+	else
+		r = engine_start(server->engine, errors);
+	/* after the workers' threads began, which would inherit it */
+	server_defer_to_workers();
 	return server_exit_for(r, SERVER_EXIT_OS);
 }
 
@@ -313,7 +326,7 @@ server_run(struct server *server)
 	r = loop_run(server->loop);
 	if (r < 0)
 		log_error("the main loop failed: %s", strerror(errno));
-	if (stop_finish(server) < 0) {
+	if (lifecycle_finish(server->lifecycle) < 0) {
 		/* a thread that hangs may still use all of it: nothing is freed, the process ends
 		 */
 		server->hangs = true;
@@ -327,8 +340,7 @@ server_free(struct server *server)
 {
 	if (server == NULL)
 		return;
-	if (server->hangs ||
-	    (server->engine != NULL && engine_stop(server->engine, NS_PER_S) < 0)) {
+	if (server->hangs || (server->engine != NULL && engine_stop(server->engine) < 0)) {
 		log_close(LOG_CLOSE_NS);
 		return;
 	}
@@ -337,10 +349,9 @@ server_free(struct server *server)
 	signals_free(server->signals);
 	/* first what speaks to the workers by itself: its posts must not outlive it */
 	heartbeat_free(server->heartbeat);
-	if (server->stop_timer != NULL)
-		event_free(server->stop_timer);
-	if (server->drain_timer != NULL)
-		event_free(server->drain_timer);
+	lifecycle_free(server->lifecycle);
+	if (server->reload != NULL)
+		event_free(server->reload);
 	housekeeping_free(server->housekeeping);
 	/* no request comes any more; then what the workers still had to answer finds nobody */
 	control_server_free(server->control);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The daemon assembled: everything hangs from struct server, which is built, run and taken down
- * here. Changing the configuration is reload.c, coming to an end is stop.c. Main thread only.
+ * here. Changing the configuration is reload.c, coming to an end is lifecycle.c. Main thread only.
  */
 #ifndef ECHOD_DAEMON_SERVER_H
 #define ECHOD_DAEMON_SERVER_H
@@ -15,6 +15,7 @@
 #include "control/process_status.h"
 #include "daemon/heartbeat.h"
 #include "daemon/housekeeping.h"
+#include "daemon/lifecycle.h"
 #include "daemon/options.h"
 #include "daemon/signals.h"
 #include "engine/engine.h"
@@ -31,16 +32,6 @@ enum server_exit {
 	SERVER_EXIT_CONFIGURATION = 78, /* the configuration, or what was inherited */
 };
 
-/* From serving to the end. A drain can be taken back, from DELAYING on it only goes forward. */
-enum server_phase {
-	SERVER_RUNNING,
-	SERVER_DRAINED,  /* an operator asked for a drain */
-	SERVER_DELAYING, /* accepting goes on while load balancers see /readyz */
-	SERVER_DRAINING, /* listeners are closed, connections end as they become idle */
-	SERVER_CUTTING,  /* the deadline passed: a last second to flush */
-	SERVER_STOPPED,
-};
-
 struct server {
 	const struct options *options;  /* borrowed from main */
 	struct config *config;          /* owned; the one in force */
@@ -51,14 +42,11 @@ struct server {
 	struct signals *signals;        /* owned */
 	struct heartbeat *heartbeat;    /* owned; NULL without a watchdog */
 	struct housekeeping *housekeeping; /* owned */
-	struct event *stop_timer;          /* owned; runs while a stop is under way */
-	struct event *drain_timer;         /* owned; ends shutdown.delay of a drain */
+	struct lifecycle *lifecycle;       /* owned */
+	struct event *reload;              /* owned; activated by SIGHUP */
 	struct control_actions actions;    /* for the control port */
 	struct process_status status;
-	enum server_phase phase;
-	int64_t phase_deadline_ns; /* end of the present phase, CLOCK_MONOTONIC */
-	int64_t extended_ns;       /* when the service manager was last asked for patience */
-	bool hangs;                /* a worker did not end: nothing may be freed */
+	bool hangs; /* a worker did not end: nothing may be freed */
 };
 
 /*

@@ -4,19 +4,19 @@
 #include "engine/engine.h"
 
 #include <errno.h>
-#include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/cgroup.h"
 #include "base/clock.h"
 #include "base/log.h"
 
 /* How long a listener that goes may take to serve its backlog. */
 #define BACKLOG_DRAIN_NS (200 * NS_PER_MS)
-
-/* For workers that the caller has not stopped yet. */
-#define FREE_PATIENCE_NS NS_PER_S
 
 /* Descriptors for what is neither a connection nor counted by engine_descriptors(). */
 #define DESCRIPTOR_RESERVE 48
@@ -24,14 +24,9 @@
 static size_t
 engine_worker_count(const struct config *cfg)
 {
-	cpu_set_t cpus;
+	int64_t count = cfg->workers > 0 ? cfg->workers : cgroup_cpus("");
 
-	if (cfg->workers > 0)
-		return (size_t)cfg->workers;
-	CPU_ZERO(&cpus);
-	if (sched_getaffinity(0, sizeof(cpus), &cpus) < 0 || CPU_COUNT(&cpus) < 1)
-		return 1;
-	return (size_t)CPU_COUNT(&cpus);
+	return (size_t)(count < CONFIG_WORKERS_MAX ? count : CONFIG_WORKERS_MAX);
 }
 
 int64_t
@@ -84,8 +79,7 @@ engine_free(struct engine *engine)
 
 	if (engine == NULL)
 		return;
-	/* a thread that never ran has only its messages to give back, which takes no time */
-	if (engine_stop(engine, FREE_PATIENCE_NS) < 0)
+	if (engine_stop(engine) < 0)
 		return;
 	TAILQ_CONCAT(&engine->listeners, &engine->leaving, next);
 	while ((lis = TAILQ_FIRST(&engine->listeners)) != NULL) {
@@ -103,14 +97,35 @@ engine_free(struct engine *engine)
 	free(engine);
 }
 
+/* Name the limits that keep a process from another thread; see pthread_create(3). */
+static void
+engine_blame_limits(size_t number, size_t count, int error, struct error_list *errors)
+{
+	struct rlimit limit = { .rlim_cur = RLIM_INFINITY };
+	int64_t pids = cgroup_pids_max("");
+	char user[32] = "unlimited", group[32] = "unlimited";
+
+	(void)getrlimit(RLIMIT_NPROC, &limit);
+	if (limit.rlim_cur != RLIM_INFINITY)
+		(void)snprintf(user, sizeof(user), "%llu", (unsigned long long)limit.rlim_cur);
+	if (pids > 0)
+		(void)snprintf(group, sizeof(group), "%lld", (long long)pids);
+	error_list_add(errors,
+	    "cannot start worker %zu of %zu: %s (the user's limit of processes, ulimit -u, is %s; "
+	    "TasksMax= of the unit, pids.max, is %s; or lower workers)",
+	    number, count, strerror(error), user, group);
+}
+
 int
-engine_start(struct engine *engine)
+engine_start(struct engine *engine, struct error_list *errors)
 {
 	for (size_t i = 0; i < engine->worker_count; i++) {
 		int r = worker_start(engine->workers[i]);
 
-		if (r < 0)
+		if (r < 0) {
+			engine_blame_limits(i + 1, engine->worker_count, -r, errors);
 			return r;
+		}
 	}
 	return 0;
 }
@@ -184,17 +199,39 @@ engine_drain(struct engine *engine, enum worker_phase phase, int64_t idle_grace_
 		worker_drain(engine->workers[i], phase, idle_grace_ns);
 }
 
-int
-engine_stop(struct engine *engine, int64_t patience_ns)
+void
+engine_begin_stop(struct engine *engine)
 {
-	int64_t deadline_ns = clock_now_ns() + patience_ns;
+	struct listener *lis;
+
+	TAILQ_FOREACH (lis, &engine->listeners, next)
+		listener_pause(lis);
+	for (size_t i = 0; i < engine->worker_count; i++)
+		worker_begin_stop(engine->workers[i]);
+}
+
+bool
+engine_is_stopped(struct engine *engine)
+{
+	bool stopped = true;
+
+	for (size_t i = 0; i < engine->worker_count; i++)
+		stopped &= worker_is_stopped(engine->workers[i]);
+	return stopped;
+}
+
+int
+engine_stop(struct engine *engine)
+{
+	struct timespec pause = { .tv_nsec = NS_PER_MS };
 	int r = 0;
 
+	engine_begin_stop(engine);
+	while (!engine_is_stopped(engine))
+		(void)nanosleep(&pause, NULL);
 	for (size_t i = 0; i < engine->worker_count; i++) {
-		if (worker_stop(engine->workers[i], deadline_ns) == 0)
-			continue;
-		log_error("worker %zu hangs and cannot be stopped", i);
-		r = -ETIMEDOUT;
+		if (worker_join(engine->workers[i]) < 0)
+			r = -ETIMEDOUT;
 	}
 	return r;
 }

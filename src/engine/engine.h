@@ -42,8 +42,11 @@ struct engine *engine_new(struct loop *loop, const struct config *cfg, struct er
  */
 void engine_free(struct engine *engine);
 
-/* Start the workers' threads; all signals must be blocked in the caller. Returns 0 or -errno. */
-ATTR_MUSTCHECK int engine_start(struct engine *engine);
+/*
+ * Start the workers' threads; all signals must be blocked in the caller. Returns 0, or -errno with
+ * a line in ERRORS that says which limit was met.
+ */
+ATTR_MUSTCHECK int engine_start(struct engine *engine, struct error_list *errors);
 
 /* Serve what waits for LIS, then close and free it; of datagrams after its worker has. */
 void engine_close_listener(struct engine *engine, struct listener *lis);
@@ -63,11 +66,17 @@ void engine_resume_listeners(struct engine *engine);
 /* Tell every worker the next step of a stop; see worker_drain(). */
 void engine_drain(struct engine *engine, enum worker_phase phase, int64_t idle_grace_ns);
 
+/* Accept no more, and have all workers close their connections and end. */
+void engine_begin_stop(struct engine *engine);
+
+/* Return whether no worker has to be waited for any more; see worker_is_stopped(). */
+bool engine_is_stopped(struct engine *engine);
+
 /*
- * Cut what is left and stop the workers' threads, waiting PATIENCE_NS at most. Returns 0; or
- * -ETIMEDOUT when a worker hangs: then nothing of the engine may be freed.
+ * Stop, waiting for all workers together, if that has not been done. Returns 0; or -ETIMEDOUT when
+ * a worker hangs: then nothing of the engine may be freed.
  */
-ATTR_MUSTCHECK int engine_stop(struct engine *engine, int64_t patience_ns);
+ATTR_MUSTCHECK int engine_stop(struct engine *engine);
 
 /* Return how many connections are served. */
 int64_t engine_connections(const struct engine *engine);

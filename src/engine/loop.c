@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@ struct loop {
 	int mail_fd;          /* eventfd(2) */
 	pthread_mutex_t lock; /* guards inbox */
 	struct post_queue inbox;
+	_Atomic uint64_t handled; /* posts that were run; written by the loop's thread */
 };
 
 /*
@@ -47,6 +49,7 @@ loop_on_mail(evutil_socket_t fd, short what, void *arg)
 		STAILQ_REMOVE_HEAD(&taken, next);
 		/* from here on the post is the function's to reuse or free */
 		post->function(post->argument);
+		atomic_fetch_add_explicit(&loop->handled, 1, memory_order_relaxed);
 	}
 }
 
@@ -127,6 +130,12 @@ loop_post(struct loop *loop, struct post *post, void (*function)(void *argument)
 	 */
 	if (was_empty)
 		(void)eventfd_write(loop->mail_fd, 1);
+}
+
+uint64_t
+loop_handled(const struct loop *loop)
+{
+	return atomic_load_explicit(&loop->handled, memory_order_relaxed);
 }
 
 int

@@ -6,6 +6,8 @@
 #ifndef ECHOD_ENGINE_LOOP_H
 #define ECHOD_ENGINE_LOOP_H
 
+#include <stdint.h>
+
 #include <event2/event.h>
 
 #include "base/attributes.h"
@@ -36,6 +38,9 @@ struct event_base *loop_base(struct loop *loop);
  */
 void loop_post(
     struct loop *loop, struct post *post, void (*function)(void *argument), void *argument);
+
+/* Return how many posts were run so far: a loop that hangs runs none. Any thread. */
+uint64_t loop_handled(const struct loop *loop);
 
 /* Run until loop_stop(). Returns 0, or -EIO when the selector itself fails. */
 ATTR_MUSTCHECK int loop_run(struct loop *loop);

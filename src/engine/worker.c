@@ -6,13 +6,18 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/address.h"
 #include "base/clock.h"
 
 /* How often the checks by time run: the precision of every timeout. */
 #define TICK_NS (250 * NS_PER_MS)
+
+/* Connections that a stop closes at a time. */
+#define STOP_SLICE 128
+
+/* A worker that was told to stop and runs no post for so long is given up. */
+#define HANG_NS (400 * NS_PER_MS)
 
 /* The same while draining, when operators wait for the end. */
 #define TICK_DRAIN_NS (50 * NS_PER_MS)
@@ -174,6 +179,7 @@ worker_main(void *arg)
 	}
 	/* bufferevents that were freed in the last turn end their life in a turn of their own */
 	loop_run_once(worker->loop);
+	atomic_store(&worker->ended, true);
 	return NULL;
 }
 
@@ -186,42 +192,80 @@ worker_start(struct worker *worker)
 	return -r;
 }
 
+/* Close up to LIMIT connections. Returns whether there are more. */
+static bool
+worker_close_some(struct worker *worker, size_t limit)
+{
+	struct connection *conn;
+	struct share *share;
+
+	TAILQ_FOREACH (share, &worker->shares, next) {
+		while ((conn = TAILQ_FIRST(&share->by_age)) != NULL) {
+			if (limit-- == 0)
+				return true;
+			connection_close(conn, conn->state == CONNECTION_LINGERING
+						   ? conn->reason
+						   : CLOSE_DRAIN_FORCED);
+		}
+	}
+	return false;
+}
+
 static void
 worker_do_stop(void *arg)
 {
 	struct worker *worker = arg;
-	struct share *share;
-	struct connection *conn;
 
-	TAILQ_FOREACH (share, &worker->shares, next) {
-		while ((conn = TAILQ_FIRST(&share->by_age)) != NULL)
-			connection_close(conn, conn->state == CONNECTION_LINGERING
-						   ? conn->reason
-						   : CLOSE_DRAIN_FORCED);
+	if (worker_close_some(worker, STOP_SLICE))
+		loop_post(worker->loop, &worker->stop_post, worker_do_stop, worker);
+	else
+		loop_stop(worker->loop);
+}
+
+void
+worker_begin_stop(struct worker *worker)
+{
+	if (worker->stopping)
+		return;
+	worker->stopping = true;
+	worker->handled_ns = clock_now_ns();
+	if (worker->started) {
+		loop_post(worker->loop, &worker->stop_post, worker_do_stop, worker);
+		return;
 	}
-	loop_stop(worker->loop);
+	/* what was posted to a thread that never came is still to be freed, here */
+	loop_run_once(worker->loop);
+	(void)worker_close_some(worker, SIZE_MAX);
+	loop_run_once(worker->loop);
+	atomic_store(&worker->ended, true);
+}
+
+bool
+worker_is_stopped(struct worker *worker)
+{
+	int64_t now_ns = clock_now_ns();
+	uint64_t handled = loop_handled(worker->loop);
+
+	if (worker->hangs || atomic_load(&worker->ended))
+		return true;
+	if (handled != worker->handled) {
+		worker->handled = handled;
+		worker->handled_ns = now_ns;
+	}
+	if (now_ns - worker->handled_ns < HANG_NS)
+		return false;
+	log_error("worker %u hangs and cannot be stopped", worker->id);
+	worker->hangs = true;
+	return true;
 }
 
 int
-worker_stop(struct worker *worker, int64_t deadline_ns)
+worker_join(struct worker *worker)
 {
-	/* the call that waits by the monotonic clock is one that the thread sanitizer does not know
-	 */
-	int64_t until_ns = clock_wall_ns() + deadline_ns - clock_now_ns();
-	struct timespec until = { .tv_sec = until_ns / NS_PER_S, .tv_nsec = until_ns % NS_PER_S };
-
-	if (!worker->started) {
-		/* what was posted to a thread that never came is still to be freed, here */
-		loop_run_once(worker->loop);
-		worker_do_stop(worker);
-		loop_run_once(worker->loop);
-		return 0;
-	}
-	if (!worker->stopping)
-		loop_post(worker->loop, &worker->stop_post, worker_do_stop, worker);
-	worker->stopping = true;
-	if (pthread_timedjoin_np(worker->thread, NULL, &until) != 0)
+	if (!atomic_load(&worker->ended))
 		return -ETIMEDOUT;
+	if (worker->started)
+		(void)pthread_join(worker->thread, NULL);
 	worker->started = false;
 	return 0;
 }

@@ -59,8 +59,12 @@ struct worker {
 	struct event *tick;
 	struct event reap; /* frees the dead, when the callback under way has returned */
 	pthread_t thread;
-	bool started;  /* main loop's: thread is valid */
-	bool stopping; /* main loop's: was told to stop */
+	bool started;       /* main loop's: thread is valid */
+	bool stopping;      /* main loop's: was told to stop */
+	bool hangs;         /* main loop's: it was given up */
+	atomic_bool ended;  /* the thread is about to return */
+	uint64_t handled;   /* main loop's: posts handled at the last look */
+	int64_t handled_ns; /* main loop's: when that number last changed */
 	struct post stop_post;
 	struct post drain_post; /* in use while drain_posted */
 	atomic_bool drain_posted;
@@ -95,10 +99,19 @@ struct worker *worker_new(unsigned id, const struct config *config);
 ATTR_MUSTCHECK int worker_start(struct worker *worker);
 
 /*
- * Cut all connections (drain_forced), stop the thread and wait for it until DEADLINE_NS. Returns
- * 0; or -ETIMEDOUT when the thread hangs, which may be tried again. Main loop.
+ * Have WORKER close all of its connections (drain_forced), a slice at a time so that it goes on
+ * answering, and then end its thread. Main loop.
  */
-ATTR_MUSTCHECK int worker_stop(struct worker *worker, int64_t deadline_ns);
+void worker_begin_stop(struct worker *worker);
+
+/*
+ * Return whether WORKER needs no more waiting for: its thread has ended, or it hangs, which is that
+ * it was told to stop and has answered nothing for a while; that is logged once. Main loop.
+ */
+bool worker_is_stopped(struct worker *worker);
+
+/* Take the thread's end after worker_is_stopped(). Returns 0, or -ETIMEDOUT for one that hangs. */
+ATTR_MUSTCHECK int worker_join(struct worker *worker);
 
 /* Free a worker that was stopped or never started. NULL is fine. */
 void worker_free(struct worker *worker);

@@ -84,12 +84,21 @@ setup(void)
 }
 
 static void
+stop(void)
+{
+	worker_begin_stop(worker);
+	while (!worker_is_stopped(worker))
+		(void)poll(NULL, 0, 1);
+	ck_assert_int_eq(worker_join(worker), 0);
+}
+
+static void
 teardown(void)
 {
 	struct counters_sum sum;
 	uint64_t closed = 0;
 
-	ck_assert_int_eq(worker_stop(worker, clock_now_ns() + DEADLINE_NS), 0);
+	stop();
 	service_sum(service, &sum);
 	for (int i = 0; i < CLOSE_REASON_COUNT; i++)
 		closed += sum.values[close_reason_counter((enum close_reason)i)];
@@ -414,7 +423,7 @@ START_TEST(drain_finishes_the_idle_and_cuts_the_rest)
 	wait_count(COUNTER_CLOSED_DRAIN, 1);
 	ck_assert_int_ge(atomic_load(&worker->load), 1);
 	worker_drain(worker, WORKER_CUTTING, 0);
-	ck_assert_int_eq(worker_stop(worker, clock_now_ns() + DEADLINE_NS), 0);
+	stop();
 	ck_assert_uint_eq(count(COUNTER_CLOSED_DRAIN_FORCED), 1);
 	close(busy);
 }

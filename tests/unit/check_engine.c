@@ -385,7 +385,7 @@ START_TEST(limits_reject_and_count)
 	engine = engine_new(loop, cfg, &errors);
 	ck_assert_ptr_nonnull(engine);
 	ck_assert_int_eq(plan_apply(engine, cfg, NULL, 0, &errors), 0);
-	ck_assert_int_eq(engine_start(engine), 0);
+	ck_assert_int_eq(engine_start(engine, &errors), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(clients); i++) {
 		struct address *address = &TAILQ_FIRST(&engine->listeners)->socket.address;
 

@@ -76,7 +76,7 @@ teardown(void)
 {
 	for (size_t i = 0; i < client_count; i++)
 		close(clients[i]);
-	ck_assert_int_eq(engine_stop(engine, PATIENCE_NS), 0);
+	ck_assert_int_eq(engine_stop(engine), 0);
 	loop_run_once(loop);
 	engine_free(engine);
 	loop_free(loop);
@@ -87,7 +87,7 @@ teardown(void)
 static void
 start(void)
 {
-	ck_assert_int_eq(engine_start(engine), 0);
+	ck_assert_int_eq(engine_start(engine, &errors), 0);
 }
 
 static void
@@ -198,7 +198,7 @@ START_TEST(workers_that_do_not_run_count_as_empty)
 	ck_assert_int_eq(last.total, 0);
 	start();
 	client_new("one");
-	ck_assert_int_eq(engine_stop(engine, PATIENCE_NS), 0);
+	ck_assert_int_eq(engine_stop(engine), 0);
 	ask(100);
 	ck_assert_uint_eq(last.count, 0);
 }
@@ -304,7 +304,7 @@ START_TEST(answers_under_way_survive_a_stop)
 		client_new("one");
 	for (size_t i = 0; i < 50; i++)
 		request(5);
-	ck_assert_int_eq(engine_stop(engine, PATIENCE_NS), 0);
+	ck_assert_int_eq(engine_stop(engine), 0);
 	loop_run_once(loop);
 	ck_assert_uint_eq(answers, 50);
 	ck_assert_uint_eq(last.count, 5);

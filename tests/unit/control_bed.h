@@ -172,7 +172,7 @@ teardown(void)
 {
 	char made[64];
 
-	ck_assert_int_eq(engine_stop(engine, PATIENCE_NS), 0);
+	ck_assert_int_eq(engine_stop(engine), 0);
 	loop_run_once(loop);
 	control_server_free(control);
 	engine_free(engine);
@@ -215,7 +215,7 @@ open_doors(void)
 	control = control_server_new(loop, engine, &status, &actions, &cfg->control, &errors);
 	ck_assert_ptr_nonnull(control);
 	find_doors();
-	ck_assert_int_eq(engine_start(engine), 0);
+	ck_assert_int_eq(engine_start(engine, &errors), 0);
 }
 
 /* The TCP door alone. */
