@@ -77,6 +77,8 @@ WORKLOADS = [
     _small(KIB, 1),
     _small(KIB, 50),
     _small(KIB, 500),
+    _small(4 * KIB, 50),
+    _small(16 * KIB, 50),
     Workload("64kx8", "64 KiB, 8 connections, 4 in flight", (Load(8, 64 * KIB, 4, sample=BULK_SAMPLE),),
              BULK, quick=True),
     Workload("1mx4", "1 MiB, 4 connections, 2 in flight", (Load(4, MIB, 2, sample=BULK_SAMPLE),), BULK,
