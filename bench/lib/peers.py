@@ -29,7 +29,6 @@ class Server:
     kinds: frozenset = EVERYTHING
     most_connections: int = 1 << 30
     forks: bool = False    # a process per connection
-    copies: bool = True    # bytes pass through the program; not so where it splices
     environment: dict = dataclasses.field(default_factory=dict)
     workers: int = 0    # of echod, 0 for others
     control_port: int = 0    # of echod, while it runs
@@ -50,7 +49,7 @@ def echod(path, workers=1):
     """The daemon with a configuration that limits nothing the bench needs."""
     name = "echod" if workers == 1 else f"echod-{workers}w"
     title = f"echod, {workers} worker{'s' if workers > 1 else ''}"
-    server = Server(name, title, None, kinds=EVERYTHING | {UDP}, workers=workers, copies=False)
+    server = Server(name, title, None, kinds=EVERYTHING | {UDP}, workers=workers)
 
     def command(port, folder):
         file = pathlib.Path(folder) / f"{name}.conf"
@@ -140,7 +139,7 @@ def own_peers(folder):
         (Server("libuv", "libuv, uv_try_write", _program(folder, "uv_echo")), "uv_echo"),
         (Server("go", "Go net, Read and Write", _program(folder, "go_echo")), "go_echo"),
         (Server("go-copy", "Go io.Copy, which splices", _program(folder, "go_echo", "copy"),
-                kinds=frozenset({BULK, MIX}), copies=False), "go_echo"),
+                kinds=frozenset({BULK, MIX})), "go_echo"),
         (Server("io_uring", "io_uring, multishot receive", _program(folder, "uring_echo")),
          "uring_echo"),
         (Server("py-selectors", "Python selectors, callbacks", _script("py_selectors.py"),

@@ -76,11 +76,39 @@ def workload_table(figures, workload, servers):
     return lines + [""]
 
 
-def verdict_table(figures, servers):
-    rows = [[one.what, one.bound, one.measured, one.spread, one.word]
-            for one in verdicts.judge(figures, servers)]
-    return (["### What echod has to show (echod divided by the one named last)", ""]
-            + table(["demand", "bound", "median", "rounds", "verdict"], rows) + [""])
+def _spread(seen, form):
+    """Median and quartiles as two cells."""
+    if seen is None:
+        return ["-", "-"]
+    return [form.format(seen.median), f"{form.format(seen.first)} - {form.format(seen.third)}"]
+
+
+def verdict_table(judged):
+    rows = [[demand.what, f"<= {demand.form.format(demand.bound)}", *_spread(seen, demand.form),
+             str(seen.rounds if seen else 0), word] for demand, seen, word in judged]
+    lines = (["### What echod has to show (echod divided by the one named last)", ""]
+             + table(["demand", "bound", "median", "quartiles", "rounds", "verdict"], rows) + [""])
+    rounds = [seen.rounds for _, seen, _ in judged if seen]
+    if rounds and min(rounds) < verdicts.ENOUGH_ROUNDS:
+        lines += [f"With fewer than {verdicts.ENOUGH_ROUNDS} rounds a verdict is a hint.", ""]
+    return lines
+
+
+def baseline_table(figures, steps):
+    """Echod beside one peer, in every workload that both take part in."""
+    rows = []
+    for workload, _ in steps:
+        pair = (workload.name, "echod"), (workload.name, verdicts.BASELINE)
+        seen = verdicts.spread(figures.ratios(*pair, "cpu_us"))
+        if seen:
+            rows.append([workload.name, *_spread(seen, "{:.2f}"), str(seen.rounds),
+                         verdicts.standing(seen), number(figures.ratio(*pair, "per_second")),
+                         number(figures.ratio(*pair, "p99_us"))])
+    if not rows:
+        return []
+    return ([f"### echod beside {verdicts.BASELINE} (echod divided by {verdicts.BASELINE})", ""]
+            + table(["workload", "CPU ratio", "quartiles", "rounds", "echod is",
+                     "throughput ratio", "p99 ratio"], rows) + [""])
 
 
 def noise(figures):
@@ -96,15 +124,15 @@ def noise(figures):
     return [line, ""]
 
 
-def whole(command, facts, notes, figures, steps, servers):
+def whole(command, facts, notes, figures, steps, judged):
     """Everything, as lines."""
     lines = [f"Command: `{command}`", ""] + [f"- {name}: {text}" for name, text in facts]
     lines += [f"- {note}" for note in notes] + [""] + noise(figures)
-    lines += ["Medians of all rounds. Ratios are echod divided by the server of the row, of each "
-              "round; their median is shown.", ""]
+    lines += ["Medians of the rounds that a server took part in. Ratios are echod divided by the "
+              "server of the row, of each round; their median is shown.", ""]
     for workload, taking_part in steps:
         lines += workload_table(figures, workload, taking_part)
-    return lines + verdict_table(figures, servers)
+    return lines + baseline_table(figures, steps) + verdict_table(judged)
 
 
 def put_into(path, lines):

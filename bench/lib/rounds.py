@@ -14,6 +14,7 @@ from . import generator
 from .processes import Failure, Running
 
 SPARE_DESCRIPTORS = 200
+SELDOM = 3    # what no verdict needs takes part in one round of so many
 
 
 @dataclasses.dataclass
@@ -158,22 +159,49 @@ def plan(workloads, servers, variants):
     return result
 
 
-def _turned(servers, number):
-    """Begin each round with another server, so that none is always the one after another."""
-    shift = number % len(servers)
+def narrowed(steps, needed):
+    """Those of a plan that are needed, as (workload, server) by name."""
+    narrow = [(workload, [server for server in servers if (workload.name, server.name) in needed])
+              for workload, servers in steps]
+    return [(workload, servers) for workload, servers in narrow if servers]
+
+
+def _turned(servers, turn):
+    """Begin each time with another server, so that none is always the one after another."""
+    shift = turn % len(servers) if servers else 0
     return servers[shift:] + servers[:shift]
 
 
-def run(bench, steps, rounds, csv_file, say):
+def in_round(number, workload, servers, often):
+    """The servers of a round in their order; those not in often are in every third round alone.
+
+    Those in often stand together and take turns among themselves: all rounds are alike for them.
+    """
+    if often is None:
+        return _turned(servers, number - 1)
+    first = [server for server in servers if (workload.name, server.name) in often]
+    if (number - 1) % SELDOM:
+        return _turned(first, number - 1)
+    rest = [server for server in servers if server not in first]
+    return _turned(first, number - 1) + _turned(rest, (number - 1) // SELDOM)
+
+
+def schedule(steps, rounds, often):
+    """All rounds, each a list of (workload, servers in their order)."""
+    return [[(workload, in_round(number, workload, servers, often)) for workload, servers in steps]
+            for number in range(1, rounds + 1)]
+
+
+def run(bench, planned, csv_file, say):
     """Return all samples; each is in the CSV file as soon as it is made."""
     samples = []
     writer = csv.DictWriter(csv_file, FIELDS, lineterminator="\n") if csv_file else None
     if writer:
         writer.writeheader()
-    for number in range(1, rounds + 1):
+    for number, steps in enumerate(planned, 1):
         for workload, servers in steps:
             began = time.monotonic()
-            for server in _turned(servers, number - 1):
+            for server in servers:
                 sample = bench.measure(number, workload, server)
                 samples.append(sample)
                 if sample.error:
@@ -181,6 +209,7 @@ def run(bench, steps, rounds, csv_file, say):
                 if writer:
                     writer.writerow(dataclasses.asdict(sample))
                     csv_file.flush()
-            say(f"round {number} of {rounds}: {workload.name}, {len(servers)} servers, "
-                f"{time.monotonic() - began:.1f} s")
+            if servers:
+                say(f"round {number} of {len(planned)}: {workload.name}, {len(servers)} servers, "
+                    f"{time.monotonic() - began:.1f} s")
     return samples
