@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
 #include <event2/buffer.h>
 #include <event2/event.h>
@@ -18,16 +17,12 @@
 #include "control/connections_query.h"
 #include "control/media_type.h"
 #include "control/metrics_text.h"
+#include "control/page/page.h"
 #include "control/query.h"
 #include "control/reply.h"
 #include "control/routes.h"
 #include "control/sources_json.h"
 #include "control/stats_json.h"
-#include "control/status_page.h"
-
-#define NONCE_BYTES 16
-#define NONCE_TEXT_MAX (2 * NONCE_BYTES + 1)
-#define POLICY_MAX 512
 
 /* A snapshot that somebody waits for. */
 struct listing {
@@ -41,37 +36,17 @@ struct sources_listing {
 	struct sources_query query;
 };
 
-static int
-route_read_nonce(char *nonce)
-{
-	unsigned char bytes[NONCE_BYTES];
-
-	if (getrandom(bytes, sizeof(bytes), GRND_NONBLOCK) != sizeof(bytes))
-		return -EAGAIN;
-	for (size_t i = 0; i < sizeof(bytes); i++)
-		(void)snprintf(nonce + 2 * i, 3, "%02x", bytes[i]);
-	return 0;
-}
-
 void
 route_read_page(const struct route_call *call)
 {
 	struct evbuffer *body = evbuffer_new();
-	char nonce[NONCE_TEXT_MAX], policy[POLICY_MAX] = "default-src 'none'";
 
 	if (body != NULL &&
-	    (route_read_nonce(nonce) < 0 ||
-		status_page_write(body, call->routes->engine, call->routes->status, nonce) < 0)) {
+	    evbuffer_add_reference(body, page_document, page_document_length, NULL, NULL) < 0) {
 		evbuffer_free(body);
 		body = NULL;
 	}
-	if (body != NULL)
-		(void)snprintf(policy, sizeof(policy),
-		    "default-src 'none'; script-src 'nonce-%s'; style-src 'nonce-%s'; "
-		    "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
-		    "frame-ancestors 'none'",
-		    nonce, nonce);
-	reply_page(call->req, STATUS_PAGE_TYPE, policy, body);
+	reply_page(call->req, "text/html; charset=utf-8", page_policy, body);
 }
 
 void

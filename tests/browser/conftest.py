@@ -99,13 +99,7 @@ def show(browser):
     def open_page(server, live=True):
         browser.open("http://%s:%d/" % getattr(server, "control", server).address)
         if live:
-            browser.wait(
-                lambda: browser.text("#open-now") != "0" or "echod 127" in browser.run(
-                    "return document.title"
-                ),
-                seconds(10),
-                "the first answer",
-            )
+            browser.wait(lambda: browser.find_all("html[data-answered]"), seconds(10), "an answer")
         return browser
 
     return open_page

@@ -13,11 +13,12 @@ _PASSED_ON = ("Content-Type", "Content-Security-Policy", "Cache-Control", "X-Con
 
 class Relay:
     """Listens on a port of its own. changes maps a path to a function from document to document;
-    delay is what an answer takes longer, in seconds; while deaf, nobody gets one."""
+    rewrite is a function from page to page; delay is what an answer takes longer, in seconds; while deaf, nobody gets one."""
 
     def __init__(self, daemon_address):
         self.daemon_address = daemon_address
         self.changes = {}
+        self.rewrite = None
         self.deaf = False
         self.delay = 0.0
         self.questions = []
@@ -49,6 +50,7 @@ class Relay:
         if self.deaf:
             return
         time.sleep(self.delay)
+        path = handler.path.partition("?")[0]
         connection = http.client.HTTPConnection(*self.daemon_address, timeout=10)
         try:
             connection.request("GET", handler.path)
@@ -56,9 +58,11 @@ class Relay:
             body = reply.read()
         finally:
             connection.close()
-        change = self.changes.get(handler.path.partition("?")[0])
+        change = self.changes.get(path)
         if change is not None:
             body = json.dumps(change(json.loads(body))).encode()
+        if path == "/" and self.rewrite is not None:
+            body = self.rewrite(body)
         with contextlib.suppress(ConnectionError):  # a page that is left takes no answer
             self._send(handler, reply, body)
 

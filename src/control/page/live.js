@@ -8,7 +8,7 @@ const LONGEST_WAIT = 15000;
 const trail = [];	// one entry for each answer of /stats
 let lastStats = null;
 let lastTime = 0;	// when it came, seconds of performance.now()
-let lastMoment = null;
+let lastMoment = "";	// the time of day then
 let failures = 0;
 let retryAt = 0;
 let timer = 0;
@@ -42,11 +42,15 @@ function now() {
 	return performance.now() / 1000;
 }
 
+function timeOfDay() {
+	return new Date().toTimeString().slice(0, 8);
+}
+
 // What get() throws: the daemon refused (then with its status), or nobody answered.
 class NoAnswer extends Error {
-	constructor(message, status) {
+	constructor(message, reply) {
 		super(message);
-		this.status = status;
+		this.status = reply?.status;
 	}
 }
 
@@ -57,10 +61,10 @@ async function get(path) {
 		reply = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
 		answer = await reply.json();
 	} catch (error) {
-		throw new NoAnswer(error.message, reply?.status);
+		throw new NoAnswer(error.message, reply);
 	}
 	if (!reply.ok)
-		throw new NoAnswer(answer.error ?? `status ${reply.status}`, reply.status);
+		throw new NoAnswer(answer.error ?? `status ${reply.status}`, reply);
 	return answer;
 }
 
@@ -80,10 +84,11 @@ function stateOf(process) {
 
 function showLost() {
 	const wait = Math.max(Math.ceil(retryAt - now()), 0);
-	const since = lastMoment === null ? "" : ` since ${lastMoment.toTimeString().slice(0, 8)}`;
 	setState("unreachable");
-	setText(byId("lost"),
-		`No answer from the daemon${since}; the figures are from then. Next try in ${wait} s.`);
+	setText(byId("lost-since"), lastMoment === ""
+		? "No answer from the daemon."
+		: `No answer from the daemon since ${lastMoment}; the figures are from then.`);
+	setText(byId("lost-wait"), `Next try in ${wait} s.`);
 }
 
 // Answers
@@ -128,15 +133,14 @@ function takeStats(stats, time) {
 	showProcessor(stats, time);
 	lastStats = stats;
 	lastTime = time;
-	lastMoment = new Date();
+	lastMoment = timeOfDay();
 	setState(stateOf(stats.process));
+	document.documentElement.dataset.answered = "";
 	showFigures(stats);
-	const { log_dropped: dropped = 0, log_suppressed: suppressed = 0 } = stats.totals;
-	setText(byId("log-lost"), formatCount(dropped + suppressed));
 	showMeter(stats);
 	showListeners(stats.listeners);
 	showWorkers(stats.workers);
-	shadeReasons();
+	showReasons(stats.totals);
 	throughput.show(trail, time, NaN);
 	openChart.show(trail, time, stats.limits?.connections);
 }
@@ -175,8 +179,10 @@ async function askDetails() {
 
 function openDetails(id) {
 	const row = connections.rows.find((candidate) => candidate.id === id);
-	if (row)
-		details.open(row);
+	if (!row)
+		return;
+	const { rate, ...answer } = row;	// the rate is ours
+	details.open(answer);
 }
 
 // The clock
@@ -237,4 +243,5 @@ byId("filter").addEventListener("submit", (event) => event.preventDefault());
 byId("peer").addEventListener("input", askNow);
 document.addEventListener("visibilitychange", tick);
 window.addEventListener("online", tick);
+setState("asking");
 tick();

@@ -1,5 +1,5 @@
-// Figures as text, in the same form as html.c writes them. Text reaches the page by textContent
-// only: nothing that a peer or a configuration says can be markup.
+// Figures as text, and what writes it. Text reaches the page by textContent only: nothing that a
+// peer or a configuration says can be markup.
 
 const UNKNOWN = "\u2013";
 const SIZES = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
@@ -61,6 +61,21 @@ function sum(family) {
 	return Object.values(family).reduce((total, count) => total + count, 0);
 }
 
+// In the words of echoctl status.
+function formatReload({ last_reload_successful: successful, reloads }) {
+	if (reloads === undefined)
+		return UNKNOWN;
+	if (sum(reloads) === 0)
+		return "none since the start";
+	return successful ? "successful" : "failed";
+}
+
+// A key of the JSON as a title: connections_closed is "Connections closed", age_seconds "Age".
+function titleOf(key) {
+	const words = key.replace(/_(seconds|bytes)$/, "").replaceAll("_", " ");
+	return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
 // What data-as="" names. Anything that is not of the right kind shows as unknown.
 const FORMATS = {
 	text: (value) => String(value),
@@ -70,8 +85,7 @@ const FORMATS = {
 	seconds: (value) => (Number.isFinite(value) ? formatSeconds(value) : UNKNOWN),
 	delay: (value) => (Number.isFinite(value) ? formatDelay(value) : UNKNOWN),
 	moment: formatMoment,
-	yesno: (value) => (value ? "yes" : "no"),
-	reload: (value) => (value ? "good" : "failed"),
+	reload: formatReload,
 	sum: (value) => formatCount(sum(value)),
 };
 
@@ -108,13 +122,11 @@ function lookUp(object, path) {
 		.reduce((value, name) => (value && Object.hasOwn(value, name) ? value[name] : undefined), object);
 }
 
-// Fill in every element with data-figure="path". What the daemon does not tell stays as it was.
+// Fill in every element with data-figure="path".
 function showFigures(stats) {
 	for (const node of document.querySelectorAll("[data-figure]")) {
-		const value = lookUp(stats, node.dataset.figure);
-		if (value === undefined || value === null)
-			continue;
-		const text = FORMATS[node.dataset.as](value);
+		const value = lookUp(stats, node.dataset.figure) ?? null;
+		const text = value === null ? UNKNOWN : FORMATS[node.dataset.as](value);
 		if (node.dataset.word === undefined)
 			setText(node, text);
 		else

@@ -26,10 +26,11 @@ function setNumber(cell, text) {
 	setText(cell, text);
 }
 
+// In the words of echoctl status.
 function listenerState(listener) {
 	if (listener.accepting)
 		return "accepting";
-	return listener.address === null ? "closed" : "paused";
+	return listener.address === null ? "closed" : "not accepting";
 }
 
 function showListeners(listeners) {
@@ -58,15 +59,45 @@ function showWorkers(workers) {
 	fillRows(byId("workers"), workers ?? [], newPlainRow(4), (row, worker) => {
 		setText(row.cells[0], FORMATS.text(worker.id));
 		setNumber(row.cells[1], FORMATS.count(worker.connections));
-		setNumber(row.cells[2], FORMATS.delay(worker.loop_lag?.mean_seconds));
+		setNumber(row.cells[2], FORMATS.delay(worker.loop_lag?.p50_seconds));
 		setNumber(row.cells[3], FORMATS.delay(worker.loop_lag?.p99_seconds));
 	});
 }
 
-// Counters by reason that never moved step back.
-function shadeReasons() {
-	for (const row of document.querySelectorAll(".reasons tr"))
-		row.classList.toggle("nothing", row.cells.length === 2 && row.cells[1].textContent === "0");
+function newFold() {
+	const fold = make("details");
+	const summary = make("summary");
+	const table = make("table");
+	summary.append(make("span"), make("span"));
+	table.append(make("tbody"));
+	fold.append(summary, table);
+	return fold;
+}
+
+// One fold for each family of counters; the first is open until somebody closes it.
+function showReasons(totals) {
+	const families = Object.entries(totals).filter(([, value]) => value instanceof Object);
+	const box = byId("reasons");
+	while (box.children.length > families.length)
+		box.lastElementChild.remove();
+	while (box.children.length < families.length)
+		box.append(newFold());
+	if (box.dataset.drawn === undefined && families.length > 0) {
+		box.dataset.drawn = "";
+		box.firstElementChild.open = true;
+	}
+	families.forEach(([key, family], i) => {
+		const [summary, table] = box.children[i].children;
+		setText(summary.firstChild, titleOf(key));
+		setText(summary.lastChild, FORMATS.sum(family));
+		fillRows(table.tBodies[0], Object.entries(family), newPlainRow(2), (row, [reason, count]) => {
+			row.dataset.counter = `${key}.${reason}`;
+			// counters that never moved step back
+			row.classList.toggle("nothing", count === 0);
+			setText(row.cells[0], reason);
+			setNumber(row.cells[1], FORMATS.count(count));
+		});
+	});
 }
 
 // The connections. "by" is what the daemon can sort by: it then chooses which of many are shown.
@@ -78,9 +109,9 @@ const COLUMNS = [
 	{ key: "age_seconds", title: "Age", as: "seconds", number: true, by: "age" },
 	{ key: "idle_seconds", title: "Idle", as: "seconds", number: true, by: "idle" },
 	{ key: "rate", title: "Rate", as: "rate", number: true, wide: true },
-	{ key: "bytes_in", title: "Received", as: "bytes", number: true, by: "bytes_in" },
-	{ key: "bytes_out", title: "Sent", as: "bytes", number: true, by: "bytes_out" },
-	{ key: "pending_bytes", title: "Waiting", as: "bytes", number: true, by: "pending" },
+	{ key: "bytes_in", title: "Bytes in", as: "bytes", number: true, by: "bytes_in" },
+	{ key: "bytes_out", title: "Bytes out", as: "bytes", number: true, by: "bytes_out" },
+	{ key: "pending_bytes", title: "Pending", as: "bytes", number: true, by: "pending" },
 	{ key: "worker", title: "Worker", as: "count", number: true },
 ];
 const ROWS = 100;
@@ -232,6 +263,6 @@ class Connections {
 
 	fillState(cell, item) {
 		cell.className = "word";
-		setWord(cell, item.read_paused && item.state === "open" ? "paused" : String(item.state));
+		setWord(cell, item.read_paused && item.state === "open" ? "read paused" : String(item.state));
 	}
 }

@@ -1,0 +1,72 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# usage: embed.sh FOLDER
+# Print the status page that the files in FOLDER make up, and its policy, as C for page.h.
+set -eu
+
+cd "$1"
+style=page.css
+scripts='figures.js chart.js tables.js details.js live.js'
+
+for file in page.html $style $scripts; do
+    [ -s "$file" ] || {
+        echo "embed.sh: $file is missing or empty" >&2
+        exit 1
+    }
+done
+
+# The template, with the files in place of the lines that stand for them.
+document() {
+    while IFS= read -r line; do
+        case $line in
+        '{{style}}') cat $style ;;
+        '{{script}}') cat $scripts ;;
+        *) printf '%s\n' "$line" ;;
+        esac
+    done <page.html
+}
+
+# digest FILE...: what a policy calls an element that holds the files from its second line on:
+# SHA-256 in base64, three hexadecimal digits to two characters.
+digest() {
+    { echo && cat "$@"; } | sha256sum | awk '
+        BEGIN {
+            upper = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+            alphabet = upper tolower(upper) "0123456789+/"
+        }
+        length($1) == 64 {
+            for (i = 1; i <= 64; i += 3) {
+                n = 0
+                for (j = i; j < i + 3; j++)
+                    n = n * 16 + index("123456789abcdef", substr($1 "00", j, 1))
+                text = text substr(alphabet, int(n / 64) + 1, 1) substr(alphabet, n % 64 + 1, 1)
+            }
+            print "sha256-" substr(text, 1, 43) "="
+        }'
+}
+
+style_digest=$(digest $style)
+script_digest=$(digest $scripts)
+[ -n "$style_digest" ] && [ -n "$script_digest" ] || {
+    echo "embed.sh: sha256sum gave no digest" >&2
+    exit 1
+}
+
+cat <<END
+/* Made by embed.sh: change the other files of src/control/page instead. */
+/* clang-format off */
+#include <config.h>
+
+#include "control/page/page.h"
+
+const char page_policy[] =
+    "default-src 'none'; "
+    "script-src '$script_digest'; "
+    "style-src '$style_digest'; "
+    "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'";
+const unsigned char page_document[] = {
+END
+document | od -A n -v -t u1 | sed 's/[0-9][0-9]*/&,/g'
+echo '};'
+echo 'const size_t page_document_length = sizeof(page_document);'
