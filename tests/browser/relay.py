@@ -12,12 +12,14 @@ _PASSED_ON = ("Content-Type", "Content-Security-Policy", "Cache-Control", "X-Con
 
 
 class Relay:
-    """Listens on a port of its own. changes maps a path to a function from document to document;
-    rewrite is a function from page to page; delay is what an answer takes longer, in seconds; while deaf, nobody gets one."""
+    """Listens on a port of its own. changes maps a path to a function from document to document,
+    refusals one to the status and headers that it gets instead; rewrite is a function from page to
+    page; delay is what an answer takes longer, in seconds; while deaf, nobody gets one."""
 
     def __init__(self, daemon_address):
         self.daemon_address = daemon_address
         self.changes = {}
+        self.refusals = {}
         self.rewrite = None
         self.deaf = False
         self.delay = 0.0
@@ -51,6 +53,9 @@ class Relay:
             return
         time.sleep(self.delay)
         path = handler.path.partition("?")[0]
+        if path in self.refusals:
+            self._refuse(handler, *self.refusals[path])
+            return
         connection = http.client.HTTPConnection(*self.daemon_address, timeout=10)
         try:
             connection.request("GET", handler.path)
@@ -65,6 +70,16 @@ class Relay:
             body = self.rewrite(body)
         with contextlib.suppress(ConnectionError):  # a page that is left takes no answer
             self._send(handler, reply, body)
+
+    @staticmethod
+    def _refuse(handler, status, headers):
+        body = b'{"error": "refused by the relay"}'
+        handler.send_response(status)
+        for name, value in headers.items():
+            handler.send_header(name, value)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
 
     @staticmethod
     def _send(handler, reply, body):

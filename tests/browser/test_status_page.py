@@ -506,6 +506,29 @@ def test_states_of_process_and_listeners_are_told(daemon, relay, show):
     browser.wait(lambda: browser.text(reload) == "successful", seconds(5), "a good one")
 
 
+@pytest.mark.parametrize(
+    ("path", "word"), [("/stats", "figures of"), ("/connections", "connections of")]
+)
+def test_a_busy_daemon_is_asked_when_it_says(daemon, relay, show, path, word):
+    """503 with Retry-After is an answer: the old figures stay, nothing else stops."""
+    clients(daemon, [10])
+    browser = show(relay)
+    browser.wait(lambda: len(column(browser, "Peer")) == 1, seconds(5), "a row")
+    uptime = browser.text('[data-figure="process.uptime_seconds"]')
+    relay.refusals[path] = 503, {"Retry-After": "3"}
+    browser.wait(lambda: "daemon busy, " + word in browser.text("#news"), seconds(5), "it is said")
+    since = time.monotonic()
+    other = "/stats" if path == "/connections" else "/connections"
+    browser.wait(lambda: relay.asked(other, since) >= 4, seconds(10), "the other goes on")
+    assert relay.asked(path, since) <= 2
+    assert browser.find("html").attribute("data-state") == "ready"
+    assert not browser.find("#lost").shown()
+    assert len(column(browser, "Peer")) == 1
+    relay.refusals.clear()
+    browser.wait(lambda: browser.text("#news") == "", seconds(10), "it is over")
+    assert browser.text('[data-figure="process.uptime_seconds"]') != uptime
+
+
 def test_pause_and_resume(daemon, relay, show):
     browser = show(relay)
     button = browser.find("#pause")
@@ -597,6 +620,20 @@ def test_a_restart_starts_the_charts_anew(daemon, relay, show):
     relay.changes["/stats"] = restarted
     browser.wait(lambda: total(browser, "received_bytes", "count") == 5, seconds(5), "less")
     assert browser.run(points) <= 2
+    assert "restarted at" in browser.text("#news")
+    assert "reload" not in browser.text("#news")
+
+
+def test_a_page_of_another_version_says_so(daemon, relay, show):
+    browser = show(relay)
+
+    def replaced(stats):
+        stats["process"].update(started="2001-01-01T00:00:00.000Z", version="99")
+        return stats
+
+    relay.changes["/stats"] = replaced
+    browser.wait(lambda: "reload it" in browser.text("#news"), seconds(5), "the news")
+    assert browser.text('[data-figure="process.version"]') == "99"
 
 
 def test_draining_is_plain_to_see(launch, show):

@@ -8,7 +8,8 @@ const LONGEST_WAIT = 15000;
 const trail = [];	// one entry for each answer of /stats
 let lastStats = null;
 let lastTime = 0;	// when it came, seconds of performance.now()
-let lastMoment = "";	// the time of day then
+let lastRestart = "";	// the time of day at which a restart was seen
+let firstVersion;	// of the daemon that gave this page
 let failures = 0;
 let retryAt = 0;
 let timer = 0;
@@ -51,6 +52,7 @@ class NoAnswer extends Error {
 	constructor(message, reply) {
 		super(message);
 		this.status = reply?.status;
+		this.retryAfter = Number(reply?.headers.get("Retry-After"));
 	}
 }
 
@@ -68,6 +70,38 @@ async function get(path) {
 	return answer;
 }
 
+// One of the things that are asked for. A daemon that is too busy for one says when to ask again;
+// until then its last answer stays on show.
+class Question {
+	constructor(name) {
+		this.name = name;
+		this.busy = false;
+		this.retryAt = 0;
+		this.answered = "";	// time of day
+	}
+
+	async ask(path, take) {
+		if (now() < this.retryAt)
+			return;
+		try {
+			take(await get(path));
+			this.busy = false;
+			this.answered = timeOfDay();
+		} catch (error) {
+			this.busy = error.status === 503;
+			if (!this.busy)
+				throw error;
+			this.retryAt = now() + Math.min(error.retryAfter || PERIOD / 1000, LONGEST_WAIT / 1000);
+		}
+	}
+}
+
+const questions = {
+	stats: new Question("figures"),
+	connections: new Question("connections"),
+	details: new Question("details"),
+};
+
 // State
 
 function setState(state) {
@@ -84,11 +118,25 @@ function stateOf(process) {
 
 function showLost() {
 	const wait = Math.max(Math.ceil(retryAt - now()), 0);
+	const { answered } = questions.stats;
 	setState("unreachable");
-	setText(byId("lost-since"), lastMoment === ""
+	setText(byId("lost-since"), answered === ""
 		? "No answer from the daemon."
-		: `No answer from the daemon since ${lastMoment}; the figures are from then.`);
+		: `No answer from the daemon since ${answered}; the figures are from then.`);
 	setText(byId("lost-wait"), `Next try in ${wait} s.`);
+}
+
+// What a person should know of the figures, in a place where it moves nothing.
+function showNews() {
+	const news = [];
+	if (lastRestart !== "")
+		news.push(`restarted at ${lastRestart}`);
+	if (lastStats !== null && firstVersion !== lastStats.process.version)
+		news.push(`this page is that of version ${firstVersion}, reload it`);
+	for (const { name, busy, answered } of Object.values(questions))
+		if (busy)
+			news.push(`daemon busy, ${name}${answered === "" ? " to come" : ` of ${answered}`}`);
+	setText(byId("news"), news.map((text) => ` \u00b7 ${text}`).join(""));
 }
 
 // Answers
@@ -131,9 +179,12 @@ function showProcessor(stats, time) {
 function takeStats(stats, time) {
 	addSample(stats, time);
 	showProcessor(stats, time);
+	if (lastStats === null)
+		firstVersion = stats.process.version;
+	else if (lastStats.process.started !== stats.process.started)
+		lastRestart = timeOfDay();
 	lastStats = stats;
 	lastTime = time;
-	lastMoment = timeOfDay();
 	setState(stateOf(stats.process));
 	document.documentElement.dataset.answered = "";
 	showFigures(stats);
@@ -151,9 +202,10 @@ async function askConnections() {
 	// what an address is not made of would only be refused, or need escaping
 	const fits = /^[0-9A-Fa-f:.\/]*$/.test(text);
 	try {
-		const answer = await get(connections.query(fits ? text : ""));
-		connections.hint = fits ? "" : "A peer is an address or a network, such as 192.0.2.0/24";
-		connections.take(answer, now());
+		await questions.connections.ask(connections.query(fits ? text : ""), (answer) => {
+			connections.hint = fits ? "" : "A peer is an address or a network, such as 192.0.2.0/24";
+			connections.take(answer, now());
+		});
 	} catch (error) {
 		if (error.status !== 400)
 			throw error;
@@ -165,10 +217,12 @@ async function askConnections() {
 
 async function askDetails() {
 	const { path, id } = details;
-	if (path === "")
+	if (path === "") {
+		questions.details.busy = false;
 		return;
+	}
 	try {
-		details.show(await get(path));
+		await questions.details.ask(path, (answer) => details.show(answer));
 	} catch (error) {
 		if (error.status !== 404)
 			throw error;
@@ -190,7 +244,7 @@ function openDetails(id) {
 async function ask(figures) {
 	try {
 		if (figures)
-			takeStats(await get("stats"), now());
+			await questions.stats.ask("stats", (stats) => takeStats(stats, now()));
 		await askConnections();
 		await askDetails();
 		failures = 0;
@@ -200,6 +254,7 @@ async function ask(figures) {
 		failures++;
 		retryAt = now() + Math.min(PERIOD * 2 ** (failures - 1), LONGEST_WAIT) / 1000;
 	}
+	showNews();
 }
 
 // One turn for each question that is due; only one turn at a time is under way.
