@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/directive_list.h"
 #include "config/directives.h"
 
 struct change_sink {

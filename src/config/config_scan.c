@@ -6,15 +6,241 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/attributes.h"
 #include "base/text.h"
-#include "config/config_lex.h"
 #include "config/config_read.h"
-#include "config/config_scope.h"
+#include "config/config_source.h"
+
+#define CONFIG_LEX_LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+#define CONFIG_LEX_DIGITS "0123456789"
+
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+/* Return the length of the escape at P, 0 for one that is not allowed. */
+static size_t
+escape_length(const char *p)
+{
+	int high, low;
+
+	if (p[1] == '\\' || p[1] == '"')
+		return 2;
+	if (p[1] != 'x' && p[1] != 'X')
+		return 0;
+	high = hex_digit(p[2]);
+	low = high >= 0 ? hex_digit(p[3]) : -1;
+	return low < 0 || high < 2 || (high == 7 && low == 15) ? 0 : 4;
+}
+
+/*
+ * Return the end of the string whose opening quote is at P, past its closing quote; NULL with
+ * *ret_error a static sentence when it is not closed on its line or has what no value can have:
+ * control characters, escapes other than \\ \" \xHH.
+ */
+static const char *
+config_lex_string(const char *p, const char **ret_error)
+{
+	for (p++; *p != '"';) {
+		size_t n = *p == '\\' ? escape_length(p) : 1;
+
+		if (*p == '\0' || *p == '\n' || *p == '\r') {
+			*ret_error = "a string is not closed on its line";
+			return NULL;
+		}
+		if (n == 0) {
+			*ret_error =
+			    "a string has a wrong escape (write \\\\, \\\" or \\xHH; a control "
+			    "character is not possible)";
+			return NULL;
+		}
+		if ((*p >= 0 && *p < 0x20) || *p == 0x7f) {
+			*ret_error = "a string has a control character";
+			return NULL;
+		}
+		p += n;
+	}
+	return p + 1;
+}
+
+/* Return what the string from P to END means, for the caller to free; NULL: out of memory. */
+static char *
+config_lex_unquote(const char *p, const char *end)
+{
+	char *copy = malloc((size_t)(end - p)), *to = copy;
+
+	if (copy == NULL)
+		return NULL;
+	for (p++; p < end - 1;) {
+		size_t n = *p == '\\' ? escape_length(p) : 1;
+
+		if (n == 4)
+			*to++ = (char)(hex_digit(p[2]) << 4 | hex_digit(p[3]));
+		else
+			*to++ = p[n - 1];
+		p += n;
+	}
+	*to = '\0';
+	return copy;
+}
+
+/* Return the length of the value without quotes at P, 0: there is none. A URL or path is one. */
+static size_t
+config_lex_bare(const char *p)
+{
+	size_t n = strspn(p, CONFIG_LEX_LETTERS CONFIG_LEX_DIGITS "_.+-*%");
+
+	if (p[n] == ':' || *p == '/')
+		n = strcspn(p, " \t\f\r\n;,(){}\"#");
+	return n;
+}
+
+/* Brackets inside each other; three are in use, libconfig's parser allows some 2600. */
+#define CONFIG_SCOPE_MAX 16
+
+/* A key that stands in an open group, and where: to find the second one of its name. */
+struct config_scope_key {
+	char *name; /* owned */
+	struct config_source_line where;
+};
+
+/* One open bracket; the outermost is the file itself. */
+struct config_scope_level {
+	char bracket;     /* '{', '(', '[', or NUL for the file */
+	const char *name; /* of the key it is the value of, NULL for an element */
+	struct config_source_line where;
+	struct config_scope_key *keys; /* owned; only in '{' and the file */
+	size_t key_count;
+	size_t index; /* of the element being read, for '(' and '[' */
+};
+
+/* All brackets that are open at the place that is being read. */
+struct config_scope {
+	struct config_scope_level levels[CONFIG_SCOPE_MAX];
+	size_t count;
+};
+
+/* Start with the file alone. */
+static void
+config_scope_init(struct config_scope *scope)
+{
+	*scope = (struct config_scope){ .count = 1 };
+}
+
+/* Return the innermost level. */
+static struct config_scope_level *
+config_scope_top(struct config_scope *scope)
+{
+	return &scope->levels[scope->count - 1];
+}
+
+/* Return whether the innermost level holds elements without keys. */
+static bool
+config_scope_is_list(const struct config_scope *scope)
+{
+	char bracket = scope->levels[scope->count - 1].bracket;
+
+	return bracket == '(' || bracket == '[';
+}
+
+/*
+ * Open BRACKET at WHERE as the value of the key NAME (must outlive the level). Returns 0, or
+ * -E2BIG at CONFIG_SCOPE_MAX.
+ */
+static int
+config_scope_push(
+    struct config_scope *scope, char bracket, const char *name, struct config_source_line where)
+{
+	if (scope->count == CONFIG_SCOPE_MAX)
+		return -E2BIG;
+	scope->levels[scope->count++] = (struct config_scope_level){
+		.bracket = bracket,
+		.name = name,
+		.where = where,
+	};
+	return 0;
+}
+
+/* Close the innermost level. */
+static void
+config_scope_pop(struct config_scope *scope)
+{
+	struct config_scope_level *level = &scope->levels[--scope->count];
+
+	for (size_t i = 0; i < level->key_count; i++)
+		free(level->keys[i].name);
+	free(level->keys);
+}
+
+/* Free what is open. */
+static void
+config_scope_done(struct config_scope *scope)
+{
+	while (scope->count > 0)
+		config_scope_pop(scope);
+}
+
+/* Return the key NAME of the innermost level, NULL when it was not seen yet. */
+static const struct config_scope_key *
+config_scope_find(const struct config_scope *scope, const char *name)
+{
+	const struct config_scope_level *level = &scope->levels[scope->count - 1];
+
+	for (size_t i = 0; i < level->key_count; i++) {
+		if (strcmp(level->keys[i].name, name) == 0)
+			return &level->keys[i];
+	}
+	return NULL;
+}
+
+/* Add a key to the innermost level, which then owns NAME. Returns 0 or -ENOMEM. */
+static int
+config_scope_add(struct config_scope *scope, char *name, struct config_source_line where)
+{
+	struct config_scope_level *level = config_scope_top(scope);
+	struct config_scope_key *keys;
+
+	keys = reallocarray(level->keys, level->key_count + 1, sizeof(*keys));
+	if (keys == NULL)
+		return -ENOMEM;
+	level->keys = keys;
+	keys[level->key_count++] = (struct config_scope_key){ name, where };
+	return 0;
+}
+
+/* Write the path of the key NAME in the innermost level ("listeners[1].name"); returns BUFFER. */
+static char *
+config_scope_format(const struct config_scope *scope, const char *name, char *buffer, size_t size)
+{
+	size_t used = 0;
+
+	for (size_t i = 1; i <= scope->count && used < size; i++) {
+		const struct config_scope_level *outer = &scope->levels[i - 1];
+		const char *key = i < scope->count ? scope->levels[i].name : name;
+		int n;
+
+		if (outer->bracket == '(' || outer->bracket == '[')
+			n = snprintf(buffer + used, size - used, "[%zu]", outer->index);
+		else
+			n = snprintf(buffer + used, size - used, "%s%s", used > 0 ? "." : "", key);
+		used += n > 0 ? (size_t)n : 0;
+	}
+	return buffer;
+}
 
 #define INCLUDE_DEPTH_MAX 8
 #define INCLUDE_COUNT_MAX 64

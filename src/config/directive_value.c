@@ -5,8 +5,7 @@
  */
 #include <config.h>
 
-#include "config/directives.h"
-
+#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -14,10 +13,255 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/network.h"
 #include "base/text.h"
 #include "base/units.h"
-#include "config/directive_list.h"
-#include "config/directive_text.h"
+#include "config/directives.h"
+
+#define SHOWN_MAX 160
+
+/* Longest name that DNS has, RFC 1035. */
+#define HOST_MAX 253
+#define HOST_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_"
+
+static const char bad_host[] = "is not a host (write a name or address without a port, such as "
+			       "\"echo.example\" or \"[2001:db8::1]\")";
+
+/* A name, an IPv4 address, or an IPv6 address in brackets: what a Host header has before the port.
+ */
+static bool
+is_host(const char *text)
+{
+	size_t length = strlen(text);
+	char inner[INET6_ADDRSTRLEN];
+	struct in6_addr in6;
+
+	if (text[0] != '[')
+		return length > 0 && length <= HOST_MAX && strspn(text, HOST_BYTES) == length;
+	if (length < 4 || length - 2 >= sizeof(inner) || text[length - 1] != ']')
+		return false;
+	memcpy(inner, text + 1, length - 2);
+	inner[length - 2] = '\0';
+	return inet_pton(AF_INET6, inner, &in6) == 1;
+}
+
+/* Return what is wrong with TEXT as an item of ROW and what would be right, NULL: nothing. */
+static const char *
+find_fault(const struct directive *row, const char *text)
+{
+	struct network network;
+	const char *reason;
+
+	if (row->type == DIRECTIVE_NETWORKS)
+		return network_parse(text, &network, &reason) < 0 ? reason : NULL;
+	return is_host(text) ? NULL : bad_host;
+}
+
+static int
+check_items(const struct directive *row, const char *const *items, size_t count, const char *prefix,
+    struct error_list *errors)
+{
+	char shown[SHOWN_MAX];
+	int r = 0;
+
+	if (count > (size_t)row->maximum) {
+		error_list_add(
+		    errors, "%shas %zu items (at most %" PRId64 ")", prefix, count, row->maximum);
+		return -ERANGE;
+	}
+	for (size_t i = 0; i < count; i++) {
+		const char *fault = find_fault(row, items[i]);
+
+		if (fault == NULL)
+			continue;
+		error_list_add(errors, "%s\"%s\" %s", prefix,
+		    text_escape_string(items[i], shown, sizeof(shown)), fault);
+		r = -EINVAL;
+	}
+	return r;
+}
+
+int
+directive_list_set(const struct directive *row, void *base, const char *const *items, size_t count,
+    const char *prefix, struct error_list *errors)
+{
+	struct config_list *field = (void *)((char *)base + row->offset), list = { 0 };
+	int r = check_items(row, items, count, prefix, errors);
+
+	if (r < 0)
+		return r;
+	if (count > 0) {
+		list.items = calloc(count, sizeof(*list.items));
+		if (list.items == NULL)
+			return -ENOMEM;
+	}
+	for (; list.count < count; list.count++) {
+		list.items[list.count] = strdup(items[list.count]);
+		if (list.items[list.count] == NULL) {
+			directive_list_free(&list);
+			return -ENOMEM;
+		}
+	}
+	directive_list_free(field);
+	*field = list;
+	return 0;
+}
+
+char *
+directive_list_format(const struct config_list *list, char *buffer, size_t size)
+{
+	int used = snprintf(buffer, size, "(");
+
+	for (size_t i = 0; i < list->count && (size_t)used < size; i++)
+		used += snprintf(buffer + used, size - (size_t)used, "%s \"%s\"", i > 0 ? "," : "",
+		    list->items[i]);
+	if ((size_t)used < size)
+		(void)snprintf(buffer + used, size - (size_t)used, " )");
+	return buffer;
+}
+
+bool
+directive_list_equal(const struct config_list *a, const struct config_list *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++) {
+		if (strcmp(a->items[i], b->items[i]) != 0)
+			return false;
+	}
+	return true;
+}
+
+void
+directive_list_free(struct config_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		free(list->items[i]);
+	free(list->items);
+	*list = (struct config_list){ 0 };
+}
+
+#define DESCRIPTION_MAX 320
+
+bool
+directive_is_list(enum directive_type type)
+{
+	return type == DIRECTIVE_HOSTS || type == DIRECTIVE_NETWORKS;
+}
+
+bool
+directive_is_quoted(enum directive_type type)
+{
+	return type != DIRECTIVE_BOOLEAN && type != DIRECTIVE_COUNT && !directive_is_list(type);
+}
+
+/* Write a number of ROW as a user would: a field's value or a bound of its range. */
+static char *
+directive_text_number(const struct directive *row, int64_t value, char *buffer, size_t size)
+{
+	switch (row->type) {
+	case DIRECTIVE_DURATION:
+		return units_format_duration(value, buffer, size);
+	case DIRECTIVE_SIZE:
+		return units_format_size(value, buffer, size);
+	case DIRECTIVE_MODE:
+		(void)snprintf(buffer, size, "%04" PRIo64, (uint64_t)value);
+		return buffer;
+	default:
+		(void)snprintf(buffer, size, "%" PRId64, value);
+		return buffer;
+	}
+}
+
+/* Write the range of ROW: "1 to 64". */
+static char *
+directive_text_range(const struct directive *row, char *buffer, size_t size)
+{
+	const char *quote = directive_is_quoted(row->type) ? "\"" : "";
+	char zero[UNITS_TEXT_MAX + 8] = "", low[UNITS_TEXT_MAX], high[UNITS_TEXT_MAX];
+
+	if (row->zero)
+		(void)snprintf(zero, sizeof(zero), "%s%s%s, or ", quote,
+		    directive_text_number(row, 0, low, sizeof(low)), quote);
+	(void)snprintf(buffer, size, "%s%s%s%s to %s%s%s", zero, quote,
+	    directive_text_number(row, row->minimum, low, sizeof(low)), quote, quote,
+	    directive_text_number(row, row->maximum, high, sizeof(high)), quote);
+	return buffer;
+}
+
+/* Write the words of a closed set: "\"a\", \"b\"". */
+static char *
+directive_text_words(const struct directive_word *words, char *buffer, size_t size)
+{
+	int used = 0;
+
+	buffer[0] = '\0';
+	for (; words->word != NULL && (size_t)used < size; words++)
+		used += snprintf(buffer + used, size - (size_t)used, "%s\"%s\"",
+		    used > 0 ? ", " : "", words->word);
+	return buffer;
+}
+
+char *
+directive_describe(const struct directive *row, char *buffer, size_t size)
+{
+	char list[DESCRIPTION_MAX];
+
+	switch (row->type) {
+	case DIRECTIVE_BOOLEAN:
+		(void)snprintf(buffer, size, "true or false");
+		break;
+	case DIRECTIVE_COUNT:
+		(void)snprintf(buffer, size, "a whole number: %s",
+		    directive_text_range(row, list, sizeof(list)));
+		break;
+	case DIRECTIVE_DURATION:
+		(void)snprintf(buffer, size, "a duration in quotes, such as \"30s\"");
+		break;
+	case DIRECTIVE_SIZE:
+		(void)snprintf(buffer, size, "a size in quotes, such as \"64KiB\"");
+		break;
+	case DIRECTIVE_WORD:
+		(void)snprintf(buffer, size, "one of %s",
+		    directive_text_words(row->words, list, sizeof(list)));
+		break;
+	case DIRECTIVE_MODE:
+		(void)snprintf(buffer, size, "octal permission bits in quotes, such as \"0660\"");
+		break;
+	case DIRECTIVE_STRING:
+		(void)snprintf(buffer, size, "text in quotes");
+		break;
+	case DIRECTIVE_NAME:
+		(void)snprintf(buffer, size, "a name in quotes, such as \"echo\"");
+		break;
+	case DIRECTIVE_ADDRESS:
+		(void)snprintf(buffer, size, "an address in quotes, such as \"tcp://127.0.0.1:7\"");
+		break;
+	case DIRECTIVE_HOST_PORT:
+		(void)snprintf(buffer, size, "HOST:PORT in quotes, such as \"127.0.0.1:9862\"");
+		break;
+	case DIRECTIVE_HOSTS:
+		(void)snprintf(buffer, size, "hosts in parentheses, such as ( \"echo.example\" )");
+		break;
+	case DIRECTIVE_NETWORKS:
+		(void)snprintf(buffer, size,
+		    "networks in parentheses, such as ( \"192.0.2.0/24\", \"2001:db8::/32\" )");
+		break;
+	}
+	return buffer;
+}
+
+char *
+directive_unit_hint(enum directive_type type, const char *digits, char *buffer, size_t size)
+{
+	if (type == DIRECTIVE_DURATION)
+		(void)snprintf(buffer, size, "\"%.20ss\"", digits);
+	else if (strcmp(digits, "0") == 0)
+		(void)snprintf(buffer, size, "\"0B\"");
+	else
+		(void)snprintf(buffer, size, "\"%.20sB\" or \"%.20sKiB\"", digits, digits);
+	return buffer;
+}
 
 /* A value as it is shown in a message, and the whole message after the value. */
 #define SHOWN_MAX 160
