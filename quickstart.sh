@@ -18,7 +18,7 @@ run_packages=(
 check_packages=(
     "${run_packages[@]}"
     check                                   # unit tests
-    iproute2 netcat-openbsd python3 python3-pytest systemd # functional tests
+    curl iproute2 netcat-openbsd python3 python3-pytest strace systemd # functional tests
     chromium chromium-driver                # browser tests
     clang-format mandoc shellcheck          # lints, which want python3 and systemd too
     clang libclang-rt-dev                   # fuzz targets

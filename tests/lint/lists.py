@@ -11,6 +11,12 @@ from common import Lint, ROOT, read, tree_files
 UNLISTED = re.compile(r"Makefile\.am|configure\.ac|m4/\w+\.m4")
 
 
+def folders(text):
+    """The folders that go into the tarball whole."""
+    words = re.search(r"^EXTRA_DIST = \\\n((?:\t.*\n)+)", text, re.M).group(1).split()
+    return tuple(word + "/" for word in words if os.path.isdir(os.path.join(ROOT, word)))
+
+
 def lists(text):
     """Yield (variable, line, words) for each list with one word a line."""
     lines = text.splitlines()
@@ -38,11 +44,14 @@ def main():
         for word in words:
             if variable == "unit_tests" or variable == "fuzz_targets":
                 word += ".c"
-            if "." in word and not os.path.isfile(os.path.join(ROOT, word)) \
+            if "." in word and not os.path.exists(os.path.join(ROOT, word)) \
                     and not os.path.isfile(os.path.join(ROOT, word + ".in")):
                 lint.complain(place, f"{variable} names {word}, which is not there")
     names = tree_files()
+    whole = folders(text)
     for name in names:
+        if name.startswith(whole):
+            continue
         program = re.fullmatch(r"(tests/(?:unit/check|fuzz/fuzz)_\w+)\.c", name)
         if name not in listed and not UNLISTED.fullmatch(name) \
                 and not (program and program.group(1) in listed):
