@@ -118,22 +118,23 @@ stats_json_totals(const struct engine *engine)
 static json_t *
 stats_json_listener(const struct engine *engine, const struct service *service)
 {
-	const struct listener *lis = engine_find_listener(engine, service);
+	bool accepting;
+	const struct listen_socket *socket = engine_find_socket(engine, service, &accepting);
 	int64_t connections = atomic_load_explicit(&service->connections, memory_order_relaxed);
 	json_t *object = json_object(), *address = json_null(), *origin = json_null();
 	char text[ADDRESS_TEXT_MAX];
 	struct counters_sum sum;
 	int r = 0;
 
-	if (lis != NULL) {
-		address = json_string(address_format(&lis->socket.address, text, sizeof(text)));
-		origin = json_string(lis->socket.inherited ? "inherited" : "bound");
+	if (socket != NULL) {
+		address = json_string(address_format(&socket->address, text, sizeof(text)));
+		origin = json_string(socket->inherited ? "inherited" : "bound");
 	}
 	service_sum(service, &sum);
 	r |= json_object_set_new(object, "name", json_string(service->name));
 	r |= json_object_set_new(object, "address", address);
 	r |= json_object_set_new(object, "origin", origin);
-	r |= json_object_set_new(object, "accepting", json_boolean(lis != NULL && lis->accepting));
+	r |= json_object_set_new(object, "accepting", json_boolean(accepting));
 	r |= json_object_set_new(object, "connections", json_integer(connections));
 	r |= stats_json_add_counters(object, &sum);
 	return json_value_checked(object, r);

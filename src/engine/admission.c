@@ -40,10 +40,8 @@ admission_on_retry(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (adm->spare_fd < 0)
 		adm->spare_fd = admission_open_spare();
-	TAILQ_FOREACH (lis, adm->listeners, next) {
-		if (lis->datagram == NULL)
-			listener_resume(lis);
-	}
+	TAILQ_FOREACH (lis, adm->listeners, next)
+		listener_resume(lis);
 }
 
 int
@@ -159,11 +157,8 @@ admission_fail(struct admission *adm, struct listener *lis, int error)
 	admission_begin_episode(adm, error, now_ns);
 	if (now_ns - adm->starved_since_ns >= PATIENCE_NS)
 		admission_shed(adm, lis);
-	TAILQ_FOREACH (each, adm->listeners, next) {
-		/* datagrams need no descriptor */
-		if (each->datagram == NULL)
-			listener_pause(each);
-	}
+	TAILQ_FOREACH (each, adm->listeners, next)
+		listener_pause(each);
 	if (!event_pending(adm->retry, EV_TIMEOUT, NULL))
 		(void)event_add(adm->retry, &retry);
 }

@@ -32,6 +32,16 @@ static const struct counter_info counter_table[COUNTER_COUNT] = {
 		#word, COUNTER_KIND_COUNTER, "Datagrams that were not echoed, by reason." },
 			DATAGRAM_DROP_LIST(X)
 #undef X
+#define RECEIVE_ROW(word) \
+	{ \
+		"datagram_receive_errors", "echod_datagram_receive_errors_total", "errno", word, \
+		    COUNTER_KIND_COUNTER, \
+		    "Errors of reading datagrams or waiting for them, by errno." \
+	}
+#define X(ID) [COUNTER_RECEIVE_##ID] = RECEIVE_ROW(#ID),
+			    RECEIVE_ERROR_LIST(X)
+#undef X
+				[COUNTER_RECEIVE_OTHER] = RECEIVE_ROW("other"),
 };
 
 static const char *const close_reason_words[CLOSE_REASON_COUNT] = {
@@ -91,5 +101,19 @@ accept_error_counter(int error)
 		return COUNTER_ACCEPT_ENOMEM;
 	default:
 		return COUNTER_ACCEPT_OTHER;
+	}
+}
+
+enum counter
+receive_error_counter(int error)
+{
+	switch (error) {
+#define X(ID) \
+	case ID: \
+		return COUNTER_RECEIVE_##ID;
+		RECEIVE_ERROR_LIST(X)
+#undef X
+	default:
+		return COUNTER_RECEIVE_OTHER;
 	}
 }

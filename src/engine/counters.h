@@ -63,6 +63,10 @@
 	X(SEND_UNREACHABLE, send_unreachable, "nothing leads to its source") \
 	X(SEND_ERROR, send_error, "the answer failed in another way")
 
+/* X(errno): the errors of reading datagrams that are told apart. */
+#define RECEIVE_ERROR_LIST(X) \
+	X(ECONNREFUSED) X(EINVAL) X(EIO) X(ENOBUFS) X(ENOMEM) X(ENOSPC) X(EPERM) X(ESHUTDOWN)
+
 /* X(ID, key, metric, kind, help): the counters without a label but listener. */
 #define PLAIN_COUNTER_LIST(X) \
 	X(CONNECTIONS_ACCEPTED, connections_accepted, "echod_connections_accepted_total", COUNTER, \
@@ -121,7 +125,11 @@ enum counter {
 #define X(ID, word, meaning) COUNTER_DROPPED_##ID,
 			DATAGRAM_DROP_LIST(X)
 #undef X
-			    COUNTER_COUNT,
+#define X(ID) COUNTER_RECEIVE_##ID,
+			    RECEIVE_ERROR_LIST(X)
+#undef X
+				COUNTER_RECEIVE_OTHER,
+	COUNTER_COUNT,
 };
 
 enum counter_kind {
@@ -178,5 +186,8 @@ enum counter datagram_drop_counter(enum datagram_drop drop);
 
 /* Return the counter for an errno of accept(2). */
 enum counter accept_error_counter(int error);
+
+/* Return the counter for an errno of recvmmsg(2), or of waiting for datagrams. */
+enum counter receive_error_counter(int error);
 
 #endif

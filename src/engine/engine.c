@@ -52,7 +52,8 @@ engine_new(struct loop *loop, const struct config *cfg, struct error_list *error
 	engine->loop = loop;
 	TAILQ_INIT(&engine->services);
 	TAILQ_INIT(&engine->listeners);
-	TAILQ_INIT(&engine->leaving);
+	LIST_INIT(&engine->endpoints);
+	LIST_INIT(&engine->leaving);
 	engine->workers = calloc(wanted, sizeof(*engine->workers));
 	if (engine->workers == NULL ||
 	    admission_init(&engine->admission, loop, &engine->listeners) < 0)
@@ -75,13 +76,18 @@ void
 engine_free(struct engine *engine)
 {
 	struct listener *lis;
+	struct endpoint *endpoint;
 	struct service *service;
 
 	if (engine == NULL)
 		return;
 	if (engine_stop(engine) < 0)
 		return;
-	TAILQ_CONCAT(&engine->listeners, &engine->leaving, next);
+	while ((endpoint = LIST_FIRST(&engine->endpoints)) != NULL ||
+	       (endpoint = LIST_FIRST(&engine->leaving)) != NULL) {
+		LIST_REMOVE(endpoint, next);
+		endpoint_free(endpoint);
+	}
 	while ((lis = TAILQ_FIRST(&engine->listeners)) != NULL) {
 		TAILQ_REMOVE(&engine->listeners, lis, next);
 		listener_free(lis);
@@ -131,65 +137,79 @@ engine_start(struct engine *engine, struct error_list *errors)
 }
 
 static void
-engine_on_stopped(void *context)
+engine_log_closed(const struct listen_socket *socket, const struct service *service)
 {
-	struct listener *lis = context;
-	struct engine *engine = lis->hooks.context;
+	char address[ADDRESS_TEXT_MAX];
+	struct log_field fields[] = { LOG_TEXT("listener", service->name),
+		LOG_TEXT("address", address) };
 
-	TAILQ_REMOVE(&engine->leaving, lis, next);
-	listener_free(lis);
+	address_format(&socket->address, address, sizeof(address));
+	log_fields(LOG_LEVEL_NOTICE, fields, ARRAY_SIZE(fields), "listener closed");
 }
 
 void
 engine_close_listener(struct engine *engine, struct listener *lis)
 {
-	char address[ADDRESS_TEXT_MAX];
-	struct log_field fields[] = { LOG_TEXT("listener", lis->service->name),
-		LOG_TEXT("address", address) };
-
-	address_format(&lis->socket.address, address, sizeof(address));
-	log_fields(LOG_LEVEL_NOTICE, fields, ARRAY_SIZE(fields), "listener closed");
+	engine_log_closed(&lis->socket, lis->service);
 	TAILQ_REMOVE(&engine->listeners, lis, next);
-	if (lis->datagram != NULL) {
-		TAILQ_INSERT_TAIL(&engine->leaving, lis, next);
-		listen_socket_yield(&lis->socket);
-		datagram_stop(lis->datagram, engine->loop, engine_on_stopped, lis);
-		return;
-	}
 	listener_pause(lis);
 	listener_drain_backlog(lis, BACKLOG_DRAIN_NS);
 	listener_free(lis);
 }
 
 void
+engine_close_endpoint(struct engine *engine, struct endpoint *endpoint)
+{
+	engine_log_closed(&endpoint->socket, endpoint->service);
+	LIST_REMOVE(endpoint, next);
+	LIST_INSERT_HEAD(&engine->leaving, endpoint, next);
+	listen_socket_yield(&endpoint->socket);
+	endpoint_close(endpoint, engine->loop);
+}
+
+/* Close every listener and endpoint, or those whose socket could be had again. */
+static void
+engine_close_sockets(struct engine *engine, bool keep_inherited)
+{
+	struct listener *lis, *next_lis;
+	struct endpoint *endpoint, *next;
+
+	TAILQ_FOREACH_SAFE (lis, &engine->listeners, next, next_lis) {
+		if (keep_inherited && lis->socket.inherited)
+			listener_pause(lis);
+		else
+			engine_close_listener(engine, lis);
+	}
+	LIST_FOREACH_SAFE (endpoint, &engine->endpoints, next, next) {
+		if (keep_inherited && endpoint->socket.inherited)
+			endpoint_serve(endpoint, false);
+		else
+			engine_close_endpoint(engine, endpoint);
+	}
+}
+
+void
 engine_close_listeners(struct engine *engine)
 {
-	struct listener *lis;
-
-	while ((lis = TAILQ_FIRST(&engine->listeners)) != NULL)
-		engine_close_listener(engine, lis);
+	engine_close_sockets(engine, false);
 }
 
 void
 engine_suspend_listeners(struct engine *engine)
 {
-	struct listener *lis, *next;
-
-	TAILQ_FOREACH_SAFE (lis, &engine->listeners, next, next) {
-		if (lis->socket.inherited)
-			listener_pause(lis);
-		else
-			engine_close_listener(engine, lis);
-	}
+	engine_close_sockets(engine, true);
 }
 
 void
 engine_resume_listeners(struct engine *engine)
 {
 	struct listener *lis;
+	struct endpoint *endpoint;
 
 	TAILQ_FOREACH (lis, &engine->listeners, next)
 		listener_resume(lis);
+	LIST_FOREACH (endpoint, &engine->endpoints, next)
+		endpoint_serve(endpoint, true);
 }
 
 void
@@ -249,7 +269,7 @@ engine_connections(const struct engine *engine)
 bool
 engine_is_drained(const struct engine *engine)
 {
-	return engine_connections(engine) == 0 && TAILQ_EMPTY(&engine->leaving);
+	return engine_connections(engine) == 0 && LIST_EMPTY(&engine->leaving);
 }
 
 void
@@ -269,23 +289,31 @@ engine_sum(const struct engine *engine, struct counters_sum *ret_sum)
 bool
 engine_is_leaving(const struct engine *engine, const struct address *address)
 {
-	const struct listener *lis;
+	const struct endpoint *endpoint;
 
-	TAILQ_FOREACH (lis, &engine->leaving, next) {
-		if (address_equal(&lis->configured, address))
+	LIST_FOREACH (endpoint, &engine->leaving, next) {
+		if (address_equal(&endpoint->socket.configured, address))
 			return true;
 	}
 	return false;
 }
 
-const struct listener *
-engine_find_listener(const struct engine *engine, const struct service *service)
+const struct listen_socket *
+engine_find_socket(const struct engine *engine, const struct service *service, bool *ret_accepting)
 {
 	const struct listener *lis;
+	const struct endpoint *endpoint;
 
 	TAILQ_FOREACH (lis, &engine->listeners, next) {
+		*ret_accepting = lis->accepting;
 		if (lis->service == service)
-			return lis;
+			return &lis->socket;
 	}
+	LIST_FOREACH (endpoint, &engine->endpoints, next) {
+		*ret_accepting = atomic_load(&endpoint->serving);
+		if (endpoint->service == service)
+			return &endpoint->socket;
+	}
+	*ret_accepting = false;
 	return NULL;
 }

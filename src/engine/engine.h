@@ -15,6 +15,7 @@
 #include "config/config.h"
 #include "engine/admission.h"
 #include "engine/counters.h"
+#include "engine/datagram/endpoint.h"
 #include "engine/listener.h"
 #include "engine/loop.h"
 #include "engine/service.h"
@@ -26,7 +27,8 @@ struct engine {
 	size_t worker_count;            /* never changes */
 	struct service_list services;   /* owned; every name that ever was */
 	struct listener_list listeners; /* owned; those that are open */
-	struct listener_list leaving;   /* owned; of datagrams, a worker still has them */
+	struct endpoint_list endpoints; /* owned; those that are open */
+	struct endpoint_list leaving;   /* closed here, but their worker still has them */
 	struct admission admission;
 	size_t datagram_sockets; /* ever opened: the next worker in turn has the next one */
 	uint64_t last_id;        /* of the connection accepted last */
@@ -48,8 +50,11 @@ void engine_free(struct engine *engine);
  */
 ATTR_MUSTCHECK int engine_start(struct engine *engine, struct error_list *errors);
 
-/* Serve what waits for LIS, then close and free it; of datagrams after its worker has. */
+/* Serve what waits for LIS, then close and free it. */
 void engine_close_listener(struct engine *engine, struct listener *lis);
+
+/* Have the worker of ENDPOINT serve what waits; after that it is closed and freed. */
+void engine_close_endpoint(struct engine *engine, struct endpoint *endpoint);
 
 /* Serve what is in the backlogs, then close every listener. */
 void engine_close_listeners(struct engine *engine);
@@ -90,9 +95,12 @@ void engine_sum(const struct engine *engine, struct counters_sum *ret_sum);
 /* Return whether a listener that was configured with ADDRESS is about to be closed. */
 bool engine_is_leaving(const struct engine *engine, const struct address *address);
 
-/* Return the open listener of a service, NULL while it has none. */
-const struct listener *engine_find_listener(
-    const struct engine *engine, const struct service *service);
+/*
+ * Return the open socket of a service, and in *ret_accepting whether what comes there is taken;
+ * NULL and false while there is none.
+ */
+const struct listen_socket *engine_find_socket(
+    const struct engine *engine, const struct service *service, bool *ret_accepting);
 
 /* Return how many descriptors serving CFG may take, reserves included. */
 int64_t engine_descriptors(const struct config *cfg);

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "engine/datagram_socket.h"
+#include "engine/datagram/socket.h"
 
 #define RETRY_NS (20 * NS_PER_MS)
 
@@ -146,6 +146,17 @@ listen_socket_try(const struct listener_config *cfg, const struct listen_options
 	return 0;
 }
 
+/* Hand over what was made or adopted for CFG. */
+static void
+listen_socket_give(
+    struct listen_socket *sock, const struct listener_config *cfg, struct listen_socket *ret_socket)
+{
+	sock->configured = cfg->address;
+	sock->v6only = cfg->v6only;
+	sock->freebind = cfg->freebind;
+	*ret_socket = *sock;
+}
+
 int
 listen_socket_open(const struct listener_config *cfg, const struct listen_options *options,
     int64_t patience_ns, struct listen_socket *ret_socket, struct error_list *errors)
@@ -161,7 +172,7 @@ listen_socket_open(const struct listener_config *cfg, const struct listen_option
 		int r = listen_socket_try(cfg, options, who, &sock, &found);
 
 		if (r == 0) {
-			*ret_socket = sock;
+			listen_socket_give(&sock, cfg, ret_socket);
 			error_list_done(&found);
 			return 0;
 		}
@@ -197,11 +208,18 @@ listen_socket_adopt(const struct listener_config *cfg, const struct listen_optio
 		    cfg->name, fd, strerror(-r));
 	else
 		r = listen_socket_update(&sock, cfg, options, errors);
+	if (r == 0 && address_is_datagram(&sock.address)) {
+		r = listen_socket_begin(fd, &sock.address, options);
+		if (r < 0)
+			error_list_add(errors,
+			    "listeners.%s: cannot serve inherited descriptor %d: %s", cfg->name, fd,
+			    strerror(-r));
+	}
 	if (r < 0) {
 		listen_socket_close(&sock);
 		return r;
 	}
-	*ret_socket = sock;
+	listen_socket_give(&sock, cfg, ret_socket);
 	return 0;
 }
 
@@ -220,10 +238,9 @@ listen_socket_update(struct listen_socket *sock, const struct listener_config *c
 		if (r < 0)
 			return r;
 	}
-	/* a second listen(2) only changes the backlog */
-	r = listen_socket_begin(sock->fd, &sock->address, options);
-	if (r < 0)
-		return listen_socket_fail(errors, who, "listen on", cfg, r);
+	/* a second listen(2) only changes the backlog; datagrams have none */
+	if (!address_is_datagram(&sock->address) && listen(sock->fd, options->backlog) < 0)
+		return listen_socket_fail(errors, who, "listen on", cfg, -errno);
 	sock->options = *options;
 	return 0;
 }

@@ -29,9 +29,12 @@ struct listen_options {
 };
 
 struct listen_socket {
-	int fd;                        /* owned; -1: none */
-	struct address address;        /* as bound: port 0 is resolved */
-	bool inherited;                /* from the service manager: its file is not ours */
+	int fd;                    /* owned; -1: none */
+	struct address address;    /* as bound: port 0 is resolved */
+	bool inherited;            /* from the service manager: its file is not ours */
+	struct address configured; /* what a reload compares */
+	bool v6only;               /* as bound: the configuration's until it is closed */
+	bool freebind;
 	struct listen_options options; /* in force */
 	struct socket_file file;       /* of a UNIX socket with a path that we bound */
 };
@@ -63,9 +66,9 @@ ATTR_MUSTCHECK int listen_socket_adopt(const struct listener_config *cfg,
     struct error_list *errors);
 
 /*
- * Set an open socket to OPTIONS: the backlog, what accepted connections inherit, and the access
- * of a socket file that is ours. Returns 0, or -errno with a line in ERRORS; then options still
- * says what to go back to.
+ * Set a socket that may be served already to OPTIONS: the backlog, what accepted connections
+ * inherit, and the access of a socket file that is ours. Returns 0, or -errno with a line in
+ * ERRORS; then options still says what to go back to.
  */
 ATTR_MUSTCHECK int listen_socket_update(struct listen_socket *socket,
     const struct listener_config *cfg, const struct listen_options *options,

@@ -81,32 +81,11 @@ listener_new(
 	return lis;
 }
 
-struct listener *
-listener_new_datagram(
-    struct worker *worker, const struct listen_socket *socket, const struct listener_hooks *hooks)
-{
-	struct listener *lis = calloc(1, sizeof(*lis));
-
-	if (lis == NULL)
-		return NULL;
-	lis->hooks = *hooks;
-	lis->datagram = datagram_new(worker, socket->fd, socket->address.transport == ADDRESS_UDP);
-	if (lis->datagram == NULL) {
-		free(lis);
-		return NULL;
-	}
-	lis->socket = *socket;
-	return lis;
-}
-
 void
 listener_pause(struct listener *lis)
 {
 	lis->accepting = false;
-	if (lis->datagram != NULL)
-		datagram_serve(lis->datagram, false);
-	else
-		(void)evconnlistener_disable(lis->evl);
+	(void)evconnlistener_disable(lis->evl);
 }
 
 void
@@ -114,10 +93,7 @@ listener_resume(struct listener *lis)
 {
 	lis->accepting = true;
 	lis->batch = 0;
-	if (lis->datagram != NULL)
-		datagram_serve(lis->datagram, true);
-	else
-		(void)evconnlistener_enable(lis->evl);
+	(void)evconnlistener_enable(lis->evl);
 }
 
 void
@@ -144,7 +120,6 @@ listener_free(struct listener *lis)
 {
 	if (lis == NULL)
 		return;
-	datagram_free(lis->datagram);
 	if (lis->evl != NULL)
 		evconnlistener_free(lis->evl);
 	if (lis->breath != NULL)

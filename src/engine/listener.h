@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A listener: an evconnlistener on a socket of our own making. It takes connections off the
- * backlog in bounded batches and hands each to its owner; it decides nothing. One for datagrams has
- * an endpoint instead, which a worker serves. Main loop only.
+ * backlog in bounded batches and hands each to its owner; it decides nothing. Main loop only.
  */
 #ifndef ECHOD_ENGINE_LISTENER_H
 #define ECHOD_ENGINE_LISTENER_H
@@ -12,7 +11,6 @@
 #include <sys/socket.h>
 
 #include "base/list.h"
-#include "engine/datagram.h"
 #include "engine/listen_socket.h"
 #include "engine/loop.h"
 #include "engine/service.h"
@@ -33,17 +31,13 @@ struct listener_hooks {
 struct listener {
 	TAILQ_ENTRY(listener) next;
 	struct listen_socket socket; /* owned */
-	struct address configured;   /* what a reload compares */
-	bool v6only;                 /* as bound: these two stay until the socket is closed */
-	bool freebind;
-	struct service *service;    /* borrowed; where its connections are counted */
-	int64_t connections_limit;  /* 0: only the global one */
-	bool limit_reported;        /* its limit was reached and logged; cleared when well below */
-	bool accepting;             /* false while paused or closed */
-	unsigned batch;             /* connections taken since the last breath */
-	struct datagram *datagram;  /* owned; of a datagram socket, which has none of the rest */
-	struct evconnlistener *evl; /* owned */
-	struct event *breath;       /* owned; starts accepting again after a full batch */
+	struct service *service;     /* borrowed; where its connections are counted */
+	int64_t connections_limit;   /* 0: only the global one */
+	bool limit_reported;         /* its limit was reached and logged; cleared when well below */
+	bool accepting;              /* false while paused or closed */
+	unsigned batch;              /* connections taken since the last breath */
+	struct evconnlistener *evl;  /* owned */
+	struct event *breath;        /* owned; starts accepting again after a full batch */
 	struct listener_hooks hooks;
 };
 
@@ -55,13 +49,6 @@ TAILQ_HEAD(listener_list, listener);
  */
 struct listener *listener_new(
     struct loop *loop, const struct listen_socket *socket, const struct listener_hooks *hooks);
-
-/*
- * The same for a datagram socket, to be served by WORKER: datagram_set() must follow. NULL with
- * errno set on failure.
- */
-struct listener *listener_new_datagram(
-    struct worker *worker, const struct listen_socket *socket, const struct listener_hooks *hooks);
 
 /* Stop accepting; what comes waits in the backlog. */
 void listener_pause(struct listener *lis);

@@ -16,11 +16,13 @@ struct plan_entry {
 	const struct listener_config *cfg;
 	struct service *service;
 	bool new_service;              /* not in engine->services yet */
-	struct listener *lis;          /* NULL: left out, because this machine cannot have it */
-	bool new_listener;             /* not in engine->listeners yet */
+	struct listener *lis;          /* of streams */
+	struct endpoint *endpoint;     /* of datagrams */
+	struct listen_socket *socket;  /* of either; NULL: left out, this machine cannot have it */
+	bool new_socket;               /* not one of the engine's yet */
 	struct listen_options options; /* to be set */
-	struct listen_options before;  /* of a listener that is kept: to go back to */
-	struct datagram_settings *settings; /* of one for datagrams, until it has them */
+	struct listen_options before;  /* of a socket that is kept: to go back to */
+	struct endpoint_settings *settings; /* of an endpoint, until it has them */
 };
 
 struct plan {
@@ -31,23 +33,35 @@ struct plan {
 };
 
 /*
- * The listener that already serves CFG. The address decides, not the name: so a rename keeps the
- * socket. Port 0 stands for a new port each time, there the name has to agree as well.
+ * Whether SOCKET, which serves as NAME, already serves CFG. The address decides, not the name: so a
+ * rename keeps the socket. Port 0 stands for a new port each time, there the name has to agree as
+ * well.
  */
-static struct listener *
-plan_match(const struct engine *engine, const struct listener_config *cfg)
+static bool
+plan_fits(const struct listen_socket *socket, const char *name, const struct listener_config *cfg)
+{
+	return address_equal(&socket->configured, &cfg->address) &&
+	       (!address_is_ip(&cfg->address) || address_port(&cfg->address) != 0 ||
+		   strcmp(name, cfg->name) == 0);
+}
+
+/* Find what already serves ENTRY. */
+static void
+plan_match(const struct engine *engine, struct plan_entry *entry)
 {
 	struct listener *lis;
+	struct endpoint *endpoint;
 
 	TAILQ_FOREACH (lis, &engine->listeners, next) {
-		if (!address_equal(&lis->configured, &cfg->address))
-			continue;
-		if (address_is_ip(&cfg->address) && address_port(&cfg->address) == 0 &&
-		    strcmp(lis->service->name, cfg->name) != 0)
-			continue;
-		return lis;
+		if (entry->socket == NULL &&
+		    plan_fits(&lis->socket, lis->service->name, entry->cfg))
+			entry->socket = &(entry->lis = lis)->socket;
 	}
-	return NULL;
+	LIST_FOREACH (endpoint, &engine->endpoints, next) {
+		if (entry->socket == NULL &&
+		    plan_fits(&endpoint->socket, endpoint->service->name, entry->cfg))
+			entry->socket = &(entry->endpoint = endpoint)->socket;
+	}
 }
 
 /* A machine without IPv6 serves the defaults that it can; a file has to be met to the letter. */
@@ -58,26 +72,35 @@ plan_may_leave_out(const struct config *cfg, const struct listener_config *liste
 	       (error == -EAFNOSUPPORT || error == -EADDRNOTAVAIL);
 }
 
-static struct listener *
-plan_new_listener(struct engine *engine, const struct listen_socket *socket)
+/* Have SOCKET (taken on success) served. Returns 0 or -errno. */
+static int
+plan_make_server(
+    struct engine *engine, struct plan_entry *entry, const struct listen_socket *socket)
 {
 	struct listener_hooks hooks = acceptor_hooks(engine);
-	struct worker *worker = engine->workers[engine->datagram_sockets % engine->worker_count];
 
-	if (!address_is_datagram(&socket->address))
-		return listener_new(engine->loop, socket, &hooks);
-	engine->datagram_sockets++;
-	return listener_new_datagram(worker, socket, &hooks);
+	if (address_is_datagram(&socket->address)) {
+		entry->endpoint = endpoint_new(
+		    engine->workers[engine->datagram_sockets++ % engine->worker_count], socket);
+		if (entry->endpoint == NULL)
+			return -errno;
+		entry->socket = &entry->endpoint->socket;
+	} else {
+		entry->lis = listener_new(engine->loop, socket, &hooks);
+		if (entry->lis == NULL)
+			return -ENOMEM;
+		entry->socket = &entry->lis->socket;
+	}
+	return 0;
 }
 
 static int
-plan_open_listener(struct engine *engine, struct plan_entry *entry, struct inheritance *inheritance,
+plan_open_socket(struct engine *engine, struct plan_entry *entry, struct inheritance *inheritance,
     int64_t patience_ns, struct error_list *errors)
 {
 	const struct listener_config *cfg = entry->cfg;
 	int fd = inheritance_take(inheritance, cfg), r;
 	struct listen_socket socket;
-	struct listener *lis;
 
 	entry->options.overlap = engine_is_leaving(engine, &cfg->address);
 	if (fd < 0 && inheritance_check_kind(inheritance, cfg, errors) < 0)
@@ -88,17 +111,13 @@ plan_open_listener(struct engine *engine, struct plan_entry *entry, struct inher
 		r = listen_socket_open(cfg, &entry->options, patience_ns, &socket, errors);
 	if (r < 0)
 		return r;
-	lis = plan_new_listener(engine, &socket);
-	if (lis == NULL) {
+	r = plan_make_server(engine, entry, &socket);
+	if (r < 0) {
 		listen_socket_close(&socket);
-		error_list_add(errors, "listeners.%s: out of memory", cfg->name);
-		return -ENOMEM;
+		error_list_add(
+		    errors, "listeners.%s: cannot serve it: %s", cfg->name, strerror(-r));
 	}
-	lis->configured = cfg->address;
-	lis->v6only = cfg->v6only;
-	lis->freebind = cfg->freebind;
-	entry->lis = lis;
-	return 0;
+	return r;
 }
 
 static int
@@ -120,7 +139,7 @@ plan_make_settings(const struct config *cfg, struct plan_entry *entry, struct er
 {
 	if (!address_is_datagram(&entry->cfg->address))
 		return 0;
-	entry->settings = datagram_settings_new(entry->cfg, cfg->listener_count);
+	entry->settings = endpoint_settings_new(entry->cfg, cfg->listener_count);
 	if (entry->settings != NULL)
 		return 0;
 	error_list_add(errors, "listeners.%s: out of memory", entry->cfg->name);
@@ -140,13 +159,13 @@ plan_make_entry(struct engine *engine, const struct config *cfg, struct plan_ent
 		r = plan_make_settings(cfg, entry, errors);
 	if (r < 0)
 		return r;
-	entry->lis = plan_match(engine, entry->cfg);
-	if (entry->lis != NULL) {
-		entry->before = entry->lis->socket.options;
+	plan_match(engine, entry);
+	if (entry->socket != NULL) {
+		entry->before = entry->socket->options;
 		return 0;
 	}
-	entry->new_listener = true;
-	r = plan_open_listener(engine, entry, inheritance, patience_ns, &found);
+	entry->new_socket = true;
+	r = plan_open_socket(engine, entry, inheritance, patience_ns, &found);
 	if (r < 0 && plan_may_leave_out(cfg, entry->cfg, r)) {
 		log_info("no IPv6 here: %s", error_list_first(&found));
 		r = 0;
@@ -165,11 +184,13 @@ plan_done(struct plan *plan)
 	for (size_t i = 0; i < plan->count; i++) {
 		struct plan_entry *entry = &plan->entries[i];
 
-		if (entry->new_listener)
+		if (entry->new_socket) {
 			listener_free(entry->lis);
+			endpoint_free(entry->endpoint);
+		}
 		if (entry->new_service)
 			service_free(entry->service);
-		datagram_settings_free(entry->settings);
+		free(entry->settings);
 	}
 	for (size_t i = 0; i < plan->update_count; i++)
 		worker_update_free(plan->updates[i]);
@@ -195,7 +216,7 @@ plan_make_updates(
 	return -ENOMEM;
 }
 
-/* Set the listeners that are kept to their new options; all, or none when one refuses. */
+/* Set the sockets that are kept to their new options; all, or none when one refuses. */
 static int
 plan_update_kept(struct plan *plan, struct error_list *errors)
 {
@@ -206,17 +227,17 @@ plan_update_kept(struct plan *plan, struct error_list *errors)
 	for (; done < plan->count && r == 0; done++) {
 		struct plan_entry *entry = &plan->entries[done];
 
-		if (!entry->new_listener)
+		if (!entry->new_socket)
 			r = listen_socket_update(
-			    &entry->lis->socket, entry->cfg, &entry->options, errors);
+			    entry->socket, entry->cfg, &entry->options, errors);
 	}
 	if (r == 0)
 		return 0;
 	while (done-- > 0) {
 		struct plan_entry *entry = &plan->entries[done];
 
-		if (!entry->new_listener && listen_socket_update(&entry->lis->socket, entry->cfg,
-						&entry->before, &undo) < 0)
+		if (!entry->new_socket &&
+		    listen_socket_update(entry->socket, entry->cfg, &entry->before, &undo) < 0)
 			log_warning("%s", error_list_first(&undo));
 	}
 	error_list_done(&undo);
@@ -252,35 +273,41 @@ plan_make(struct engine *engine, const struct config *cfg, struct inheritance *i
 	return first == 0 ? plan_update_kept(plan, errors) : first;
 }
 
+/* Whether SOCKET, which serves SERVICE, is to be closed; warns where it goes on listening. */
 static bool
-plan_has(const struct plan *plan, const struct listener *lis)
+plan_drops(
+    const struct plan *plan, const struct listen_socket *socket, const struct service *service)
 {
 	for (size_t i = 0; i < plan->count; i++) {
-		if (plan->entries[i].lis == lis)
-			return true;
+		if (plan->entries[i].socket == socket)
+			return false;
 	}
-	return false;
+	if (socket->inherited)
+		log_warning("listener %s is closed here, but the service manager goes on "
+			    "listening for it: stop its socket unit too",
+		    service->name);
+	return true;
 }
 
 static void
-plan_announce(const struct listener *lis, const struct listener_config *cfg)
+plan_announce(const struct listen_socket *socket, const struct listener_config *cfg)
 {
 	char address[ADDRESS_TEXT_MAX];
-	const char *origin = lis->socket.inherited ? "inherited" : "bound";
-	struct log_field fields[] = { LOG_TEXT("listener", lis->service->name),
-		LOG_TEXT("address", address), LOG_TEXT("origin", origin) };
+	const char *origin = socket->inherited ? "inherited" : "bound";
+	struct log_field fields[] = { LOG_TEXT("listener", cfg->name), LOG_TEXT("address", address),
+		LOG_TEXT("origin", origin) };
 
-	address_format(&lis->socket.address, address, sizeof(address));
+	address_format(&socket->address, address, sizeof(address));
 	log_fields(LOG_LEVEL_NOTICE, fields, ARRAY_SIZE(fields), "listening");
-	if (lis->socket.inherited && !address_equal(&lis->socket.address, &cfg->address))
+	if (socket->inherited && !address_equal(&socket->address, &cfg->address))
 		log_warning("listeners.%s: the inherited socket serves %s, not the configured %s",
 		    cfg->name, address, cfg->address_text);
 }
 
 static void
-plan_warn_kept(const struct listener *lis, const struct listener_config *cfg)
+plan_warn_kept(const struct listen_socket *socket, const struct listener_config *cfg)
 {
-	if (lis->v6only != cfg->v6only || lis->freebind != cfg->freebind)
+	if (socket->v6only != cfg->v6only || socket->freebind != cfg->freebind)
 		log_warning("listeners.%s: the socket is kept, so v6only and freebind take effect "
 			    "only after a restart",
 		    cfg->name);
@@ -289,29 +316,33 @@ plan_warn_kept(const struct listener *lis, const struct listener_config *cfg)
 static void
 plan_commit_entry(struct engine *engine, struct plan *plan, struct plan_entry *entry)
 {
-	struct listener *lis = entry->lis;
-
 	if (entry->new_service)
 		TAILQ_INSERT_TAIL(&engine->services, entry->service, next);
 	for (size_t i = 0; i < engine->worker_count; i++)
 		worker_update_add(plan->updates[i], &entry->service->shares[i], entry->cfg);
 	entry->new_service = false;
-	if (lis == NULL)
+	if (entry->socket == NULL)
 		return;
-	lis->service = entry->service;
-	lis->connections_limit = entry->cfg->connections;
-	if (lis->datagram != NULL) {
-		datagram_set(lis->datagram, entry->service->shares, entry->settings);
-		entry->settings = NULL;
-	}
-	if (entry->new_listener) {
-		TAILQ_INSERT_TAIL(&engine->listeners, lis, next);
-		plan_announce(lis, entry->cfg);
-		listener_resume(lis);
+	if (entry->new_socket)
+		plan_announce(entry->socket, entry->cfg);
+	else
+		plan_warn_kept(entry->socket, entry->cfg);
+	if (entry->lis != NULL) {
+		entry->lis->service = entry->service;
+		entry->lis->connections_limit = entry->cfg->connections;
+		if (entry->new_socket) {
+			TAILQ_INSERT_TAIL(&engine->listeners, entry->lis, next);
+			listener_resume(entry->lis);
+		}
 	} else {
-		plan_warn_kept(lis, entry->cfg);
+		endpoint_set(entry->endpoint, entry->service, entry->settings);
+		entry->settings = NULL;
+		if (entry->new_socket) {
+			LIST_INSERT_HEAD(&engine->endpoints, entry->endpoint, next);
+			endpoint_serve(entry->endpoint, true);
+		}
 	}
-	entry->new_listener = false;
+	entry->new_socket = false;
 }
 
 /* No endpoint answers what comes from another of ours, which would answer in turn. */
@@ -319,14 +350,12 @@ static void
 plan_name_own(struct plan *plan)
 {
 	for (size_t i = 0; i < plan->count; i++) {
-		const struct listener *lis = plan->entries[i].lis;
-
-		if (lis == NULL || lis->datagram == NULL)
+		if (plan->entries[i].endpoint == NULL)
 			continue;
 		for (size_t j = 0; j < plan->count; j++) {
 			if (plan->entries[j].settings != NULL)
-				datagram_settings_add_own(
-				    plan->entries[j].settings, &lis->socket.address);
+				endpoint_settings_add_own(
+				    plan->entries[j].settings, &plan->entries[i].socket->address);
 		}
 	}
 }
@@ -335,17 +364,17 @@ plan_name_own(struct plan *plan)
 static void
 plan_commit(struct engine *engine, const struct config *cfg, struct plan *plan)
 {
-	struct listener *lis, *next;
+	struct listener *lis, *next_lis;
+	struct endpoint *endpoint, *next;
 
 	engine->admission.limit = cfg->limits.connections;
-	TAILQ_FOREACH_SAFE (lis, &engine->listeners, next, next) {
-		if (plan_has(plan, lis))
-			continue;
-		if (lis->socket.inherited)
-			log_warning("listener %s is closed here, but the service manager goes on "
-				    "listening for it: stop its socket unit too",
-			    lis->service->name);
-		engine_close_listener(engine, lis);
+	TAILQ_FOREACH_SAFE (lis, &engine->listeners, next, next_lis) {
+		if (plan_drops(plan, &lis->socket, lis->service))
+			engine_close_listener(engine, lis);
+	}
+	LIST_FOREACH_SAFE (endpoint, &engine->endpoints, next, next) {
+		if (plan_drops(plan, &endpoint->socket, endpoint->service))
+			engine_close_endpoint(engine, endpoint);
 	}
 	plan_name_own(plan);
 	for (size_t i = 0; i < plan->count; i++)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "engine/datagram/endpoint.h"
 #include "engine/engine.h"
 
 /* What is asked of one endpoint. Its post goes to the worker and comes back. */
@@ -15,9 +16,9 @@ struct report_part {
 	struct post post;
 	struct report *report;
 	const char *listener;
-	const struct datagram *datagram; /* the question is ahead of the endpoint's stop */
+	const struct endpoint *endpoint; /* the question is ahead of its end */
 	size_t count;
-	struct source sources[SOURCE_TABLE_SIZE];
+	struct source sources[SOURCES_MAX];
 };
 
 struct report {
@@ -86,33 +87,26 @@ report_do_copy(void *arg)
 {
 	struct report_part *part = arg;
 
-	datagram_copy_sources(part->datagram, part->sources, &part->count);
+	part->count = sources_copy(part->endpoint->sources, part->sources);
 	loop_post(part->report->loop, &part->post, report_do_collect, part);
-}
-
-static bool
-report_wants(const struct listener *lis, const char *listener)
-{
-	return lis->datagram != NULL &&
-	       (*listener == '\0' || strcmp(lis->service->name, listener) == 0);
 }
 
 static int
 report_add_parts(struct report *report, struct engine *engine, const char *listener)
 {
-	const struct listener *lis;
+	const struct endpoint *endpoint;
 
-	TAILQ_FOREACH (lis, &engine->listeners, next) {
+	LIST_FOREACH (endpoint, &engine->endpoints, next) {
 		struct report_part *part;
 
-		if (!report_wants(lis, listener))
+		if (*listener != '\0' && strcmp(endpoint->service->name, listener) != 0)
 			continue;
 		part = malloc(sizeof(*part));
 		if (part == NULL)
 			return -ENOMEM;
 		part->report = report;
-		part->listener = lis->service->name;
-		part->datagram = lis->datagram;
+		part->listener = endpoint->service->name;
+		part->endpoint = endpoint;
 		report->parts[report->part_count++] = part;
 	}
 	return 0;
@@ -122,11 +116,11 @@ int
 source_report_request(struct engine *engine, const char *listener,
     void (*done)(void *context, const struct source_report *report), void *context)
 {
-	const struct listener *lis;
+	const struct endpoint *endpoint;
 	struct report *report;
 	size_t count = 0;
 
-	TAILQ_FOREACH (lis, &engine->listeners, next)
+	LIST_FOREACH (endpoint, &engine->endpoints, next)
 		count++;
 	report = calloc(1, sizeof(*report) + count * sizeof(struct report_part *));
 	if (report == NULL)
@@ -140,8 +134,8 @@ source_report_request(struct engine *engine, const char *listener,
 	}
 	report->waiting = report->part_count;
 	for (size_t i = 0; i < report->part_count; i++)
-		datagram_post(report->parts[i]->datagram, &report->parts[i]->post, report_do_copy,
-		    report->parts[i]);
+		loop_post(report->parts[i]->endpoint->worker->loop, &report->parts[i]->post,
+		    report_do_copy, report->parts[i]);
 	if (report->part_count == 0)
 		loop_post(engine->loop, &report->post, report_do_answer, report);
 	return 0;

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "base/attributes.h"
-#include "engine/source_table.h"
+#include "engine/datagram/sources.h"
 
 struct engine;
 

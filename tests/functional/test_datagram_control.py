@@ -42,6 +42,14 @@ def test_families_and_reasons_are_there_from_the_start(launch):
     ]
     assert set(reasons) == REASONS
     assert metrics.value("echod_datagrams_dropped_total") == 0
+    errors = {
+        dict(labels)["errno"]
+        for name, labels in metrics
+        if name == "echod_datagram_receive_errors_total"
+    }
+    assert errors == set(
+        "ECONNREFUSED EINVAL EIO ENOBUFS ENOMEM ENOSPC EPERM ESHUTDOWN other".split()
+    )
 
 
 def test_known_traffic_moves_these_and_no_others(launch):

@@ -19,6 +19,9 @@ LIBRARIES = [
     (r"jansson\.h", r"src/(control|daemon)/.*", "jansson begins at src/control"),
 ]
 
+# A folder of a floor, and its headers that the rest of the tree may include.
+FOLDERS = {"src/engine/datagram/": {"endpoint.h", "socket.h", "sources.h"}}
+
 
 def allowed_rooms(floor):
     if floor == "client":
@@ -42,6 +45,13 @@ def check_order(lint, name, includes):
             lint.complain(f"{name}:{includes[0][0]}", f'the second include is "{own}"')
 
 
+def check_folder(lint, name, place, path):
+    for folder, headers in FOLDERS.items():
+        inside = f"src/{path}".startswith(folder)
+        if inside and not name.startswith(folder) and os.path.basename(path) not in headers:
+            lint.complain(place, f"{path} is for {folder} alone")
+
+
 def main():
     lint = Lint()
     names = [name for name in tree_files() if re.fullmatch(r"src/.*\.[ch]", name)]
@@ -61,6 +71,7 @@ def main():
             path = header[1:-1]
             if header.startswith('"'):
                 room = path.split("/")[0]
+                check_folder(lint, name, place, path)
                 if "/" not in path or not os.path.isfile(os.path.join(ROOT, "src", path)):
                     lint.complain(place, f'{header} is not "floor/room.h" of a file in src')
                 elif room not in allowed_rooms(floor):

@@ -14,12 +14,10 @@
 
 #include "base/clock.h"
 #include "base/siphash.h"
-#include "engine/datagram_batch.h"
-#include "engine/datagram_sender.h"
-#include "engine/datagram_guard.h"
-#include "engine/datagram_socket.h"
-#include "engine/source_table.h"
-#include "engine/token_bucket.h"
+#include "engine/datagram/batch.h"
+#include "engine/datagram/guard.h"
+#include "engine/datagram/socket.h"
+#include "engine/datagram/sources.h"
 
 /* The key of the paper's test vectors: the bytes 0 to 15. */
 static const struct siphash_key counting = { { UINT64_C(0x0706050403020100),
@@ -95,79 +93,79 @@ in6(const char *text)
 
 START_TEST(source_is_an_address_or_a_slash_64)
 {
-	struct source_table *table = source_table_new();
+	struct sources *table = sources_new();
 	struct in6_addr a = in6("2001:db8::1"), b = in6("2001:db8::ffff"),
 			c = in6("2001:db8:0:1::1");
 	struct in6_addr d = in6("::ffff:192.0.2.1"), e = in6("::ffff:192.0.2.2");
 
 	ck_assert_ptr_nonnull(table);
-	ck_assert_ptr_eq(source_table_get(table, &a, 1), source_table_get(table, &b, 2));
-	ck_assert_ptr_ne(source_table_get(table, &a, 3), source_table_get(table, &c, 3));
-	ck_assert_ptr_ne(source_table_get(table, &d, 4), source_table_get(table, &e, 4));
-	source_table_free(table);
+	ck_assert_ptr_eq(sources_get(table, &a, 1), sources_get(table, &b, 2));
+	ck_assert_ptr_ne(sources_get(table, &a, 3), sources_get(table, &c, 3));
+	ck_assert_ptr_ne(sources_get(table, &d, 4), sources_get(table, &e, 4));
+	free(table);
 }
 END_TEST
 
 START_TEST(source_table_forgets_the_longest_silent)
 {
-	struct source_table *table = source_table_new();
-	struct source *all = calloc(SOURCE_TABLE_SIZE, sizeof(*all));
+	struct sources *table = sources_new();
+	struct source *all = calloc(SOURCES_MAX, sizeof(*all));
 	struct in6_addr busy = in6("::ffff:192.0.2.1"), other = in6("::ffff:10.0.0.0");
 	int64_t now = 1;
 
 	ck_assert_ptr_nonnull(table);
 	ck_assert_ptr_nonnull(all);
-	source_table_get(table, &busy, now)->echoed = 7;
+	sources_get(table, &busy, now)->echoed = 7;
 	for (uint32_t i = 1; i <= 100000; i++) {
 		uint32_t host = htonl(0x0a000000 + i);
 
 		memcpy(&other.s6_addr[12], &host, sizeof(host));
-		(void)source_table_get(table, &other, ++now);
+		(void)sources_get(table, &other, ++now);
 		/* whoever keeps sending keeps its place, whatever a crowd does */
-		ck_assert_uint_eq(source_table_get(table, &busy, ++now)->echoed, 7);
+		ck_assert_uint_eq(sources_get(table, &busy, ++now)->echoed, 7);
 	}
-	ck_assert_uint_eq(source_table_copy(table, all), SOURCE_TABLE_SIZE);
+	ck_assert_uint_eq(sources_copy(table, all), SOURCES_MAX);
 	free(all);
-	source_table_free(table);
+	free(table);
 }
 END_TEST
 
 static const in_port_t own_ports[] = { 9, 7007 };
-static const struct datagram_guard plain = {
+static const struct guard plain = {
 	.min_source_port = 1024, .own_ports = own_ports, .own_port_count = 2
 };
 
 static enum datagram_drop
-judge4(const struct datagram_guard *guard, const char *host, in_port_t port, const char *asked,
+judge4(const struct guard *guard, const char *host, in_port_t port, const char *asked,
     const char *local)
 {
 	struct sockaddr_in source = { .sin_family = AF_INET, .sin_port = htons(port) };
 	struct datagram_local to = { .family = AF_INET };
-	struct datagram_source ignored;
+	struct in6_addr ignored;
 
 	ck_assert_int_eq(inet_pton(AF_INET, host, &source.sin_addr), 1);
 	ck_assert_int_eq(inet_pton(AF_INET, asked, &to.u.in.ipi_addr), 1);
 	ck_assert_int_eq(inet_pton(AF_INET, local, &to.u.in.ipi_spec_dst), 1);
-	return datagram_guard_judge(guard, (struct sockaddr *)&source, &to, &ignored);
+	return guard_judge(guard, (struct sockaddr *)&source, &to, &ignored);
 }
 
 static enum datagram_drop
-judge6(const struct datagram_guard *guard, const char *host, in_port_t port, const char *asked)
+judge6(const struct guard *guard, const char *host, in_port_t port, const char *asked)
 {
 	struct sockaddr_in6 source = {
 		.sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = in6(host)
 	};
 	struct datagram_local to = { .family = AF_INET6, .u.in6.ipi6_addr = in6(asked) };
-	struct datagram_source ignored;
+	struct in6_addr ignored;
 
-	return datagram_guard_judge(guard, (struct sockaddr *)&source, &to, &ignored);
+	return guard_judge(guard, (struct sockaddr *)&source, &to, &ignored);
 }
 
 START_TEST(every_port_is_judged)
 {
 	static const in_port_t reflectors[] = { 7, 13, 17, 19, 37, 53, 69, 111, 123, 137, 161, 389,
 		520, 1900, 3702, 5353, 11211 };
-	struct datagram_guard open = plain;
+	struct guard open = plain;
 
 	open.min_source_port = 0;
 	for (unsigned port = 0; port <= 65535; port++) {
@@ -245,16 +243,15 @@ START_TEST(ipv4_on_a_dual_stack_socket_is_ipv4)
 		.sin6_port = htons(5000),
 		.sin6_addr = in6("::ffff:224.0.0.1") };
 	struct datagram_local to = { .family = AF_INET };
-	struct datagram_source found;
+	struct in6_addr found;
 
 	to.u.in.ipi_addr.s_addr = to.u.in.ipi_spec_dst.s_addr = htonl(INADDR_LOOPBACK);
-	ck_assert_int_eq(datagram_guard_judge(&plain, (struct sockaddr *)&source, &to, &found),
+	ck_assert_int_eq(guard_judge(&plain, (struct sockaddr *)&source, &to, &found),
 	    DATAGRAM_SOURCE_MULTICAST);
 	source.sin6_addr = in6("::ffff:192.0.2.1");
 	ck_assert_int_eq(
-	    datagram_guard_judge(&plain, (struct sockaddr *)&source, &to, &found), DATAGRAM_PASS);
-	ck_assert_mem_eq(&found.address, &source.sin6_addr, sizeof(found.address));
-	ck_assert_uint_eq(found.port, 5000);
+	    guard_judge(&plain, (struct sockaddr *)&source, &to, &found), DATAGRAM_PASS);
+	ck_assert_mem_eq(&found, &source.sin6_addr, sizeof(found));
 }
 END_TEST
 
@@ -262,7 +259,7 @@ START_TEST(destination_is_ours_alone)
 {
 	struct sockaddr_in source = { .sin_family = AF_INET, .sin_port = htons(5000) };
 	struct datagram_local unknown = { .family = AF_UNSPEC };
-	struct datagram_source ignored;
+	struct in6_addr ignored;
 
 	ck_assert_int_eq(
 	    judge4(&plain, "192.0.2.1", 5000, "192.0.2.255", "192.0.2.9"), DATAGRAM_DESTINATION);
@@ -270,8 +267,7 @@ START_TEST(destination_is_ours_alone)
 	    judge4(&plain, "192.0.2.1", 5000, "224.0.0.1", "192.0.2.9"), DATAGRAM_DESTINATION);
 	ck_assert_int_eq(judge6(&plain, "2001:db8::1", 5000, "ff02::1"), DATAGRAM_DESTINATION);
 	source.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	ck_assert_int_eq(
-	    datagram_guard_judge(&plain, (struct sockaddr *)&source, &unknown, &ignored),
+	ck_assert_int_eq(guard_judge(&plain, (struct sockaddr *)&source, &unknown, &ignored),
 	    DATAGRAM_DESTINATION);
 }
 END_TEST
@@ -279,7 +275,7 @@ END_TEST
 START_TEST(deny_comes_before_allow)
 {
 	struct network deny, allow[2];
-	struct datagram_guard guard = plain;
+	struct guard guard = plain;
 	const char *error;
 
 	ck_assert_int_eq(network_parse("192.0.2.128/25", &deny, &error), 0);
@@ -376,28 +372,17 @@ START_TEST(socket_of_one_address_is_pinned)
 }
 END_TEST
 
-/* What the hooks heard. */
-static uint64_t sent, sent_bytes, dropped;
+/* What was counted. */
+static struct counters counters;
 
-static void
-on_sent(void *context, uint64_t count, uint64_t bytes)
+static uint64_t
+counted(enum counter counter)
 {
-	(void)context;
-	sent += count;
-	sent_bytes += bytes;
-}
-
-static void
-on_dropped(void *context, enum datagram_drop drop, uint64_t count)
-{
-	(void)context;
-	(void)drop;
-	dropped += count;
+	return atomic_load(&counters.cells[counter]);
 }
 
 /* A server and two clients on loopback. */
-static struct datagram_batch *batch;
-static struct datagram_sender *sender;
+static struct batch *batch;
 static struct sockaddr_in server_address;
 static int server, client, second;
 
@@ -418,19 +403,16 @@ open_socket(void)
 static void
 open_batch(bool pin)
 {
-	const struct datagram_sender_hooks hooks = { on_sent, on_dropped, NULL };
 	struct datagram_local local = { .family = AF_UNSPEC };
 	socklen_t length = sizeof(server_address);
 
-	sent = sent_bytes = dropped = 0;
+	memset(&counters, 0, sizeof(counters));
 	server = open_socket();
 	ck_assert_int_eq(datagram_socket_prepare(server, AF_INET), 0);
 	if (pin)
 		local = datagram_socket_pin(server);
-	batch = datagram_batch_new(true, &local);
+	batch = batch_new(server, true, &local);
 	ck_assert_ptr_nonnull(batch);
-	sender = datagram_sender_new(true, pin, &hooks);
-	ck_assert_ptr_nonnull(sender);
 	ck_assert_int_eq(getsockname(server, (struct sockaddr *)&server_address, &length), 0);
 	client = open_socket();
 	second = open_socket();
@@ -455,8 +437,7 @@ setup_pinned_batch(void)
 static void
 teardown_batch(void)
 {
-	datagram_batch_free(batch);
-	datagram_sender_free(sender);
+	batch_free(batch);
 	close(server);
 	close(client);
 	close(second);
@@ -482,16 +463,25 @@ expect_filled(int fd, size_t length, int fill)
 		ck_assert_uint_eq(bytes[i], (unsigned char)fill);
 }
 
-/* Read and pass all that waits; loopback delivers before send(2) returns. */
+/* Read all that waits; loopback delivers before send(2) returns. */
+static struct received *
+receive(int expected)
+{
+	struct received *received;
+
+	ck_assert_int_eq(batch_receive(batch, &received), expected);
+	return received;
+}
+
 static void
 echo_all(void)
 {
-	int count = datagram_batch_receive(batch, server);
+	struct received *received;
+	int count = batch_receive(batch, &received);
 
 	for (int i = 0; i < count; i++)
-		datagram_sender_add(sender, datagram_batch_at(batch, (size_t)i),
-		    datagram_received_count(datagram_batch_at(batch, (size_t)i)));
-	datagram_sender_flush(sender, server);
+		batch_add(batch, &received[i], received_count(&received[i]));
+	batch_flush(batch, &counters);
 }
 
 START_TEST(batch_echoes_all_sizes_in_order)
@@ -503,8 +493,9 @@ START_TEST(batch_echoes_all_sizes_in_order)
 	echo_all();
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
 		expect_filled(client, sizes[i], (int)i + 1);
-	ck_assert_uint_eq(sent, ARRAY_SIZE(sizes));
-	ck_assert_uint_eq(dropped, 0);
+	ck_assert_uint_eq(counted(COUNTER_DATAGRAMS_SENT), ARRAY_SIZE(sizes));
+	for (int i = 0; i < DATAGRAM_DROP_COUNT; i++)
+		ck_assert_uint_eq(counted(datagram_drop_counter((enum datagram_drop)i)), 0);
 }
 END_TEST
 
@@ -513,8 +504,7 @@ START_TEST(batch_tells_where_datagrams_went_to)
 	const struct datagram_local *local;
 
 	send_filled(client, 5, 'x');
-	ck_assert_int_eq(datagram_batch_receive(batch, server), 1);
-	local = &datagram_batch_at(batch, 0)->local;
+	local = &receive(1)->local;
 	ck_assert_int_eq(local->family, AF_INET);
 	ck_assert_uint_eq(local->u.in.ipi_addr.s_addr, server_address.sin_addr.s_addr);
 	ck_assert_uint_eq(local->u.in.ipi_spec_dst.s_addr, server_address.sin_addr.s_addr);
@@ -532,7 +522,7 @@ START_TEST(batch_keeps_sources_apart)
 		expect_filled(client, 64, i);
 		expect_filled(second, 64, 100 + i);
 	}
-	ck_assert_uint_eq(sent_bytes, 16 * 64);
+	ck_assert_uint_eq(counted(COUNTER_SENT_BYTES), 16 * 64);
 }
 END_TEST
 
@@ -550,23 +540,24 @@ START_TEST(batch_takes_a_coalesced_burst)
 	for (int i = 0; i < 10; i++)
 		expect_filled(client, segment, i);
 	expect_filled(client, 50, 10);
-	ck_assert_uint_eq(sent, 11);
+	ck_assert_uint_eq(counted(COUNTER_DATAGRAMS_SENT), 11);
 }
 END_TEST
 
 START_TEST(batch_passes_the_first_of_a_burst)
 {
 	unsigned char bytes[400] = { 0 };
+	struct received *received;
 
 	ck_assert_int_eq(
 	    setsockopt(client, IPPROTO_UDP, UDP_SEGMENT, &(int){ 100 }, sizeof(int)), 0);
 	ck_assert_int_eq(send(client, bytes, sizeof(bytes), 0), (ssize_t)sizeof(bytes));
-	ck_assert_int_eq(datagram_batch_receive(batch, server), 1);
-	ck_assert_uint_eq(datagram_received_count(datagram_batch_at(batch, 0)), 4);
-	datagram_sender_add(sender, datagram_batch_at(batch, 0), 3);
-	datagram_sender_flush(sender, server);
-	ck_assert_uint_eq(sent, 3);
-	ck_assert_uint_eq(sent_bytes, 300);
+	received = receive(1);
+	ck_assert_uint_eq(received_count(received), 4);
+	batch_add(batch, received, 3);
+	batch_flush(batch, &counters);
+	ck_assert_uint_eq(counted(COUNTER_DATAGRAMS_SENT), 3);
+	ck_assert_uint_eq(counted(COUNTER_SENT_BYTES), 300);
 }
 END_TEST
 
@@ -577,7 +568,7 @@ START_TEST(batch_joins_no_more_than_one_send_carries)
 	echo_all();
 	for (int i = 0; i < 4; i++)
 		expect_filled(client, 40000, i);
-	ck_assert_uint_eq(sent, 4);
+	ck_assert_uint_eq(counted(COUNTER_DATAGRAMS_SENT), 4);
 }
 END_TEST
 

@@ -102,15 +102,16 @@ static int
 client_new(const char *name)
 {
 	int64_t deadline = clock_now_ns() + PATIENCE_NS;
-	const struct listener *lis = engine_find_listener(
-	    engine, service_find(&engine->services, name));
+	bool accepting;
+	const struct listen_socket *listening = engine_find_socket(
+	    engine, service_find(&engine->services, name), &accepting);
 	char byte = 'x';
 	int fd;
 
-	ck_assert_ptr_nonnull(lis);
-	fd = socket(lis->socket.address.u.sa.sa_family, SOCK_STREAM, 0);
+	ck_assert_ptr_nonnull(listening);
+	fd = socket(listening->address.u.sa.sa_family, SOCK_STREAM, 0);
 	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(connect(fd, &lis->socket.address.u.sa, lis->socket.address.length), 0);
+	ck_assert_int_eq(connect(fd, &listening->address.u.sa, listening->address.length), 0);
 	ck_assert_int_eq(send(fd, &byte, 1, 0), 1);
 	while (recv(fd, &byte, 1, MSG_DONTWAIT) != 1) {
 		ck_assert_int_lt(clock_now_ns(), deadline);

@@ -1,40 +1,33 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <config.h>
 
-#include "engine/datagram_guard.h"
+#include "engine/datagram/guard.h"
 
 #include <string.h>
 
-/* Answer anything that they get; most lie below 1024, but min_source_port may be lowered. */
+/*
+ * Ports of services that answer whatever they get, in order: echo, daytime, quote of the day,
+ * character generator, time, DNS, TFTP, portmapper, NTP, NetBIOS names, SNMP, CLDAP, RIP, SSDP,
+ * WS-Discovery, multicast DNS, memcached. Most lie below 1024, but min_source_port may be lowered.
+ */
+static const in_port_t guard_reflectors[] = { 7, 13, 17, 19, 37, 53, 69, 111, 123, 137, 161, 389,
+	520, 1900, 3702, 5353, 11211 };
+
 static bool
 guard_is_reflector(in_port_t port)
 {
-	switch (port) {
-	case 7:     /* echo */
-	case 13:    /* daytime */
-	case 17:    /* quote of the day */
-	case 19:    /* character generator */
-	case 37:    /* time */
-	case 53:    /* DNS */
-	case 69:    /* TFTP */
-	case 111:   /* portmapper */
-	case 123:   /* NTP */
-	case 137:   /* NetBIOS names */
-	case 161:   /* SNMP */
-	case 389:   /* CLDAP */
-	case 520:   /* RIP */
-	case 1900:  /* SSDP */
-	case 3702:  /* WS-Discovery */
-	case 5353:  /* multicast DNS */
-	case 11211: /* memcached */
-		return true;
-	default:
+	/* clients' ports are larger as a rule */
+	if (port > guard_reflectors[ARRAY_SIZE(guard_reflectors) - 1])
 		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(guard_reflectors); i++) {
+		if (guard_reflectors[i] == port)
+			return true;
 	}
+	return false;
 }
 
 static enum datagram_drop
-guard_judge_port(const struct datagram_guard *guard, in_port_t port)
+guard_judge_port(const struct guard *guard, in_port_t port)
 {
 	/* nobody can be answered at port 0 */
 	if (port == 0 || port < guard->min_source_port)
@@ -79,36 +72,27 @@ guard_judge_in6(const struct in6_addr *source, const struct datagram_local *loca
 	return DATAGRAM_PASS;
 }
 
-static void
-guard_map(const struct in_addr *in, struct in6_addr *ret_in6)
-{
-	*ret_in6 = (struct in6_addr){ .s6_addr = { [10] = 0xff, [11] = 0xff } };
-	memcpy(&ret_in6->s6_addr[12], in, sizeof(*in));
-}
-
 static enum datagram_drop
 guard_judge_address(const struct sockaddr *source, const struct datagram_local *local,
-    struct datagram_source *ret_source)
+    struct in6_addr *ret_address, in_port_t *ret_port)
 {
-	struct sockaddr_in6 in6;
+	struct sockaddr_in6 in6 = { .sin6_addr = { .s6_addr = { [10] = 0xff, [11] = 0xff } } };
 	struct sockaddr_in in;
-	struct in_addr host;
 
 	if (source->sa_family == AF_INET) {
 		memcpy(&in, source, sizeof(in));
-		ret_source->port = ntohs(in.sin_port);
-		guard_map(&in.sin_addr, &ret_source->address);
-		host = in.sin_addr;
+		in6.sin6_port = in.sin_port;
+		memcpy(&in6.sin6_addr.s6_addr[12], &in.sin_addr, sizeof(in.sin_addr));
 	} else {
 		memcpy(&in6, source, sizeof(in6));
-		ret_source->port = ntohs(in6.sin6_port);
-		ret_source->address = in6.sin6_addr;
-		memcpy(&host, &in6.sin6_addr.s6_addr[12], sizeof(host));
+		memcpy(&in.sin_addr, &in6.sin6_addr.s6_addr[12], sizeof(in.sin_addr));
 	}
+	*ret_port = ntohs(in6.sin6_port);
+	*ret_address = in6.sin6_addr;
 	if (local->family == AF_INET)
-		return guard_judge_in(&host, local);
+		return guard_judge_in(&in.sin_addr, local);
 	if (local->family == AF_INET6)
-		return guard_judge_in6(&ret_source->address, local);
+		return guard_judge_in6(&in6.sin6_addr, local);
 	return DATAGRAM_DESTINATION;
 }
 
@@ -123,13 +107,14 @@ guard_lists(const struct network *networks, size_t count, const struct sockaddr 
 }
 
 enum datagram_drop
-datagram_guard_judge(const struct datagram_guard *guard, const struct sockaddr *source,
-    const struct datagram_local *local, struct datagram_source *ret_source)
+guard_judge(const struct guard *guard, const struct sockaddr *source,
+    const struct datagram_local *local, struct in6_addr *ret_address)
 {
-	enum datagram_drop drop = guard_judge_address(source, local, ret_source);
+	in_port_t port;
+	enum datagram_drop drop = guard_judge_address(source, local, ret_address, &port);
 
 	if (drop == DATAGRAM_PASS)
-		drop = guard_judge_port(guard, ret_source->port);
+		drop = guard_judge_port(guard, port);
 	if (drop != DATAGRAM_PASS)
 		return drop;
 	if (guard_lists(guard->deny, guard->deny_count, source))

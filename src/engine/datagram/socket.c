@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <config.h>
 
-#include "engine/datagram_socket.h"
+#include "engine/datagram/socket.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -41,6 +41,13 @@ datagram_socket_prepare(int fd, sa_family_t family)
 	if (r < 0)
 		return r;
 	/*
+	 * A socket that was passed in may queue ICMP errors for somebody to read, of which nobody
+	 * does: it would be ready to read for ever.
+	 */
+	(void)socket_set(fd, IPPROTO_IP, IP_RECVERR, 0);
+	if (v6)
+		(void)socket_set(fd, IPPROTO_IPV6, IPV6_RECVERR, 0);
+	/*
 	 * The rest is welcome where the kernel has it. An answer is as large as what was asked, so
 	 * it is fragmented where that was; a forged ICMP message must not make it smaller.
 	 */
@@ -50,15 +57,6 @@ datagram_socket_prepare(int fd, sa_family_t family)
 	if (v6)
 		(void)socket_set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT);
 	return 0;
-}
-
-static void
-socket_set_port(struct address *address, in_port_t port)
-{
-	if (address->u.sa.sa_family == AF_INET6)
-		address->u.in6.sin6_port = htons(port);
-	else
-		address->u.in.sin_port = htons(port);
 }
 
 /*
@@ -73,9 +71,10 @@ socket_is_own_unicast(struct address address)
 
 	if (fd < 0)
 		return false;
-	socket_set_port(&address, 0);
+	/* at the same place for IPv6 */
+	address.u.in.sin_port = 0;
 	own = bind(fd, &address.u.sa, address.length) == 0;
-	socket_set_port(&address, SOME_PORT);
+	address.u.in.sin_port = htons(SOME_PORT);
 	own = own && connect(fd, &address.u.sa, address.length) == 0;
 	close(fd);
 	return own;

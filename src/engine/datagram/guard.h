@@ -24,7 +24,7 @@ struct datagram_local {
 };
 
 /* Owned by who made it; the lists may be NULL with a count of 0. */
-struct datagram_guard {
+struct guard {
 	in_port_t min_source_port; /* host order, as all ports here */
 	const in_port_t *own_ports;
 	size_t own_port_count;
@@ -34,18 +34,11 @@ struct datagram_guard {
 	size_t allow_count;
 };
 
-/* A source as the table knows it, and its port. */
-struct datagram_source {
-	struct in6_addr address; /* IPv4 as IPv4-mapped */
-	in_port_t port;          /* host order */
-};
-
 /*
- * Judge a datagram from SOURCE (IPv4 or IPv6) to LOCAL. Returns DATAGRAM_PASS and the source in
- * *ret_source, or the reason to drop it.
+ * Judge a datagram from SOURCE (IPv4 or IPv6) to LOCAL. Returns DATAGRAM_PASS and the address of
+ * the source in *ret_address (IPv4 as IPv4-mapped), or the reason to drop it.
  */
-enum datagram_drop datagram_guard_judge(const struct datagram_guard *guard,
-    const struct sockaddr *source, const struct datagram_local *local,
-    struct datagram_source *ret_source);
+enum datagram_drop guard_judge(const struct guard *guard, const struct sockaddr *source,
+    const struct datagram_local *local, struct in6_addr *ret_address);
 
 #endif
