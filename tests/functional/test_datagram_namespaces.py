@@ -233,21 +233,37 @@ def test_asked_by_multicast(launch, wire, group):
     nothing_was_sent(daemon, server, before)
 
 
-def test_source_that_has_no_address_yet(launch, wire):
-    """Only to the limited broadcast does the kernel deliver it: two reasons, either will do."""
+@pytest.mark.parametrize("bound", ["*", "0.0.0.0", FAR[4]])
+@pytest.mark.parametrize("way", ["wire", "loopback", "routed", "routed inside"])
+def test_source_in_network_zero(launch, wire, bound, way):
+    """The kernel delivers some of it. Asked to route 0.0.0.0, it puts in an address of its own."""
     client, server = wire
-    daemon = serve(launch, server)
+    daemon = launch_inside(launch, server, udp_listener(f"udp://{bound}:{PORT}"))
     before = server.udp_counts()
-    forge_frame("veth0", ("0.0.0.0", 5000), ("255.255.255.255", PORT), inside=client)
-    sent, dropped = wait_counted(daemon, 1)
-    assert (sent, list(dropped.values())) == (0, [1])
-    assert set(dropped) <= {"source_unspecified", "destination"}
-    nothing_was_sent(daemon, server, before)
+    inside = client if way in ("wire", "routed") else server
+    for asked in (FAR[4], "255.255.255.255", "0.0.0.0", "127.0.0.1"):
+        for source in ("0.0.0.1", "0.255.255.255", "0.0.0.0"):
+            if not way.startswith("routed"):
+                device = "veth0" if way == "wire" else "lo"
+                forge_frame(device, (source, 5000), (asked, PORT), inside=inside)
+            elif source != "0.0.0.0":
+                with contextlib.suppress(OSError):
+                    forge((source, 5000), (asked, PORT), inside=inside)
+    # Each way keeps the order: when these are there, so is what went before.
+    for namespace in (client, server):
+        client_of(daemon, host=FAR[4], source=("", 1900), inside=namespace).send()
+    wait_until(lambda: datagram_figures(daemon)[2].get("reflector_port") == 2, 5, "the last two")
+    received, sent, dropped = datagram_figures(daemon)
+    assert set(dropped) == {"source_unspecified", "reflector_port"}
+    assert (received, sent) == (sum(dropped.values()), 0)
+    after = server.udp_counts()["UdpOutDatagrams"]
+    assert after == before["UdpOutDatagrams"] + 1, "the question from inside, and no reply"
 
 
-def test_source_without_address_over_ipv6(launch, wire):
+@pytest.mark.parametrize("bound", ["*", f"[{FAR[6]}]"])
+def test_source_without_address_over_ipv6(launch, wire, bound):
     client, server = wire
-    daemon = serve(launch, server)
+    daemon = launch_inside(launch, server, udp_listener(f"udp://{bound}:{PORT}"))
     before = server.udp_counts()
     forge_frame("veth0", ("::", 5000), (FAR[6], PORT), inside=client)
     assert wait_counted(daemon, 1) == (0, {"source_unspecified": 1})
