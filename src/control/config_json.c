@@ -3,12 +3,27 @@
 
 #include "control/config_json.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/buffer.h>
 
 #include "config/directives.h"
+#include "control/document.h"
 #include "control/json_value.h"
 
 #define KEY_MAX (sizeof("listeners..") + CONFIG_LISTENER_NAME_MAX + 64)
+
+struct config_json {
+	struct document document; /* first: the two have one address */
+	const struct control_actions *actions;
+	const struct config *config; /* that of the last piece; it may be gone */
+	struct evbuffer *out;        /* of the present piece */
+	size_t pieces;
+	size_t rows;
+};
 
 static json_t *
 config_json_origin(const struct config_origin *origin)
@@ -43,7 +58,16 @@ config_json_row(const char *prefix, const struct directive *row, const void *bas
 }
 
 static int
-config_json_add_listener(json_t *rows, const struct listener_config *lis)
+config_json_write_row(struct config_json *json, json_t *row)
+{
+	int r = json->rows++ > 0 ? evbuffer_add(json->out, ",", 1) : 0;
+
+	r |= json_value_write(json->out, row);
+	return r;
+}
+
+static int
+config_json_write_listener(struct config_json *json, const struct listener_config *lis)
 {
 	const struct directive_table *table = directive_table(CONFIG_LISTENERS);
 	char prefix[KEY_MAX];
@@ -54,44 +78,91 @@ config_json_add_listener(json_t *rows, const struct listener_config *lis)
 		const struct directive *row = &table->rows[i];
 
 		if (directive_suits_address(row, &lis->address))
-			r |= json_array_append_new(
-			    rows, config_json_row(prefix, row, lis, &lis->origins[i]));
+			r |= config_json_write_row(
+			    json, config_json_row(prefix, row, lis, &lis->origins[i]));
 	}
 	return r;
 }
 
 static int
-config_json_add_section(json_t *rows, const struct config *config, enum config_section section)
+config_json_write_section(struct config_json *json, enum config_section section)
 {
 	const struct directive_table *table = directive_table(section);
-	const void *base = directive_base(config, section);
+	const void *base = directive_base(json->config, section);
 	char prefix[KEY_MAX];
 	int r = 0;
 
 	(void)snprintf(
 	    prefix, sizeof(prefix), "%s%s", table->section, section == CONFIG_TOP ? "" : ".");
 	for (size_t i = 0; i < table->count; i++)
-		r |= json_array_append_new(rows,
-		    config_json_row(prefix, &table->rows[i], base, &config->origins[section][i]));
+		r |= config_json_write_row(json, config_json_row(prefix, &table->rows[i], base,
+						     &json->config->origins[section][i]));
 	return r;
 }
 
-json_t *
-config_json_new(const struct config *config)
+static int
+config_json_write_head(const struct config_json *json)
 {
-	json_t *object = json_object(), *rows = json_array();
-	int r = 0;
+	const char *path = json->config->path;
+	int r = evbuffer_add(json->out, "{\"path\":", strlen("{\"path\":"));
 
-	for (size_t i = 0; i < config->listener_count; i++)
-		r |= config_json_add_listener(rows, &config->listeners[i]);
-	for (enum config_section s = CONFIG_TOP; s < CONFIG_SECTIONS; s++) {
-		if (s != CONFIG_LISTENERS)
-			r |= config_json_add_section(rows, config, s);
+	r |= json_value_write(json->out, path != NULL ? json_value_text(path) : json_null());
+	r |= evbuffer_add(json->out, ",\"directives\":[", strlen(",\"directives\":["));
+	return r;
+}
+
+/* A piece is a listener, then a section. */
+static int
+config_json_write_piece(struct config_json *json, size_t piece)
+{
+	size_t listeners = json->config->listener_count;
+	int r = piece == 0 ? config_json_write_head(json) : 0;
+
+	if (piece < listeners)
+		r |= config_json_write_listener(json, &json->config->listeners[piece]);
+	else if (piece - listeners == CONFIG_SECTIONS)
+		r |= evbuffer_add(json->out, "]}\n", strlen("]}\n"));
+	else if (piece - listeners != CONFIG_LISTENERS)
+		r |= config_json_write_section(json, (enum config_section)(piece - listeners));
+	return r;
+}
+
+static int
+config_json_write(struct document *document, struct evbuffer *out)
+{
+	struct config_json *json = (struct config_json *)document;
+	const struct config *config = json->actions->config(json->actions->context);
+
+	if (json->config != config) {
+		/* the first piece, or the first after a reload: it begins anew */
+		(void)evbuffer_drain(out, evbuffer_get_length(out));
+		json->config = config;
+		json->pieces = json->rows = 0;
 	}
-	r |= json_object_set_new(
-	    object, "path", config->path != NULL ? json_value_text(config->path) : json_null());
-	r |= json_object_set_new(object, "directives", rows);
-	return json_value_checked(object, r);
+	json->out = out;
+	if (config_json_write_piece(json, json->pieces) < 0)
+		return -ENOMEM;
+	return json->pieces++ < config->listener_count + CONFIG_SECTIONS;
+}
+
+static void
+config_json_free(struct document *document)
+{
+	free(document);
+}
+
+struct document *
+config_json_new(const struct control_actions *actions)
+{
+	struct config_json *json = calloc(1, sizeof(*json));
+
+	if (json == NULL)
+		return NULL;
+	json->document = (struct document){
+		.type = JSON_VALUE_TYPE, .write = config_json_write, .free = config_json_free
+	};
+	json->actions = actions;
+	return &json->document;
 }
 
 json_t *

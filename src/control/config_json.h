@@ -12,8 +12,13 @@
 #include "config/config.h"
 #include "control/control_actions.h"
 
-/* Build the document of /config: every directive in force. Caller owns it. NULL: out of memory. */
-json_t *config_json_new(const struct config *config);
+struct document;
+
+/*
+ * Build the document of /config: every directive of the configuration that ACTIONS (borrowed) name,
+ * also when a reload replaces it meanwhile. NULL: out of memory.
+ */
+struct document *config_json_new(const struct control_actions *actions);
 
 /* Build the answer to a reload that succeeded. Caller owns it. NULL: out of memory. */
 json_t *config_json_changes(const struct control_reload *reload);

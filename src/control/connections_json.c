@@ -3,8 +3,24 @@
 
 #include "control/connections_json.h"
 
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include <event2/buffer.h>
+
 #include "base/clock.h"
+#include "control/document.h"
 #include "control/json_value.h"
+
+struct connections_json {
+	struct document document;     /* first: the two have one address */
+	struct inspection_list *list; /* owned */
+	size_t limit;
+	size_t offset;
+	int64_t wall_ns; /* when list was taken */
+	size_t written;  /* pieces */
+};
 
 static json_t *
 connections_json_tcp(const struct connection_tcp_info *tcp)
@@ -57,26 +73,65 @@ connections_json_row(const struct connection_info *info, int64_t now_ns, int64_t
 	return json_value_checked(object, r);
 }
 
-json_t *
-connections_json_new(const struct snapshot *snapshot, const struct snapshot_query *query)
+static int
+connections_json_write_head(const struct connections_json *json, struct evbuffer *out)
 {
-	json_t *object = json_object(), *rows = json_array();
-	int64_t wall_ns = clock_wall_ns();
-	int r = 0;
+	return evbuffer_add_printf(out,
+	    "{\"total\":%" PRId64 ",\"matched\":%" PRIu64 ",\"limit\":%zu,\"offset\":%zu,"
+	    "\"connections\":[",
+	    json->list->total, json->list->matched, json->limit, json->offset);
+}
 
-	for (size_t i = 0; i < snapshot->count; i++)
-		r |= json_array_append_new(
-		    rows, connections_json_row(&snapshot->infos[i], snapshot->taken_ns, wall_ns));
-	r |= json_object_set_new(object, "total", json_integer(snapshot->total));
-	r |= json_object_set_new(object, "matched", json_value_count(snapshot->matched));
-	r |= json_object_set_new(object, "limit", json_value_count(query->limit));
-	r |= json_object_set_new(object, "offset", json_value_count(query->offset));
-	r |= json_object_set_new(object, "connections", rows);
-	return json_value_checked(object, r);
+/* A piece is one row. */
+static int
+connections_json_write(struct document *document, struct evbuffer *out)
+{
+	struct connections_json *json = (struct connections_json *)document;
+	const struct inspection_list *list = json->list;
+	size_t i = json->written++;
+
+	if (i == 0 && connections_json_write_head(json, out) < 0)
+		return -ENOMEM;
+	if (i == list->count)
+		return evbuffer_add_printf(out, "]}\n") < 0 ? -ENOMEM : 0;
+	if (i > 0 && evbuffer_add(out, ",", 1) < 0)
+		return -ENOMEM;
+	if (json_value_write(out,
+		connections_json_row(&list->rows[i].connection, list->taken_ns, json->wall_ns)) < 0)
+		return -ENOMEM;
+	return 1;
+}
+
+static void
+connections_json_free(struct document *document)
+{
+	struct connections_json *json = (struct connections_json *)document;
+
+	free(json->list);
+	free(json);
+}
+
+struct document *
+connections_json_new(struct inspection_list *list, const struct inspection_query *query)
+{
+	struct connections_json *json = calloc(1, sizeof(*json));
+
+	if (json == NULL) {
+		free(list);
+		return NULL;
+	}
+	json->document = (struct document){ .type = JSON_VALUE_TYPE,
+		.write = connections_json_write,
+		.free = connections_json_free };
+	json->list = list;
+	json->limit = query->limit;
+	json->offset = query->offset;
+	json->wall_ns = clock_wall_ns();
+	return &json->document;
 }
 
 json_t *
-connections_json_one(const struct snapshot *snapshot, size_t index)
+connections_json_one(const struct inspection_list *list, size_t index)
 {
-	return connections_json_row(&snapshot->infos[index], snapshot->taken_ns, clock_wall_ns());
+	return connections_json_row(&list->rows[index].connection, list->taken_ns, clock_wall_ns());
 }

@@ -22,11 +22,11 @@ struct word {
 };
 
 static const struct word sorts[] = {
-	{ "age", SNAPSHOT_BY_AGE },
-	{ "idle", SNAPSHOT_BY_IDLE },
-	{ "bytes_in", SNAPSHOT_BY_BYTES_IN },
-	{ "bytes_out", SNAPSHOT_BY_BYTES_OUT },
-	{ "pending", SNAPSHOT_BY_PENDING },
+	{ "age", INSPECTION_BY_AGE },
+	{ "idle", INSPECTION_BY_IDLE },
+	{ "bytes_in", INSPECTION_BY_BYTES_IN },
+	{ "bytes_out", INSPECTION_BY_BYTES_OUT },
+	{ "pending", INSPECTION_BY_PENDING },
 	{ NULL, 0 },
 };
 
@@ -51,7 +51,7 @@ static const struct word switches[] = {
 
 /* One parameter being read. */
 struct parse {
-	struct snapshot_query *query;
+	struct inspection_query *query;
 	const struct query_field *field;
 	char *error;
 };
@@ -132,7 +132,7 @@ parse_sort(const struct parse *parse)
 	int value, r = parse_word(parse, sorts, &value);
 
 	if (r == 0)
-		parse->query->sort = (enum snapshot_sort)value;
+		parse->query->sort = (enum inspection_sort)value;
 	return r;
 }
 
@@ -173,9 +173,9 @@ parse_offset(const struct parse *parse)
 {
 	uint64_t number;
 
-	if (query_number(parse->field->value, parse->field->value_length, SNAPSHOT_MAX, &number) <
-	    0)
-		return fail(parse, "offset is a whole number from 0 to %d", SNAPSHOT_MAX);
+	if (query_number(
+		parse->field->value, parse->field->value_length, INSPECTION_REACH_MAX, &number) < 0)
+		return fail(parse, "offset is a whole number from 0 to %d", INSPECTION_REACH_MAX);
 	parse->query->offset = (size_t)number;
 	return 0;
 }
@@ -217,9 +217,9 @@ parse_field(const struct parse *parse, unsigned *seen)
 }
 
 int
-connections_query_parse(const char *text, struct snapshot_query *ret_query, char *error)
+connections_query_parse(const char *text, struct inspection_query *ret_query, char *error)
 {
-	struct snapshot_query query = { .limit = CONNECTIONS_QUERY_DEFAULT };
+	struct inspection_query query = { .limit = CONNECTIONS_QUERY_DEFAULT };
 	struct query_field field;
 	const struct parse parse = { &query, &field, error };
 	unsigned seen = 0;
@@ -230,8 +230,9 @@ connections_query_parse(const char *text, struct snapshot_query *ret_query, char
 		if (r < 0)
 			return r;
 	}
-	if (query.limit + query.offset > SNAPSHOT_MAX)
-		return fail(&parse, "limit and offset together are at most %d", SNAPSHOT_MAX);
+	if (query.limit + query.offset > INSPECTION_REACH_MAX)
+		return fail(
+		    &parse, "limit and offset together are at most %d", INSPECTION_REACH_MAX);
 	*ret_query = query;
 	return 0;
 }

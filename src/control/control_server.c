@@ -33,6 +33,7 @@ struct entrance {
 };
 
 struct control_server {
+	struct loop *loop; /* borrowed: the main loop */
 	struct routes routes;
 	struct entrance http;
 	struct entrance local;   /* control.socket */
@@ -165,6 +166,14 @@ control_server_try_local(struct control_server *control, struct loop *loop,
 	return 0;
 }
 
+static size_t
+control_server_unsent(void *context)
+{
+	const struct control_server *control = context;
+
+	return door_unsent(control->http.door) + door_unsent(control->local.door);
+}
+
 struct control_server *
 control_server_new(struct loop *loop, struct engine *engine, const struct process_status *status,
     const struct control_actions *actions, const struct control_config *cfg,
@@ -178,8 +187,11 @@ control_server_new(struct loop *loop, struct engine *engine, const struct proces
 		errno = ENOMEM;
 		return NULL;
 	}
+	control->loop = loop;
 	control->file.lock_fd = -1;
 	routes_init(&control->routes, engine, status, actions);
+	control->routes.answers.unsent = control_server_unsent;
+	control->routes.answers.context = control;
 	if (*cfg->http != '\0')
 		r = control_server_open_http(control, loop, cfg, errors);
 	if (r == 0 && *cfg->socket != '\0')
@@ -216,6 +228,7 @@ control_server_free(struct control_server *control)
 	if (control == NULL)
 		return;
 	routes_done(&control->routes);
+	loop_run_once(control->loop);
 	door_free(control->http.door);
 	door_free(control->local.door);
 	socket_file_remove(&control->file);

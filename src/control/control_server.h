@@ -36,8 +36,8 @@ struct control_server *control_server_new(struct loop *loop, struct engine *engi
 void control_server_change(struct control_server *control, const struct control_config *cfg);
 
 /*
- * Close the doors and every client, remove the socket's file. Answers still under way are
- * forgotten. NULL is fine.
+ * Close the doors and every client, remove the socket's file. What has been asked is answered
+ * before, for which the loop runs for 0.2 s at most; the rest is refused. NULL is fine.
  */
 void control_server_free(struct control_server *control);
 

@@ -7,6 +7,8 @@
 
 #include <event2/http.h>
 
+#include "control/reply.h"
+
 struct deferred {
 	TAILQ_ENTRY(deferred) next; /* in list while req is not NULL */
 	struct deferred_list *list; /* borrowed; valid while req is not NULL */
@@ -51,6 +53,12 @@ deferred_new(struct deferred_list *list, struct evhttp_request *req)
 	return deferred;
 }
 
+bool
+deferred_is_wanted(const struct deferred *deferred)
+{
+	return deferred->req != NULL;
+}
+
 struct evhttp_request *
 deferred_take(struct deferred *deferred)
 {
@@ -65,13 +73,15 @@ deferred_take(struct deferred *deferred)
 }
 
 void
-deferred_cancel_all(struct deferred_list *list)
+deferred_refuse_all(struct deferred_list *list)
 {
 	struct deferred *deferred;
 
 	while ((deferred = TAILQ_FIRST(list)) != NULL) {
-		evhttp_connection_set_closecb(
-		    evhttp_request_get_connection(deferred->req), NULL, NULL);
+		struct evhttp_request *req = deferred->req;
+
+		evhttp_connection_set_closecb(evhttp_request_get_connection(req), NULL, NULL);
 		deferred_detach(deferred);
+		reply_error(req, HTTP_SERVUNAVAIL, "the control port closes");
 	}
 }

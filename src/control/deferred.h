@@ -7,6 +7,8 @@
 #ifndef ECHOD_CONTROL_DEFERRED_H
 #define ECHOD_CONTROL_DEFERRED_H
 
+#include <stdbool.h>
+
 #include "base/list.h"
 
 struct deferred;
@@ -20,10 +22,13 @@ TAILQ_HEAD(deferred_list, deferred);
  */
 struct deferred *deferred_new(struct deferred_list *list, struct evhttp_request *req);
 
+/* Return whether somebody still waits. */
+bool deferred_is_wanted(const struct deferred *deferred);
+
 /* Return the request that is now to be answered, NULL if nobody waits any more. Frees DEFERRED. */
 struct evhttp_request *deferred_take(struct deferred *deferred);
 
-/* Forget the requests of LIST, which evhttp is about to free: their answers find nobody. */
-void deferred_cancel_all(struct deferred_list *list);
+/* Refuse the requests of LIST, which can wait no longer: their answers find nobody. */
+void deferred_refuse_all(struct deferred_list *list);
 
 #endif

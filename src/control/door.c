@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
@@ -298,6 +299,19 @@ door_change(struct door *door, const struct door_settings *settings)
 	evhttp_set_timeout_tv(door->http, &timeout);
 	if (door->count >= settings->clients)
 		(void)evconnlistener_disable(door->evl);
+}
+
+size_t
+door_unsent(const struct door *door)
+{
+	const struct door_client *client;
+	size_t bytes = 0;
+
+	if (door == NULL)
+		return 0;
+	TAILQ_FOREACH (client, &door->clients, next)
+		bytes += evbuffer_get_length(bufferevent_get_output(client->bev));
+	return bytes;
 }
 
 void

@@ -3,15 +3,21 @@
 
 #include "control/json_value.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+
+#include <event2/buffer.h>
 
 #include "base/clock.h"
 #include "base/text.h"
 
 #define MOMENT_TEXT_MAX 40 /* "2025-01-31T23:59:59.123Z", and room for a clock that is wrong */
 #define TEXT_MAX 4096
+
+/* Milliseconds in a float: more digits would only show how it is stored. */
+#define FORMAT (JSON_COMPACT | JSON_REAL_PRECISION(15) | JSON_ENCODE_ANY)
 
 json_t *
 json_value_seconds(int64_t ns)
@@ -63,6 +69,21 @@ json_value_text(const char *text)
 	if (value == NULL)
 		value = json_string(text_escape_string(text, escaped, sizeof(escaped)));
 	return value;
+}
+
+static int
+json_value_on_text(const char *text, size_t length, void *out)
+{
+	return evbuffer_add(out, text, length);
+}
+
+int
+json_value_write(struct evbuffer *out, json_t *value)
+{
+	int r = json_dump_callback(value, json_value_on_text, out, FORMAT);
+
+	json_decref(value);
+	return r < 0 ? -ENOMEM : 0;
 }
 
 json_t *

@@ -13,6 +13,13 @@
 #include <jansson.h>
 #include <stdint.h>
 
+#include "base/attributes.h"
+
+struct evbuffer;
+
+/* The Content-Type of a document. */
+#define JSON_VALUE_TYPE "application/json"
+
 /* Seconds in milliseconds' steps; never below 0. */
 json_t *json_value_seconds(int64_t ns);
 
@@ -30,6 +37,9 @@ json_t *json_value_count(uint64_t count);
 
 /* Text from outside; bytes that JSON cannot hold are escaped as in the log. */
 json_t *json_value_text(const char *text);
+
+/* Append VALUE (taken; NULL: out of memory) to OUT as text. Returns 0 or -ENOMEM. */
+ATTR_MUSTCHECK int json_value_write(struct evbuffer *out, json_t *value);
 
 /* Return DOCUMENT, or free it and return NULL when R tells that something of it is missing. */
 json_t *json_value_checked(json_t *document, int r);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "control/document.h"
 #include "control/process_figures.h"
 
 /* What one service has counted. */
@@ -21,9 +22,30 @@ struct metrics_row {
 	struct distribution_sum echo_delay;
 };
 
-static void
-metrics_row_fill(struct metrics_row *row, const struct service *service)
+/* Each step of the document is called with 0, 1, 2... and returns whether it has another piece. */
+struct metrics_text {
+	struct document document; /* first: the two have one address */
+	struct metrics_writer writer;
+	const struct engine *engine;
+	const struct process_status *status;
+	size_t step;
+	size_t piece;
+	const struct service *service; /* to be read next; services live as long as the engine */
+	struct metrics_row *rows;      /* owned; read first, so that all families agree */
+	size_t count;
+	int family; /* the counter whose family comes next */
+};
+
+/* Read one service. */
+static bool
+metrics_read(struct metrics_text *text, size_t piece)
 {
+	const struct service *service = text->service;
+	struct metrics_row *row = &text->rows[piece];
+
+	/* those that a reload has added since have to wait */
+	if (piece == text->count)
+		return false;
 	metrics_writer_escape(service->name, row->listener, sizeof(row->listener));
 	row->connections = atomic_load_explicit(&service->connections, memory_order_relaxed);
 	service_sum(service, &row->sum);
@@ -31,89 +53,119 @@ metrics_row_fill(struct metrics_row *row, const struct service *service)
 		distribution_add(&service->shares[i].duration, &row->duration);
 		distribution_add(&service->shares[i].echo_delay, &row->echo_delay);
 	}
+	text->service = TAILQ_NEXT(service, next);
+	return true;
 }
 
-static struct metrics_row *
-metrics_rows_new(const struct engine *engine, size_t *ret_count)
+static bool
+metrics_build(struct metrics_text *text, size_t piece)
 {
-	const struct service *service;
-	struct metrics_row *rows;
-	size_t count = 0;
-
-	TAILQ_FOREACH (service, &engine->services, next)
-		count++;
-	rows = calloc(count + 1, sizeof(*rows));
-	if (rows == NULL)
-		return NULL;
-	count = 0;
-	TAILQ_FOREACH (service, &engine->services, next)
-		metrics_row_fill(&rows[count++], service);
-	*ret_count = count;
-	return rows;
+	(void)piece;
+	metrics_writer_family(&text->writer, "echod_build_info", COUNTER_KIND_GAUGE,
+	    "Always 1; the label is the version.");
+	metrics_writer_print(
+	    &text->writer, "echod_build_info{version=\"%s\"} 1\n", PACKAGE_VERSION);
+	return false;
 }
 
-/* The rows of the table that have one metric's name follow each other: write those from FIRST. */
+/* Return the counter behind those of the family of FIRST: they follow each other in the table. */
 static int
-metrics_counter_family(
-    struct metrics_writer *writer, const struct metrics_row *rows, size_t count, int first)
+metrics_family_end(int first)
 {
-	const struct counter_info *info = counter_info((enum counter)first);
+	const char *metric = counter_info((enum counter)first)->metric;
 	int end = first + 1;
 
-	while (end < COUNTER_COUNT &&
-	       strcmp(counter_info((enum counter)end)->metric, info->metric) == 0)
+	while (end < COUNTER_COUNT && strcmp(counter_info((enum counter)end)->metric, metric) == 0)
 		end++;
-	metrics_writer_family(writer, info->metric, info->kind, info->help);
-	for (size_t i = 0; i < count; i++) {
-		for (int id = first; id < end; id++) {
-			const struct counter_info *sample = counter_info((enum counter)id);
-
-			metrics_writer_print(
-			    writer, "%s{listener=\"%s\"", sample->metric, rows[i].listener);
-			if (sample->label != NULL)
-				metrics_writer_print(
-				    writer, ",%s=\"%s\"", sample->label, sample->value);
-			metrics_writer_print(writer, "} %" PRIu64 "\n", rows[i].sum.values[id]);
-		}
-	}
 	return end;
 }
 
 static void
-metrics_connections(struct metrics_writer *writer, const struct engine *engine,
-    const struct metrics_row *rows, size_t count)
+metrics_counter_row(struct metrics_text *text, const struct metrics_row *row, int end)
 {
-	for (int id = 0; id < COUNTER_COUNT;)
-		id = metrics_counter_family(writer, rows, count, id);
-	metrics_writer_family(
-	    writer, "echod_connections", COUNTER_KIND_GAUGE, "Connections now served.");
-	for (size_t i = 0; i < count; i++)
-		metrics_writer_print(writer, "echod_connections{listener=\"%s\"} %" PRId64 "\n",
-		    rows[i].listener, rows[i].connections);
-	metrics_writer_one(writer, "echod_connections_limit", COUNTER_KIND_GAUGE,
-	    engine->admission.limit, "Most connections served at a time.");
+	struct metrics_writer *writer = &text->writer;
+
+	for (int id = text->family; id < end; id++) {
+		const struct counter_info *sample = counter_info((enum counter)id);
+
+		metrics_writer_print(writer, "%s{listener=\"%s\"", sample->metric, row->listener);
+		if (sample->label != NULL)
+			metrics_writer_print(writer, ",%s=\"%s\"", sample->label, sample->value);
+		metrics_writer_print(writer, "} %" PRIu64 "\n", row->sum.values[id]);
+	}
 }
 
-static void
-metrics_durations(struct metrics_writer *writer, const struct metrics_row *rows, size_t count)
+/* One family of one service. */
+static bool
+metrics_counters(struct metrics_text *text, size_t piece)
 {
-	static const char lives[] = "echod_connection_duration_seconds";
-	static const char delays[] = "echod_echo_delay_seconds";
-	char label[sizeof(rows->listener) + sizeof("listener=\"\"")];
+	const struct counter_info *info = counter_info((enum counter)text->family);
+	size_t row = text->count > 0 ? piece % text->count : 0;
+	int end = metrics_family_end(text->family);
 
-	metrics_writer_histograms(writer, lives, "Lives of the connections that ended.");
-	for (size_t i = 0; i < count; i++) {
-		(void)snprintf(label, sizeof(label), "listener=\"%s\"", rows[i].listener);
-		metrics_writer_histogram(
-		    writer, lives, label, &distribution_lives, &rows[i].duration);
+	if (row == 0)
+		metrics_writer_family(&text->writer, info->metric, info->kind, info->help);
+	if (row < text->count)
+		metrics_counter_row(text, &text->rows[row], end);
+	if (row + 1 >= text->count)
+		text->family = end;
+	return text->family < COUNTER_COUNT;
+}
+
+static bool
+metrics_connections(struct metrics_text *text, size_t piece)
+{
+	struct metrics_writer *writer = &text->writer;
+
+	if (piece == 0)
+		metrics_writer_family(
+		    writer, "echod_connections", COUNTER_KIND_GAUGE, "Connections now served.");
+	if (piece < text->count) {
+		metrics_writer_print(writer, "echod_connections{listener=\"%s\"} %" PRId64 "\n",
+		    text->rows[piece].listener, text->rows[piece].connections);
+		return true;
 	}
-	metrics_writer_histograms(writer, delays,
-	    "Time from reading bytes to the moment when the kernel had taken their echo, sampled.");
-	for (size_t i = 0; i < count; i++) {
-		(void)snprintf(label, sizeof(label), "listener=\"%s\"", rows[i].listener);
-		metrics_writer_histogram(
-		    writer, delays, label, &distribution_delays, &rows[i].echo_delay);
-	}
+	metrics_writer_one(writer, "echod_connections_limit", COUNTER_KIND_GAUGE,
+	    text->engine->admission.limit, "Most connections served at a time.");
+	return false;
+}
+
+static bool
+metrics_histogram(struct metrics_text *text, size_t piece, const char *name,
+    const struct distribution_scale *scale, const struct distribution_sum *sum)
+{
+	char label[sizeof(text->rows->listener) + sizeof("listener=\"\"")];
+
+	if (piece == text->count)
+		return false;
+	(void)snprintf(label, sizeof(label), "listener=\"%s\"", text->rows[piece].listener);
+	metrics_writer_histogram(&text->writer, name, label, scale, sum);
+	return true;
+}
+
+static bool
+metrics_durations(struct metrics_text *text, size_t piece)
+{
+	static const char name[] = "echod_connection_duration_seconds";
+
+	if (piece == 0)
+		metrics_writer_histograms(
+		    &text->writer, name, "Lives of the connections that ended.");
+	return metrics_histogram(
+	    text, piece, name, &distribution_lives, &text->rows[piece].duration);
+}
+
+static bool
+metrics_delays(struct metrics_text *text, size_t piece)
+{
+	static const char name[] = "echod_echo_delay_seconds";
+
+	if (piece == 0)
+		metrics_writer_histograms(&text->writer, name,
+		    "Time from reading bytes to the moment when the kernel had taken their echo, "
+		    "sampled.");
+	return metrics_histogram(
+	    text, piece, name, &distribution_delays, &text->rows[piece].echo_delay);
 }
 
 /* LOOP is "main" or "worker0". */
@@ -129,18 +181,22 @@ metrics_lag_of(struct metrics_writer *writer, const char *name, const char *loop
 	metrics_writer_histogram(writer, name, label, &distribution_delays, &sum);
 }
 
-static void
-metrics_lag(struct metrics_writer *writer, const struct engine *engine)
+static bool
+metrics_lag(struct metrics_text *text, size_t piece)
 {
 	static const char name[] = "echod_event_loop_lag_seconds";
 	char loop[32];
 
-	metrics_writer_histograms(writer, name, "How late an event loop comes to its timer.");
-	metrics_lag_of(writer, name, "main", &engine->lag);
-	for (size_t i = 0; i < engine->worker_count; i++) {
-		(void)snprintf(loop, sizeof(loop), "worker%zu", i);
-		metrics_lag_of(writer, name, loop, &engine->workers[i]->lag);
+	if (piece == 0) {
+		metrics_writer_histograms(
+		    &text->writer, name, "How late an event loop comes to its timer.");
+		metrics_lag_of(&text->writer, name, "main", &text->engine->lag);
 	}
+	if (piece == text->engine->worker_count)
+		return false;
+	(void)snprintf(loop, sizeof(loop), "worker%zu", piece);
+	metrics_lag_of(&text->writer, name, loop, &text->engine->workers[piece]->lag);
+	return true;
 }
 
 static void
@@ -194,25 +250,73 @@ metrics_process(struct metrics_writer *writer, const struct process_status *stat
 	    status->started_wall_ns, "When the process started, since the epoch.");
 }
 
-int
-metrics_text_write(struct evbuffer *out, enum metrics_format format, const struct engine *engine,
-    const struct process_status *status)
+static bool
+metrics_rest(struct metrics_text *text, size_t piece)
 {
-	struct metrics_writer writer = { .out = out, .format = format };
-	size_t count;
-	struct metrics_row *rows = metrics_rows_new(engine, &count);
+	(void)piece;
+	metrics_state(&text->writer, text->status);
+	metrics_process(&text->writer, text->status);
+	metrics_writer_end(&text->writer);
+	return false;
+}
 
-	if (rows == NULL)
+static int
+metrics_text_write(struct document *document, struct evbuffer *out)
+{
+	static bool (*const steps[])(struct metrics_text * text, size_t piece) = {
+		metrics_read,
+		metrics_build,
+		metrics_counters,
+		metrics_connections,
+		metrics_durations,
+		metrics_delays,
+		metrics_lag,
+		metrics_rest,
+	};
+	struct metrics_text *text = (struct metrics_text *)document;
+
+	text->writer.out = out;
+	if (!steps[text->step](text, text->piece++)) {
+		text->step++;
+		text->piece = 0;
+	}
+	if (text->writer.failed)
 		return -ENOMEM;
-	metrics_writer_family(
-	    &writer, "echod_build_info", COUNTER_KIND_GAUGE, "Always 1; the label is the version.");
-	metrics_writer_print(&writer, "echod_build_info{version=\"%s\"} 1\n", PACKAGE_VERSION);
-	metrics_connections(&writer, engine, rows, count);
-	metrics_durations(&writer, rows, count);
-	metrics_lag(&writer, engine);
-	metrics_state(&writer, status);
-	metrics_process(&writer, status);
-	metrics_writer_end(&writer);
-	free(rows);
-	return writer.failed ? -ENOMEM : 0;
+	return text->step < ARRAY_SIZE(steps);
+}
+
+static void
+metrics_text_free(struct document *document)
+{
+	struct metrics_text *text = (struct metrics_text *)document;
+
+	free(text->rows);
+	free(text);
+}
+
+struct document *
+metrics_text_new(
+    enum metrics_format format, const struct engine *engine, const struct process_status *status)
+{
+	struct metrics_text *text = calloc(1, sizeof(*text));
+	const struct service *service;
+
+	if (text == NULL)
+		return NULL;
+	text->document = (struct document){ .type = metrics_writer_type(format),
+		.write = metrics_text_write,
+		.free = metrics_text_free };
+	text->writer.format = format;
+	text->engine = engine;
+	text->status = status;
+	text->service = TAILQ_FIRST(&engine->services);
+	TAILQ_FOREACH (service, &engine->services, next)
+		text->count++;
+	/* with one that stays empty: the last call of a step has a row to point to */
+	text->rows = calloc(text->count + 1, sizeof(*text->rows));
+	if (text->rows == NULL) {
+		metrics_text_free(&text->document);
+		return NULL;
+	}
+	return &text->document;
 }

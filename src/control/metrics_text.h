@@ -6,13 +6,14 @@
 #ifndef ECHOD_CONTROL_METRICS_TEXT_H
 #define ECHOD_CONTROL_METRICS_TEXT_H
 
-#include "base/attributes.h"
 #include "control/metrics_writer.h"
 #include "control/process_status.h"
 #include "engine/engine.h"
 
-/* Append all families to OUT. Returns 0, or -ENOMEM and OUT is not to be used. */
-ATTR_MUSTCHECK int metrics_text_write(struct evbuffer *out, enum metrics_format format,
-    const struct engine *engine, const struct process_status *status);
+struct document;
+
+/* Build the document of /metrics; it reads the figures while it is written. NULL: out of memory. */
+struct document *metrics_text_new(
+    enum metrics_format format, const struct engine *engine, const struct process_status *status);
 
 #endif

@@ -6,7 +6,6 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <event2/buffer.h>
@@ -14,10 +13,15 @@
 #include <event2/event.h>
 #include <event2/http.h>
 
+#include "control/json_value.h"
+
 #define ERROR_TEXT_MAX 512
 
-/* Milliseconds in a float: more digits would only show how it is stored. */
-#define JSON_FORMAT (JSON_COMPACT | JSON_REAL_PRECISION(15))
+/* The Content-Security-Policy of what is no page. */
+#define POLICY "default-src 'none'"
+
+/* Seconds after which one who was refused for a while may ask again. */
+#define RETRY_AFTER "1"
 
 static void
 reply_write(struct evhttp_request *req, int code, const char *type, const char *policy,
@@ -28,8 +32,10 @@ reply_write(struct evhttp_request *req, int code, const char *type, const char *
 	bool head = evhttp_request_get_command(req) == EVHTTP_REQ_HEAD;
 	char length[24];
 
-	if (body == NULL)
+	if (body == NULL) {
 		code = HTTP_SERVUNAVAIL;
+		(void)evhttp_add_header(headers, "Retry-After", RETRY_AFTER);
+	}
 	(void)snprintf(length, sizeof(length), "%zu", body == NULL ? 0 : evbuffer_get_length(body));
 	(void)evhttp_add_header(headers, "Content-Type", type);
 	(void)evhttp_add_header(headers, "Content-Length", length);
@@ -52,7 +58,7 @@ reply_write(struct evhttp_request *req, int code, const char *type, const char *
 void
 reply_send(struct evhttp_request *req, int code, const char *type, struct evbuffer *body)
 {
-	reply_write(req, code, type, "default-src 'none'", body);
+	reply_write(req, code, type, POLICY, body);
 }
 
 void
@@ -82,20 +88,28 @@ reply_text(struct evhttp_request *req, int code, const char *text)
 void
 reply_json(struct evhttp_request *req, int code, json_t *document)
 {
-	char *text = document != NULL ? json_dumps(document, JSON_FORMAT) : NULL;
-	struct evbuffer *body = text != NULL ? reply_body(text, strlen(text)) : NULL;
+	struct evbuffer *body = evbuffer_new();
 
-	if (body != NULL)
-		(void)evbuffer_add(body, "\n", 1);
-	reply_send(req, code, "application/json", body);
-	free(text);
-	json_decref(document);
+	if (body == NULL) {
+		json_decref(document);
+	} else if (json_value_write(body, document) < 0 || evbuffer_add(body, "\n", 1) < 0) {
+		evbuffer_free(body);
+		body = NULL;
+	}
+	reply_send(req, code, JSON_VALUE_TYPE, body);
 }
 
 void
 reply_ok(struct evhttp_request *req)
 {
 	reply_json(req, HTTP_OK, json_pack("{s:b}", "ok", 1));
+}
+
+void
+reply_busy(struct evhttp_request *req)
+{
+	(void)evhttp_add_header(evhttp_request_get_output_headers(req), "Retry-After", RETRY_AFTER);
+	reply_error(req, HTTP_SERVUNAVAIL, "busy with other questions: try again in a second");
 }
 
 void

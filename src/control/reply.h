@@ -30,6 +30,9 @@ void reply_json(struct evhttp_request *req, int code, json_t *document);
 /* Answer with 200 and {"ok": true}. */
 void reply_ok(struct evhttp_request *req);
 
+/* Answer with 503 and when to ask again. */
+void reply_busy(struct evhttp_request *req);
+
 /* Answer with CODE and {"error": text}. */
 void reply_error(struct evhttp_request *req, int code, const char *format, ...) ATTR_PRINTF(3, 4);
 

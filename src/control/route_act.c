@@ -13,7 +13,7 @@
 #include "control/query.h"
 #include "control/reply.h"
 #include "control/routes.h"
-#include "engine/dismissal.h"
+#include "engine/inspection.h"
 
 /* Statuses that evhttp has no name for. */
 #define CONFLICT 409
@@ -124,21 +124,25 @@ route_act_log_level(const struct route_call *call)
 }
 
 static void
-route_act_on_closed(void *context, bool found)
+route_act_on_closed(void *context, int r, struct inspection_list *list)
 {
 	struct closing *closing = context;
 	struct evhttp_request *req = deferred_take(closing->deferred);
 
-	if (req != NULL && found)
+	(void)list;
+	if (req != NULL && r == 0)
 		reply_ok(req);
-	else if (req != NULL)
+	else if (req != NULL && r == -ENOENT)
 		reply_error(req, HTTP_NOTFOUND, "no connection %" PRIu64 " is open", closing->id);
+	else if (req != NULL)
+		reply_json(req, HTTP_OK, NULL);
 	free(closing);
 }
 
 void
 route_act_close(const struct route_call *call)
 {
+	const struct inspection_query query = { .kind = INSPECTION_CLOSE, .id = call->id };
 	struct closing *closing = calloc(1, sizeof(*closing));
 
 	if (closing != NULL) {
@@ -146,8 +150,7 @@ route_act_close(const struct route_call *call)
 		closing->deferred = deferred_new(&call->routes->deferred, call->req);
 	}
 	if (closing != NULL && closing->deferred != NULL) {
-		if (dismissal_start(call->routes->engine, call->id, route_act_on_closed, closing) ==
-		    0)
+		if (inspection_ask(call->routes->engine, &query, route_act_on_closed, closing) == 0)
 			return;
 		(void)deferred_take(closing->deferred);
 	}

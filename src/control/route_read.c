@@ -3,7 +3,6 @@
 
 #include "control/route_read.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include <event2/event.h>
 #include <event2/http.h>
 
+#include "control/answer.h"
 #include "control/config_json.h"
 #include "control/connections_json.h"
 #include "control/connections_query.h"
@@ -23,18 +23,6 @@
 #include "control/routes.h"
 #include "control/sources_json.h"
 #include "control/stats_json.h"
-
-/* A snapshot that somebody waits for. */
-struct listing {
-	struct deferred *deferred;
-	struct snapshot_query query;
-};
-
-/* A report of sources that somebody waits for. */
-struct sources_listing {
-	struct deferred *deferred;
-	struct sources_query query;
-};
 
 void
 route_read_page(const struct route_call *call)
@@ -69,148 +57,127 @@ route_read_readyz(const struct route_call *call)
 	reply_text(call->req, HTTP_SERVUNAVAIL, text);
 }
 
+static int
+route_read_begin_stats(struct answer *answer)
+{
+	answer->document = stats_json_new(answer->routes->engine, answer->routes->status);
+	return 0;
+}
+
 void
 route_read_stats(const struct route_call *call)
 {
-	reply_json(call->req, HTTP_OK, stats_json_new(call->routes->engine, call->routes->status));
+	answer_later(call->routes, call->req, route_read_begin_stats, NULL, false);
+}
+
+static int
+route_read_begin_metrics(struct answer *answer)
+{
+	answer->document = metrics_text_new(
+	    answer->openmetrics ? METRICS_OPENMETRICS : METRICS_PROMETHEUS, answer->routes->engine,
+	    answer->routes->status);
+	return 0;
 }
 
 void
 route_read_metrics(const struct route_call *call)
 {
 	const struct evkeyvalq *headers = evhttp_request_get_input_headers(call->req);
-	enum metrics_format format = METRICS_PROMETHEUS;
-	struct evbuffer *body = evbuffer_new();
 
-	if (media_type_is_openmetrics(evhttp_find_header(headers, "Accept")))
-		format = METRICS_OPENMETRICS;
-	if (body != NULL &&
-	    metrics_text_write(body, format, call->routes->engine, call->routes->status) < 0) {
-		evbuffer_free(body);
-		body = NULL;
-	}
-	reply_send(call->req, HTTP_OK, metrics_writer_type(format), body);
+	answer_later(call->routes, call->req, route_read_begin_metrics, NULL,
+	    media_type_is_openmetrics(evhttp_find_header(headers, "Accept")));
 }
 
 static void
-route_read_on_list(void *context, const struct snapshot *snapshot)
+route_read_on_list(void *context, int r, struct inspection_list *list)
 {
-	struct listing *listing = context;
-	struct evhttp_request *req = deferred_take(listing->deferred);
-	json_t *document = NULL;
+	struct answer *answer = context;
 
-	if (req != NULL) {
-		if (snapshot != NULL)
-			document = connections_json_new(snapshot, &listing->query);
-		reply_json(req, HTTP_OK, document);
-	}
-	free(listing);
+	if (r < 0)
+		answer_go_on(answer, NULL);
+	else if (answer->query.kind == INSPECTION_SOURCES)
+		answer_go_on(answer, sources_json_new(list, answer->query.limit));
+	else
+		answer_go_on(answer, connections_json_new(list, &answer->query));
 }
 
-static void
-route_read_on_one(void *context, const struct snapshot *snapshot)
+static int
+route_read_begin_list(struct answer *answer)
 {
-	struct listing *listing = context;
-	struct evhttp_request *req = deferred_take(listing->deferred);
+	int r = inspection_ask(answer->routes->engine, &answer->query, route_read_on_list, answer);
 
-	if (req != NULL && snapshot == NULL)
-		reply_json(req, HTTP_OK, NULL);
-	else if (req != NULL && snapshot->count == 0)
-		reply_error(
-		    req, HTTP_NOTFOUND, "no connection %" PRIu64 " is open", listing->query.id);
-	else if (req != NULL)
-		reply_json(req, HTTP_OK, connections_json_one(snapshot, 0));
-	free(listing);
-}
-
-/* Ask the workers; DONE answers. */
-static void
-route_read_ask(const struct route_call *call, const struct snapshot_query *query,
-    void (*done)(void *context, const struct snapshot *snapshot))
-{
-	struct listing *listing = calloc(1, sizeof(*listing));
-
-	if (listing != NULL) {
-		listing->query = *query;
-		listing->deferred = deferred_new(&call->routes->deferred, call->req);
-	}
-	if (listing != NULL && listing->deferred != NULL) {
-		if (snapshot_request(call->routes->engine, query, done, listing) == 0)
-			return;
-		(void)deferred_take(listing->deferred);
-	}
-	free(listing);
-	reply_json(call->req, HTTP_OK, NULL);
+	return r < 0 ? r : 1;
 }
 
 void
 route_read_connections(const struct route_call *call)
 {
-	struct snapshot_query query;
+	struct inspection_query query;
 	char error[QUERY_ERROR_MAX];
 
 	if (connections_query_parse(call->query, &query, error) < 0)
 		reply_error(call->req, HTTP_BADREQUEST, "%s", error);
 	else
-		route_read_ask(call, &query, route_read_on_list);
-}
-
-void
-route_read_connection(const struct route_call *call)
-{
-	struct snapshot_query query = { .id = call->id, .limit = 1, .tcp = true };
-
-	/* to a query, 0 is any; no connection has it */
-	if (call->id == 0)
-		reply_error(call->req, HTTP_NOTFOUND, "no connection 0 is open");
-	else
-		route_read_ask(call, &query, route_read_on_one);
-}
-
-static void
-route_read_on_sources(void *context, const struct source_report *report)
-{
-	struct sources_listing *listing = context;
-	struct evhttp_request *req = deferred_take(listing->deferred);
-	json_t *document = NULL;
-
-	if (req != NULL) {
-		if (report != NULL)
-			document = sources_json_new(report, listing->query.limit);
-		reply_json(req, HTTP_OK, document);
-	}
-	free(listing);
+		answer_later(call->routes, call->req, route_read_begin_list, &query, false);
 }
 
 void
 route_read_sources(const struct route_call *call)
 {
-	struct sources_listing *listing = calloc(1, sizeof(*listing));
+	struct inspection_query query;
 	char error[QUERY_ERROR_MAX];
 
-	if (listing != NULL && sources_query_parse(call->query, &listing->query, error) < 0) {
+	if (sources_query_parse(call->query, &query, error) < 0)
 		reply_error(call->req, HTTP_BADREQUEST, "%s", error);
-		free(listing);
-		return;
-	}
-	if (listing != NULL)
-		listing->deferred = deferred_new(&call->routes->deferred, call->req);
-	if (listing != NULL && listing->deferred != NULL) {
-		if (source_report_request(call->routes->engine, listing->query.listener,
-			route_read_on_sources, listing) == 0)
-			return;
-		(void)deferred_take(listing->deferred);
-	}
-	free(listing);
-	reply_json(call->req, HTTP_OK, NULL);
+	else
+		answer_later(call->routes, call->req, route_read_begin_list, &query, false);
+}
+
+static void
+route_read_on_one(void *context, int r, struct inspection_list *list)
+{
+	struct answer *answer = context;
+	uint64_t id = answer->query.id;
+	struct evhttp_request *req = answer_take(answer);
+
+	if (req != NULL && r == 0 && list->count == 0)
+		reply_error(req, HTTP_NOTFOUND, "no connection %" PRIu64 " is open", id);
+	else if (req != NULL)
+		reply_json(req, HTTP_OK, r == 0 ? connections_json_one(list, 0) : NULL);
+	free(list);
+}
+
+static int
+route_read_begin_one(struct answer *answer)
+{
+	int r = inspection_ask(answer->routes->engine, &answer->query, route_read_on_one, answer);
+
+	return r < 0 ? r : 1;
+}
+
+void
+route_read_connection(const struct route_call *call)
+{
+	struct inspection_query query = { .id = call->id, .limit = 1, .tcp = true };
+
+	/* to a query, 0 is any; no connection has it */
+	if (call->id == 0)
+		reply_error(call->req, HTTP_NOTFOUND, "no connection 0 is open");
+	else
+		answer_later(call->routes, call->req, route_read_begin_one, &query, false);
+}
+
+static int
+route_read_begin_config(struct answer *answer)
+{
+	answer->document = config_json_new(answer->routes->actions);
+	return 0;
 }
 
 void
 route_read_config(const struct route_call *call)
 {
-	const struct control_actions *actions = call->routes->actions;
-
-	reply_json(call->req, HTTP_OK, config_json_new(actions->config(actions->context)));
+	answer_later(call->routes, call->req, route_read_begin_config, NULL, false);
 }
 
 void

@@ -12,6 +12,7 @@
 #include "control/reply.h"
 #include "control/route_act.h"
 #include "control/route_read.h"
+#include "engine/engine.h"
 
 #define GET (EVHTTP_REQ_GET | EVHTTP_REQ_HEAD)
 #define POST EVHTTP_REQ_POST
@@ -154,12 +155,20 @@ routes_init(struct routes *routes, struct engine *engine, const struct process_s
 	routes->status = status;
 	routes->actions = actions;
 	TAILQ_INIT(&routes->deferred);
+	answers_init(&routes->answers, engine->loop);
+}
+
+bool
+routes_are_busy(const struct routes *routes)
+{
+	return !TAILQ_EMPTY(&routes->deferred);
 }
 
 void
 routes_done(struct routes *routes)
 {
-	deferred_cancel_all(&routes->deferred);
+	deferred_refuse_all(&routes->deferred);
+	answers_done(&routes->answers);
 }
 
 void

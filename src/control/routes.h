@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "control/answer.h"
 #include "control/control_actions.h"
 #include "control/deferred.h"
 #include "control/process_status.h"
@@ -20,14 +21,18 @@ struct routes {
 	struct engine *engine;                 /* borrowed */
 	const struct process_status *status;   /* borrowed */
 	const struct control_actions *actions; /* borrowed */
-	struct deferred_list deferred;         /* answers under way */
+	struct deferred_list deferred;         /* requests that are not answered yet */
+	struct answers answers;                /* those that take long */
 };
 
-/* Prepare to answer about ENGINE and STATUS, and to have ACTIONS done. */
+/* Prepare to answer about ENGINE and STATUS, on its loop, and to have ACTIONS done. */
 void routes_init(struct routes *routes, struct engine *engine, const struct process_status *status,
     const struct control_actions *actions);
 
-/* Forget the answers under way. Called before the doors are freed. */
+/* Return whether a request is not answered yet. */
+bool routes_are_busy(const struct routes *routes);
+
+/* Refuse what is not answered yet. Called before the doors are freed. */
 void routes_done(struct routes *routes);
 
 /* Answer REQ, now or later. MAY_ACT: it came in where things may be changed. */

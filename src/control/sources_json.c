@@ -5,18 +5,30 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include <event2/buffer.h>
+
 #include "base/text.h"
+#include "control/document.h"
 #include "control/json_value.h"
 #include "control/query.h"
 
 #define SHOWN_MAX 128
+struct sources_json {
+	struct document document;     /* first: the two have one address */
+	struct inspection_list *list; /* owned */
+	size_t limit;
+	size_t written; /* pieces */
+};
+
 #define SOURCE_TEXT_MAX (INET6_ADDRSTRLEN + sizeof("/64"))
 
 static int
-parse_listener(const struct query_field *field, struct sources_query *query, char *error)
+parse_listener(const struct query_field *field, struct inspection_query *query, char *error)
 {
 	if (field->value_length == 0 || field->value_length > CONFIG_LISTENER_NAME_MAX) {
 		(void)snprintf(error, QUERY_ERROR_MAX, "listener is a name of 1 to %d bytes",
@@ -29,7 +41,7 @@ parse_listener(const struct query_field *field, struct sources_query *query, cha
 }
 
 static int
-parse_limit(const struct query_field *field, struct sources_query *query, char *error)
+parse_limit(const struct query_field *field, struct inspection_query *query, char *error)
 {
 	uint64_t number;
 
@@ -43,7 +55,7 @@ parse_limit(const struct query_field *field, struct sources_query *query, char *
 }
 
 static int
-parse_field(const struct query_field *field, struct sources_query *query, char *error)
+parse_field(const struct query_field *field, struct inspection_query *query, char *error)
 {
 	char text[SHOWN_MAX];
 
@@ -58,9 +70,10 @@ parse_field(const struct query_field *field, struct sources_query *query, char *
 }
 
 int
-sources_query_parse(const char *text, struct sources_query *ret_query, char *error)
+sources_query_parse(const char *text, struct inspection_query *ret_query, char *error)
 {
-	struct sources_query query = { .limit = SOURCES_QUERY_DEFAULT };
+	struct inspection_query query = { .kind = INSPECTION_SOURCES,
+		.limit = SOURCES_QUERY_DEFAULT };
 	struct query_field field;
 
 	while (query_next(&text, &field)) {
@@ -74,7 +87,7 @@ sources_query_parse(const char *text, struct sources_query *ret_query, char *err
 }
 
 static json_t *
-sources_json_row(const struct source_report_row *row, int64_t now_ns)
+sources_json_row(const struct source_info *row, int64_t now_ns)
 {
 	const struct source *source = &row->source;
 	bool v4 = IN6_IS_ADDR_V4MAPPED(&source->prefix);
@@ -96,17 +109,48 @@ sources_json_row(const struct source_report_row *row, int64_t now_ns)
 	return json_value_checked(object, r);
 }
 
-json_t *
-sources_json_new(const struct source_report *report, size_t limit)
+/* A piece is one row. */
+static int
+sources_json_write(struct document *document, struct evbuffer *out)
 {
-	json_t *object = json_object(), *rows = json_array();
-	int r = 0;
+	struct sources_json *json = (struct sources_json *)document;
+	const struct inspection_list *list = json->list;
+	size_t i = json->written++;
 
-	for (size_t i = 0; i < report->count && i < limit; i++)
-		r |= json_array_append_new(
-		    rows, sources_json_row(&report->rows[i], report->taken_ns));
-	r |= json_object_set_new(object, "known", json_value_count(report->count));
-	r |= json_object_set_new(object, "limit", json_value_count(limit));
-	r |= json_object_set_new(object, "sources", rows);
-	return json_value_checked(object, r);
+	if (i == 0 && evbuffer_add_printf(out, "{\"known\":%" PRIu64 ",\"limit\":%zu,\"sources\":[",
+			  list->matched, json->limit) < 0)
+		return -ENOMEM;
+	if (i == list->count)
+		return evbuffer_add_printf(out, "]}\n") < 0 ? -ENOMEM : 0;
+	if (i > 0 && evbuffer_add(out, ",", 1) < 0)
+		return -ENOMEM;
+	return json_value_write(out, sources_json_row(&list->rows[i].source, list->taken_ns)) < 0
+		   ? -ENOMEM
+		   : 1;
+}
+
+static void
+sources_json_free(struct document *document)
+{
+	struct sources_json *json = (struct sources_json *)document;
+
+	free(json->list);
+	free(json);
+}
+
+struct document *
+sources_json_new(struct inspection_list *list, size_t limit)
+{
+	struct sources_json *json = calloc(1, sizeof(*json));
+
+	if (json == NULL) {
+		free(list);
+		return NULL;
+	}
+	json->document = (struct document){
+		.type = JSON_VALUE_TYPE, .write = sources_json_write, .free = sources_json_free
+	};
+	json->list = list;
+	json->limit = limit;
+	return &json->document;
 }

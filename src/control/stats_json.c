@@ -4,12 +4,34 @@
 #include "control/stats_json.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
 #include <unistd.h>
+
+#include <event2/buffer.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/document.h"
 #include "control/json_value.h"
 #include "control/process_figures.h"
+
+enum stats_step {
+	STATS_SUM,
+	STATS_LISTENERS,
+	STATS_WORKERS,
+	STATS_END,
+};
+
+struct stats_json {
+	struct document document; /* first: the two have one address */
+	const struct engine *engine;
+	const struct process_status *status;
+	enum stats_step step;
+	const struct service *service; /* the next one; services live as long as the engine */
+	struct counters_sum sum;
+	size_t rows; /* of the table that is being written */
+};
 
 int
 stats_json_add_counters(json_t *object, const struct counters_sum *sum)
@@ -97,17 +119,15 @@ stats_json_process(const struct engine *engine, const struct process_status *sta
 }
 
 static json_t *
-stats_json_totals(const struct engine *engine)
+stats_json_totals(const struct engine *engine, const struct counters_sum *sum)
 {
 	json_t *object = json_object();
-	struct counters_sum sum;
 	struct log_totals log;
 	int r = 0;
 
-	engine_sum(engine, &sum);
 	log_totals_read(&log);
 	r |= json_object_set_new(object, "connections", json_integer(engine_connections(engine)));
-	r |= stats_json_add_counters(object, &sum);
+	r |= stats_json_add_counters(object, sum);
 	r |= json_object_set_new(object, "log_written", json_value_count(log.written));
 	r |= json_object_set_new(object, "log_dropped", json_value_count(log.dropped));
 	r |= json_object_set_new(object, "log_suppressed", json_value_count(log.suppressed));
@@ -141,48 +161,121 @@ stats_json_listener(const struct engine *engine, const struct service *service)
 }
 
 static json_t *
-stats_json_listeners(const struct engine *engine)
+stats_json_worker(const struct worker *worker)
 {
-	const struct service *service;
-	json_t *array = json_array();
+	int64_t load = atomic_load_explicit(&worker->load, memory_order_relaxed);
+	json_t *object = json_object();
 	int r = 0;
 
-	TAILQ_FOREACH (service, &engine->services, next)
-		r |= json_array_append_new(array, stats_json_listener(engine, service));
-	return json_value_checked(array, r);
+	r |= json_object_set_new(object, "id", json_integer(worker->id));
+	r |= json_object_set_new(object, "connections", json_integer(load));
+	r |= json_object_set_new(object, "loop_lag", stats_json_lag(&worker->lag));
+	return json_value_checked(object, r);
 }
 
-static json_t *
-stats_json_workers(const struct engine *engine)
+static int
+stats_json_write_head(const struct stats_json *json, struct evbuffer *out)
 {
-	json_t *array = json_array();
-	int r = 0;
+	int r = evbuffer_add_printf(out, "{\"process\":");
 
-	for (size_t i = 0; i < engine->worker_count; i++) {
-		const struct worker *worker = engine->workers[i];
-		int64_t load = atomic_load_explicit(&worker->load, memory_order_relaxed);
-		json_t *object = json_object();
+	if (r >= 0)
+		r = json_value_write(out, stats_json_process(json->engine, json->status));
+	if (r >= 0)
+		r = evbuffer_add_printf(out, ",\"totals\":");
+	if (r >= 0)
+		r = json_value_write(out, stats_json_totals(json->engine, &json->sum));
+	return r < 0 ? r : evbuffer_add_printf(out, ",\"listeners\":[");
+}
 
-		r |= json_object_set_new(object, "id", json_integer(worker->id));
-		r |= json_object_set_new(object, "connections", json_integer(load));
-		r |= json_object_set_new(object, "loop_lag", stats_json_lag(&worker->lag));
-		r |= json_array_append_new(array, object);
+/* Add one service up, for the totals that come first. */
+static void
+stats_json_add_up(struct stats_json *json)
+{
+	struct counters_sum sum;
+
+	service_sum(json->service, &sum);
+	for (int i = 0; i < COUNTER_COUNT; i++)
+		json->sum.values[i] += sum.values[i];
+	json->service = TAILQ_NEXT(json->service, next);
+}
+
+/* Write the next row of a table, with what is between it and the one before. */
+static int
+stats_json_write_row(struct stats_json *json, struct evbuffer *out, json_t *row)
+{
+	int r = json->rows++ > 0 ? evbuffer_add(out, ",", 1) : 0;
+
+	if (r < 0)
+		json_decref(row);
+	return r < 0 ? r : json_value_write(out, row);
+}
+
+/* A piece is one row, or what is between two tables. */
+static int
+stats_json_write_piece(struct stats_json *json, struct evbuffer *out)
+{
+	const struct engine *engine = json->engine;
+	const struct service *service = json->service;
+
+	switch (json->step) {
+	case STATS_SUM:
+		if (service != NULL) {
+			stats_json_add_up(json);
+			return 0;
+		}
+		json->step = STATS_LISTENERS;
+		json->service = TAILQ_FIRST(&engine->services);
+		return stats_json_write_head(json, out);
+	case STATS_LISTENERS:
+		if (service != NULL) {
+			json->service = TAILQ_NEXT(service, next);
+			return stats_json_write_row(
+			    json, out, stats_json_listener(engine, service));
+		}
+		json->step = STATS_WORKERS;
+		json->rows = 0;
+		return evbuffer_add_printf(out, "],\"workers\":[");
+	case STATS_WORKERS:
+		if (json->rows < engine->worker_count)
+			return stats_json_write_row(
+			    json, out, stats_json_worker(engine->workers[json->rows]));
+		json->step = STATS_END;
+		return evbuffer_add_printf(
+		    out, "],\"limits\":{\"connections\":%" PRId64 "}}\n", engine->admission.limit);
+	case STATS_END:
+		break;
 	}
-	return json_value_checked(array, r);
+	return 0;
 }
 
-json_t *
+static int
+stats_json_write(struct document *document, struct evbuffer *out)
+{
+	struct stats_json *json = (struct stats_json *)document;
+
+	if (stats_json_write_piece(json, out) < 0)
+		return -ENOMEM;
+	return json->step != STATS_END;
+}
+
+static void
+stats_json_free(struct document *document)
+{
+	free(document);
+}
+
+struct document *
 stats_json_new(const struct engine *engine, const struct process_status *status)
 {
-	json_t *object = json_object(), *limits = json_object();
-	int r = 0;
+	struct stats_json *json = calloc(1, sizeof(*json));
 
-	r |= json_object_set_new(limits, "connections", json_integer(engine->admission.limit));
-
-	r |= json_object_set_new(object, "process", stats_json_process(engine, status));
-	r |= json_object_set_new(object, "totals", stats_json_totals(engine));
-	r |= json_object_set_new(object, "listeners", stats_json_listeners(engine));
-	r |= json_object_set_new(object, "workers", stats_json_workers(engine));
-	r |= json_object_set_new(object, "limits", limits);
-	return json_value_checked(object, r);
+	if (json == NULL)
+		return NULL;
+	json->document = (struct document){
+		.type = JSON_VALUE_TYPE, .write = stats_json_write, .free = stats_json_free
+	};
+	json->engine = engine;
+	json->status = status;
+	json->service = TAILQ_FIRST(&engine->services);
+	return &json->document;
 }

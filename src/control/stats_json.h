@@ -13,8 +13,10 @@
 #include "engine/counters.h"
 #include "engine/engine.h"
 
-/* Build the document of /stats. The caller owns it. NULL: out of memory. */
-json_t *stats_json_new(const struct engine *engine, const struct process_status *status);
+struct document;
+
+/* Build the document of /stats; it reads the figures while it is written. NULL: out of memory. */
+struct document *stats_json_new(const struct engine *engine, const struct process_status *status);
 
 /*
  * Add one member to OBJECT for each counter without a label, and one object for each family with

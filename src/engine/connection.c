@@ -16,6 +16,7 @@
 #include "base/address.h"
 #include "base/clock.h"
 #include "engine/echo.h"
+#include "engine/inspection.h"
 #include "engine/worker.h"
 
 /* How far by_activity may lag behind active_ns: a busy connection is moved ten times a second. */
@@ -282,7 +283,7 @@ connection_close(struct connection *conn, enum close_reason reason)
 		counters_add(&share->counters, COUNTER_PENDING_BYTES, -(uint64_t)conn->waiting);
 		TAILQ_REMOVE(&worker->pending, conn, by_progress);
 	}
-	walk_skip(&worker->walks, conn);
+	inspection_forget(conn);
 	TAILQ_REMOVE(lingering ? &worker->lingering : &worker->ending, conn, by_time);
 	TAILQ_REMOVE(&share->by_age, conn, by_age);
 	connection_set_state(conn, CONNECTION_CLOSED);

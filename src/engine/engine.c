@@ -54,6 +54,7 @@ engine_new(struct loop *loop, const struct config *cfg, struct error_list *error
 	TAILQ_INIT(&engine->listeners);
 	LIST_INIT(&engine->endpoints);
 	LIST_INIT(&engine->leaving);
+	TAILQ_INIT(&engine->inspection.questions);
 	engine->workers = calloc(wanted, sizeof(*engine->workers));
 	if (engine->workers == NULL ||
 	    admission_init(&engine->admission, loop, &engine->listeners) < 0)
@@ -83,6 +84,7 @@ engine_free(struct engine *engine)
 		return;
 	if (engine_stop(engine) < 0)
 		return;
+	inspection_done(&engine->inspection);
 	while ((endpoint = LIST_FIRST(&engine->endpoints)) != NULL ||
 	       (endpoint = LIST_FIRST(&engine->leaving)) != NULL) {
 		LIST_REMOVE(endpoint, next);

@@ -16,6 +16,7 @@
 #include "engine/admission.h"
 #include "engine/counters.h"
 #include "engine/datagram/endpoint.h"
+#include "engine/inspection.h"
 #include "engine/listener.h"
 #include "engine/loop.h"
 #include "engine/service.h"
@@ -30,6 +31,7 @@ struct engine {
 	struct endpoint_list endpoints; /* owned; those that are open */
 	struct endpoint_list leaving;   /* closed here, but their worker still has them */
 	struct admission admission;
+	struct inspection inspection;
 	size_t datagram_sockets; /* ever opened: the next worker in turn has the next one */
 	uint64_t last_id;        /* of the connection accepted last */
 	struct distribution lag; /* of the main loop; written by its timer */

@@ -102,7 +102,6 @@ worker_new(unsigned id, const struct config *config)
 	TAILQ_INIT(&worker->ending);
 	TAILQ_INIT(&worker->lingering);
 	TAILQ_INIT(&worker->dead);
-	TAILQ_INIT(&worker->walks);
 	worker->buffer = malloc(ECHO_BUFFER_SIZE);
 	worker->loop = loop_new();
 	if (worker->buffer == NULL || worker->loop == NULL)

@@ -22,7 +22,6 @@
 #include "engine/echo.h"
 #include "engine/loop.h"
 #include "engine/sampling.h"
-#include "engine/walk.h"
 
 /*
  * One worker's share of a service (a listener's name): settings, counters, connections. Made
@@ -51,6 +50,7 @@ enum worker_phase {
 	WORKER_CUTTING,  /* the deadline passed: all are finished */
 };
 
+struct question;
 struct worker_message;
 struct worker_update;
 
@@ -80,7 +80,7 @@ struct worker {
 	struct connection_list ending;    /* have a reason and are not LINGERING, oldest first */
 	struct connection_list lingering; /* longest lingering first */
 	struct connection_list dead;      /* CLOSED, to be freed */
-	struct walk_list walks;           /* those under way */
+	struct question *question;        /* that visits this worker now; inspection.c */
 	char *buffer;           /* owned; ECHO_BUFFER_SIZE bytes, for one read at a time */
 	struct echo_pipe pipe;  /* for streams in bulk */
 	struct sampling delays; /* which echoes are measured */

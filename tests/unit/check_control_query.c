@@ -12,6 +12,7 @@
 #include "control/config_json.h"
 #include "control/media_type.h"
 #include "control/query.h"
+#include "document_text.h"
 
 START_TEST(accept_decides_the_format)
 {
@@ -50,13 +51,13 @@ END_TEST
 
 START_TEST(queries_are_read)
 {
-	struct snapshot_query query;
+	struct inspection_query query;
 	char error[QUERY_ERROR_MAX];
 
 	ck_assert_int_eq(connections_query_parse("", &query, error), 0);
 	ck_assert_uint_eq(query.limit, 100);
 	ck_assert_uint_eq(query.offset, 0);
-	ck_assert_int_eq(query.sort, SNAPSHOT_BY_AGE);
+	ck_assert_int_eq(query.sort, INSPECTION_BY_AGE);
 	ck_assert(!query.ascending && !query.tcp && !query.by_peer && !query.by_state);
 	ck_assert_str_eq(query.listener, "");
 	ck_assert_int_eq(
@@ -67,7 +68,7 @@ START_TEST(queries_are_read)
 	ck_assert_str_eq(query.listener, "a.b-c");
 	ck_assert(query.by_peer && query.peer.bits == 32);
 	ck_assert(query.by_state && query.state == CONNECTION_FLUSHING);
-	ck_assert_int_eq(query.sort, SNAPSHOT_BY_PENDING);
+	ck_assert_int_eq(query.sort, INSPECTION_BY_PENDING);
 	ck_assert(query.ascending && query.tcp);
 	ck_assert_uint_eq(query.limit, 1000);
 	ck_assert_uint_eq(query.offset, 9000);
@@ -105,7 +106,7 @@ START_TEST(wrong_queries_are_explained)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct snapshot_query query = { .limit = 7 };
+		struct inspection_query query = { .limit = 7 };
 		char error[QUERY_ERROR_MAX] = "";
 		int r = connections_query_parse(cases[i].query, &query, error);
 
@@ -142,6 +143,12 @@ assert_member(const json_t *row, const char *name, const char *value)
 	ck_assert_str_eq(json_string_value(json_object_get(row, name)), value);
 }
 
+static const struct config *
+do_config(void *context)
+{
+	return *(struct config **)context;
+}
+
 START_TEST(config_tells_where_values_come_from)
 {
 	struct error_list errors = ERROR_LIST_EMPTY;
@@ -151,11 +158,11 @@ START_TEST(config_tells_where_values_come_from)
 	    "listeners = ( { name = \"x.y\"; address = \"unix:@a\"; },\n"
 	    "{ name = \"u\"; address = \"udp://*:7\"; deny = ( \"10.0.0.0/8\", \"::1\" ); } );\n",
 	    &errors);
+	const struct control_actions actions = { .config = do_config, .context = &other };
 	json_t *document, *row;
 
 	ck_assert_ptr_nonnull(other);
-	document = config_json_new(other);
-	ck_assert_ptr_nonnull(document);
+	document = document_json(config_json_new(&actions));
 	row = directive(document, "workers");
 	assert_member(row, "value", "3");
 	assert_member(row, "effect", "restart");
@@ -180,10 +187,45 @@ START_TEST(config_tells_where_values_come_from)
 	json_decref(document);
 	config_unref(other);
 	other = config_new_default();
-	document = config_json_new(other);
+	document = document_json(config_json_new(&actions));
 	ck_assert(json_is_null(json_object_get(document, "path")));
 	json_decref(document);
 	config_unref(other);
+}
+END_TEST
+
+START_TEST(config_begins_anew_after_a_reload)
+{
+	struct error_list errors = ERROR_LIST_EMPTY;
+	struct config *first = config_file_parse("first.conf",
+	    "workers = 3;\n"
+	    "listeners = ( { name = \"x\"; address = \"unix:@a\"; } );\n",
+	    &errors);
+	struct config *second = config_new_default(), *now = first;
+	const struct control_actions actions = { .config = do_config, .context = &now };
+
+	ck_assert_ptr_nonnull(first);
+	for (int pieces = 0; pieces < 5; pieces++) {
+		struct document *document = config_json_new(&actions);
+		struct evbuffer *out = evbuffer_new();
+		char *text, *expected;
+
+		for (int i = 0; i < pieces; i++)
+			ck_assert_int_eq(document->write(document, out), 1);
+		now = second;
+		while (document->write(document, out) > 0)
+			continue;
+		document->free(document);
+		ck_assert_int_eq(evbuffer_add(out, "", 1), 0);
+		text = (char *)evbuffer_pullup(out, -1);
+		expected = document_text(config_json_new(&actions));
+		ck_assert_str_eq(text, expected);
+		free(expected);
+		evbuffer_free(out);
+		now = first;
+	}
+	config_unref(first);
+	config_unref(second);
 }
 END_TEST
 
@@ -228,6 +270,7 @@ main(void)
 	tcase_add_test(tests, queries_are_read);
 	tcase_add_test(tests, wrong_queries_are_explained);
 	tcase_add_test(tests, config_tells_where_values_come_from);
+	tcase_add_test(tests, config_begins_anew_after_a_reload);
 	tcase_add_test(tests, changes_are_told_apart);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);

@@ -4,7 +4,6 @@
 #include "control/metrics_text.h"
 
 #include <check.h>
-#include <event2/buffer.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 
 #include "base/clock.h"
 #include "control/stats_json.h"
+#include "document_text.h"
 #include "engine/engine.h"
 #include "engine/plan.h"
 
@@ -92,14 +92,7 @@ count(void)
 static char *
 metrics_new(enum metrics_format format)
 {
-	struct evbuffer *out = evbuffer_new();
-	char *text;
-
-	ck_assert_int_eq(metrics_text_write(out, format, engine, &status), 0);
-	ck_assert_int_eq(evbuffer_add(out, "", 1), 0);
-	text = strdup((const char *)evbuffer_pullup(out, -1));
-	evbuffer_free(out);
-	return text;
+	return document_text(metrics_text_new(format, engine, &status));
 }
 
 static void
@@ -258,7 +251,7 @@ START_TEST(stats_have_every_counter)
 	size_t index = 0;
 
 	count();
-	document = stats_json_new(engine, &status);
+	document = document_json(stats_json_new(engine, &status));
 	ck_assert_ptr_nonnull(document);
 	totals = json_object_get(document, "totals");
 	listeners = json_object_get(document, "listeners");
@@ -290,7 +283,7 @@ START_TEST(stats_know_a_service_without_a_listener)
 	json_t *document, *row;
 
 	engine_close_listeners(engine);
-	document = stats_json_new(engine, &status);
+	document = document_json(stats_json_new(engine, &status));
 	row = json_array_get(json_object_get(document, "listeners"), 1);
 	ck_assert_str_eq(json_string_value(json_object_get(row, "name")), "two");
 	ck_assert(json_is_null(json_object_get(row, "address")));
@@ -309,7 +302,7 @@ START_TEST(stats_tell_how_late_loops_are)
 		distribution_record(&engine->lag, &distribution_delays, 10 * NS_PER_US);
 	distribution_record(&engine->lag, &distribution_delays, 20 * NS_PER_MS);
 	distribution_record(&engine->lag, &distribution_delays, 60 * NS_PER_S);
-	document = stats_json_new(engine, &status);
+	document = document_json(stats_json_new(engine, &status));
 	lag = json_object_get(json_object_get(document, "process"), "loop_lag");
 	ck_assert(json_real_value(json_object_get(lag, "p50_seconds")) == 0.00001);
 	ck_assert(json_is_null(json_object_get(lag, "p99_seconds")));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <config.h>
 
-#include "engine/snapshot.h"
+#include "engine/inspection.h"
 
 #include <check.h>
 #include <errno.h>
@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "engine/dismissal.h"
 #include "engine/engine.h"
 #include "engine/plan.h"
 
@@ -30,7 +29,9 @@ static size_t client_count;
 /* What the last answer said: the records are copied, they do not outlive it. */
 static unsigned asked, answers;
 static bool answered_empty_handed;
-static struct snapshot last;
+static unsigned closings, told;
+static int told_result;
+static struct inspection_list last;
 static struct connection_info rows[CLIENTS_MAX];
 
 static void
@@ -57,13 +58,13 @@ setup(void)
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, NULL);
 	client_count = 0;
-	asked = answers = 0;
+	asked = answers = closings = told = 0;
 	cfg = config_new_empty();
 	ck_assert_ptr_nonnull(cfg);
 	cfg->workers = 2;
 	add_listener("one", "tcp://127.0.0.1:0");
 	add_listener("two", "tcp://127.0.0.1:0");
-	add_listener("local", "unix:@check_snapshot");
+	add_listener("local", "unix:@check_inspection");
 	loop = loop_new();
 	ck_assert_ptr_nonnull(loop);
 	engine = engine_new(loop, cfg, &errors);
@@ -79,6 +80,8 @@ teardown(void)
 	ck_assert_int_eq(engine_stop(engine), 0);
 	loop_run_once(loop);
 	engine_free(engine);
+	ck_assert_uint_eq(answers, asked);
+	ck_assert_uint_eq(told, closings);
 	loop_free(loop);
 	config_unref(cfg);
 	error_list_done(&errors);
@@ -122,25 +125,27 @@ client_new(const char *name)
 }
 
 static void
-on_snapshot(void *context, const struct snapshot *snapshot)
+on_list(void *context, int r, struct inspection_list *list)
 {
 	ck_assert_ptr_eq(context, engine);
 	answers++;
-	answered_empty_handed = snapshot == NULL;
-	if (snapshot == NULL)
+	answered_empty_handed = list == NULL;
+	ck_assert_int_eq(r == 0, list != NULL);
+	if (list == NULL)
 		return;
-	last = *snapshot;
-	ck_assert_uint_le(snapshot->count, CLIENTS_MAX);
-	if (snapshot->count > 0)
-		memcpy(rows, snapshot->infos, snapshot->count * sizeof(rows[0]));
+	last = *list;
+	ck_assert_uint_le(list->count, CLIENTS_MAX);
+	for (size_t i = 0; i < list->count; i++)
+		rows[i] = list->rows[i].connection;
+	free(list);
 }
 
 static void
-request_query(const struct snapshot_query *query)
+request_query(const struct inspection_query *query)
 {
 	unsigned before = answers;
 
-	ck_assert_int_eq(snapshot_request(engine, query, on_snapshot, engine), 0);
+	ck_assert_int_eq(inspection_ask(engine, query, on_list, engine), 0);
 	ck_assert_uint_eq(answers, before);
 	asked++;
 }
@@ -148,12 +153,12 @@ request_query(const struct snapshot_query *query)
 static void
 request(size_t limit)
 {
-	request_query(&(struct snapshot_query){ .limit = limit });
+	request_query(&(struct inspection_query){ .limit = limit });
 }
 
 /* Ask and wait until that and all that was asked before is answered, once each. */
 static void
-ask_query(const struct snapshot_query *query)
+ask_query(const struct inspection_query *query)
 {
 	int64_t deadline = clock_now_ns() + PATIENCE_NS;
 
@@ -170,7 +175,7 @@ ask_query(const struct snapshot_query *query)
 static void
 ask(size_t limit)
 {
-	ask_query(&(struct snapshot_query){ .limit = limit });
+	ask_query(&(struct inspection_query){ .limit = limit });
 }
 
 /* Have the last client's LENGTH bytes echoed. */
@@ -303,33 +308,35 @@ START_TEST(answers_under_way_survive_a_stop)
 	start();
 	for (size_t i = 0; i < 10; i++)
 		client_new("one");
-	for (size_t i = 0; i < 50; i++)
-		request(5);
+	request(5);
+	for (int i = 0; i < 3; i++)
+		loop_run_once(loop);
 	ck_assert_int_eq(engine_stop(engine), 0);
-	loop_run_once(loop);
-	ck_assert_uint_eq(answers, 50);
-	ck_assert_uint_eq(last.count, 5);
+	while (answers == 0)
+		loop_run_once(loop);
+	ck_assert(!answered_empty_handed);
 }
 END_TEST
 
-START_TEST(many_at_once_while_connections_come_and_go)
+START_TEST(lists_while_connections_come_and_go)
 {
 	start();
 	for (size_t round = 0; round < 20; round++) {
-		for (size_t i = 0; i < 20; i++)
+		if (answers == asked)
 			request(CLIENTS_MAX);
 		client_new(round % 2 == 0 ? "one" : "local");
 		if (round % 3 == 2)
 			close(clients[--client_count]);
 	}
+	while (answers < asked)
+		turn();
 	ask(CLIENTS_MAX);
-	ck_assert_uint_eq(answers, 20 * 20 + 1);
 }
 END_TEST
 
 START_TEST(queries_filter_sort_and_cut)
 {
-	struct snapshot_query query = { .limit = 100, .sort = SNAPSHOT_BY_BYTES_IN };
+	struct inspection_query query = { .limit = 100, .sort = INSPECTION_BY_BYTES_IN };
 	const char *error;
 
 	start();
@@ -349,11 +356,11 @@ START_TEST(queries_filter_sort_and_cut)
 	for (size_t i = 0; i < 4; i++)
 		ck_assert_uint_eq(rows[i].bytes_in, 1 + 100 * (4 + i));
 
-	query = (struct snapshot_query){ .limit = 100, .listener = "local" };
+	query = (struct inspection_query){ .limit = 100, .listener = "local" };
 	ask_query(&query);
 	ck_assert_uint_eq(last.count, 10);
 
-	query = (struct snapshot_query){ .limit = 100, .by_peer = true };
+	query = (struct inspection_query){ .limit = 100, .by_peer = true };
 	ck_assert_int_eq(network_parse("127.0.0.0/8", &query.peer, &error), 0);
 	ask_query(&query);
 	ck_assert_uint_eq(last.count, 10);
@@ -361,49 +368,58 @@ START_TEST(queries_filter_sort_and_cut)
 	ask_query(&query);
 	ck_assert_uint_eq(last.count, 0);
 
-	query = (struct snapshot_query){ .limit = 1, .id = 7, .tcp = true };
+	query = (struct inspection_query){ .limit = 1, .id = 7, .tcp = true };
 	ask_query(&query);
 	ck_assert_uint_eq(last.count, 1);
 	ck_assert_uint_eq(rows[0].id, 7);
 	ck_assert(rows[0].has_tcp);
 	ck_assert_uint_gt(rows[0].tcp.mss, 0);
 
-	query = (struct snapshot_query){
+	query = (struct inspection_query){
 		.limit = 100, .by_state = true, .state = CONNECTION_FLUSHING
 	};
 	ask_query(&query);
 	ck_assert_uint_eq(last.count, 0);
 
-	query = (struct snapshot_query){ .limit = SNAPSHOT_MAX, .offset = 1 };
-	ck_assert_int_eq(snapshot_request(engine, &query, on_snapshot, engine), -EINVAL);
+	query = (struct inspection_query){ .limit = INSPECTION_ROWS_MAX + 1 };
+	ck_assert_int_eq(inspection_ask(engine, &query, on_list, engine), -EINVAL);
+	query = (struct inspection_query){ .limit = 1, .offset = INSPECTION_REACH_MAX };
+	ck_assert_int_eq(inspection_ask(engine, &query, on_list, engine), -EINVAL);
 }
 END_TEST
 
-static unsigned told;
-static bool told_found;
-
 static void
-on_dismissed(void *context, bool found)
+on_closed(void *context, int r, struct inspection_list *list)
 {
 	ck_assert_ptr_eq(context, engine);
+	ck_assert_ptr_null(list);
 	told++;
-	told_found = found;
+	told_result = r;
 }
 
 static void
-dismiss(uint64_t id)
+ask_to_close(uint64_t id)
+{
+	const struct inspection_query query = { .kind = INSPECTION_CLOSE, .id = id };
+
+	ck_assert_int_eq(inspection_ask(engine, &query, on_closed, engine), 0);
+	closings++;
+}
+
+static void
+close_by_id(uint64_t id)
 {
 	int64_t deadline = clock_now_ns() + PATIENCE_NS;
 	unsigned before = told;
 
-	ck_assert_int_eq(dismissal_start(engine, id, on_dismissed, engine), 0);
+	ask_to_close(id);
 	while (told == before) {
 		ck_assert_int_lt(clock_now_ns(), deadline);
 		turn();
 	}
 }
 
-START_TEST(dismissal_closes_the_one_that_is_meant)
+START_TEST(closing_ends_the_one_that_is_meant)
 {
 	struct counters_sum sum;
 	char byte;
@@ -411,11 +427,13 @@ START_TEST(dismissal_closes_the_one_that_is_meant)
 	start();
 	for (size_t i = 0; i < 10; i++)
 		client_new("one");
-	dismiss(4);
-	ck_assert(told_found);
+	close_by_id(4);
+	ck_assert_int_eq(told_result, 0);
 	ck_assert_int_eq(recv(clients[3], &byte, 1, 0), 0);
-	dismiss(4);
-	ck_assert(!told_found);
+	close_by_id(4);
+	ck_assert_int_eq(told_result, -ENOENT);
+	close_by_id(0);
+	ck_assert_int_eq(told_result, -ENOENT);
 	ask(100);
 	ck_assert_uint_eq(last.count, 9);
 	engine_sum(engine, &sum);
@@ -423,11 +441,64 @@ START_TEST(dismissal_closes_the_one_that_is_meant)
 }
 END_TEST
 
+START_TEST(one_list_at_a_time_and_closings_always)
+{
+	const struct inspection_query query = { .limit = 100 };
+	int64_t deadline = clock_now_ns() + PATIENCE_NS;
+	unsigned before = told;
+
+	start();
+	for (size_t i = 0; i < 10; i++)
+		client_new("one");
+	ask_to_close(1);
+	request(100);
+	ck_assert_int_eq(inspection_ask(engine, &query, on_list, engine), -EBUSY);
+	for (uint64_t id = 2; id < 6; id++)
+		ask_to_close(id);
+	while (answers < asked) {
+		ck_assert_int_lt(clock_now_ns(), deadline);
+		turn();
+	}
+	/* they went ahead of the list */
+	ck_assert_uint_eq(told, before + 5);
+	ck_assert_uint_eq(last.count, 5);
+	ask(100);
+}
+END_TEST
+
+START_TEST(connections_that_go_during_a_walk_are_stepped_over)
+{
+	start();
+	for (size_t round = 0; round < 100; round++) {
+		while (client_count < CLIENTS_MAX)
+			client_new(client_count % 2 == 0 ? "one" : "local");
+		request(CLIENTS_MAX);
+		while (client_count > 0)
+			close(clients[--client_count]);
+		ask_to_close(round * 7);
+		while (answers < asked)
+			turn();
+		ck_assert(!answered_empty_handed);
+	}
+	turn();
+}
+END_TEST
+
+START_TEST(what_is_asked_is_answered_at_the_end)
+{
+	start();
+	request(5);
+	ask_to_close(1);
+	ask_to_close(2);
+	/* see teardown() */
+}
+END_TEST
+
 int
 main(void)
 {
-	Suite *suite = suite_create("snapshot");
-	TCase *tcase = tcase_create("snapshot");
+	Suite *suite = suite_create("inspection");
+	TCase *tcase = tcase_create("inspection");
 	SRunner *runner;
 	int failed;
 
@@ -439,9 +510,12 @@ main(void)
 	tcase_add_test(tcase, oldest_come_first_over_workers_and_listeners);
 	tcase_add_test(tcase, pause_shows_while_it_lasts);
 	tcase_add_test(tcase, answers_under_way_survive_a_stop);
-	tcase_add_test(tcase, many_at_once_while_connections_come_and_go);
+	tcase_add_test(tcase, lists_while_connections_come_and_go);
 	tcase_add_test(tcase, queries_filter_sort_and_cut);
-	tcase_add_test(tcase, dismissal_closes_the_one_that_is_meant);
+	tcase_add_test(tcase, closing_ends_the_one_that_is_meant);
+	tcase_add_test(tcase, one_list_at_a_time_and_closings_always);
+	tcase_add_test(tcase, connections_that_go_during_a_walk_are_stepped_over);
+	tcase_add_test(tcase, what_is_asked_is_answered_at_the_end);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

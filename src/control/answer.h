@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Answers that take long: one after the other, each a document that is written in pieces over many
+ * turns of the main loop, and sent whole. A few wait; one more is told to come again (503), and so
+ * it is while answers that nobody reads fill much memory. Main loop only.
+ */
+#ifndef ECHOD_CONTROL_ANSWER_H
+#define ECHOD_CONTROL_ANSWER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "base/list.h"
+#include "control/deferred.h"
+#include "engine/inspection.h"
+
+struct answers;
+struct document;
+struct evbuffer;
+struct loop;
+struct routes;
+
+struct answer {
+	TAILQ_ENTRY(answer) next;  /* answers->waiting */
+	struct routes *routes;     /* borrowed; NULL once the control port has closed */
+	struct deferred *deferred; /* owned; who asked */
+	/*
+	 * Its turn has come: set document and return 0; or return 1, and answer_go_on() will be
+	 * called later; or -errno.
+	 */
+	int (*begin)(struct answer *answer);
+	struct inspection_query query; /* for begin */
+	bool openmetrics;              /* for begin */
+	struct document *document;     /* owned */
+	struct evbuffer *body;         /* owned; what is written so far */
+};
+
+struct answers {
+	struct event turn;
+	TAILQ_HEAD(answer_list, answer) waiting;
+	size_t count;           /* of those that wait */
+	struct answer *current; /* owned; begun */
+	/* How many bytes of answers wait to be sent; NULL: that does not matter. */
+	size_t (*unsent)(void *context);
+	void *context;
+};
+
+/* Prepare to answer on LOOP. */
+void answers_init(struct answers *answers, struct loop *loop);
+
+/*
+ * Answer REQ when its turn comes, or refuse it now: one that is busy with others, or out of memory.
+ * QUERY (copied) may be NULL.
+ */
+void answer_later(struct routes *routes, struct evhttp_request *req,
+    int (*begin)(struct answer *answer), const struct inspection_query *query, bool openmetrics);
+
+/* Go on with ANSWER, whose document is there now; NULL: out of memory. Takes the document. */
+void answer_go_on(struct answer *answer, struct document *document);
+
+/* End ANSWER without a document: its request, if not NULL, is now the caller's to be answered. */
+struct evhttp_request *answer_take(struct answer *answer);
+
+/* Forget all. The requests have been answered or cancelled. */
+void answers_done(struct answers *answers);
+
+#endif

@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "engine/inspection.h"
+
+#include <errno.h>
+#include <linux/tcp.h> /* the C library's copy of struct tcp_info is years behind */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "engine/engine.h"
+
+/* One slice on a worker ends with whichever comes first. */
+#define SLICE_CONNECTIONS 64
+#define SLICE_NS (200 * NS_PER_US)
+
+/* The place of a row in the order that was asked for: the larger key comes first, then the id. */
+struct place {
+	uint64_t key;
+	uint64_t id;
+	size_t row; /* in question->rows */
+};
+
+struct question {
+	TAILQ_ENTRY(question) next; /* engine->inspection.questions */
+	struct engine *engine;
+	struct inspection_query query;
+	void (*done)(void *context, int r, struct inspection_list *list);
+	void *context;
+	struct post post;           /* to the worker that is visited, and back */
+	size_t worker;              /* the one that is visited */
+	struct share *share;        /* whose connections are walked; NULL at the end */
+	struct connection *conn;    /* the next to visit; NULL at the end of the share */
+	bool found;                 /* the one that was meant: nobody else need be asked */
+	size_t wanted;              /* rows, those to be skipped included */
+	uint64_t matched;           /* rows there are */
+	struct place *places;       /* owned; a heap of wanted, the one to lose first at its root */
+	union inspection_row *rows; /* owned; wanted of them */
+	const struct service *service;   /* whose endpoint is asked next for sources */
+	const char *listener;            /* the name of the one that is asked */
+	const struct endpoint *endpoint; /* its endpoint */
+	struct source *sources;          /* owned; a copy of its table */
+};
+
+static void
+question_free(struct question *question)
+{
+	free(question->places);
+	free(question->rows);
+	free(question->sources);
+	free(question);
+}
+
+/* The rows. */
+
+static bool
+place_before(const struct place *a, const struct place *b)
+{
+	return a->key != b->key ? a->key > b->key : a->id < b->id;
+}
+
+static int
+place_compare(const void *a, const void *b)
+{
+	return place_before(a, b) ? -1 : 1;
+}
+
+/*
+ * Return the row that one with KEY and ID is to be written to, NULL when all that are kept come
+ * before it. It takes the row of the one that it pushes out.
+ */
+static union inspection_row *
+question_keep(struct question *question, uint64_t key, uint64_t id)
+{
+	struct place *heap = question->places;
+	struct place place = { .key = key, .id = id };
+	size_t i = 0;
+
+	question->matched++;
+	if (question->wanted == 0 || !place_before(&place, &heap[0]))
+		return NULL;
+	place.row = heap[0].row;
+	for (;;) {
+		size_t last = 2 * i + 1;
+
+		if (last + 1 < question->wanted && place_before(&heap[last], &heap[last + 1]))
+			last++;
+		if (last >= question->wanted || !place_before(&place, &heap[last]))
+			break;
+		heap[i] = heap[last];
+		i = last;
+	}
+	heap[i] = place;
+	return &question->rows[place.row];
+}
+
+/* Copy the page that was asked for. NULL: out of memory. */
+static struct inspection_list *
+question_page(struct question *question)
+{
+	const struct inspection_query *query = &question->query;
+	size_t kept = question->wanted, skipped = query->offset;
+	struct inspection_list *list;
+
+	if (kept > question->matched)
+		kept = (size_t)question->matched;
+	if (skipped > kept)
+		skipped = kept;
+	list = calloc(1, sizeof(*list) + (kept - skipped) * sizeof(list->rows[0]));
+	if (list == NULL)
+		return NULL;
+	qsort(question->places, question->wanted, sizeof(question->places[0]), place_compare);
+	while (skipped + list->count < kept) {
+		list->rows[list->count] =
+		    question->rows[question->places[skipped + list->count].row];
+		list->count++;
+	}
+	list->taken_ns = clock_now_ns();
+	list->total = engine_connections(question->engine);
+	list->matched = question->matched;
+	return list;
+}
+
+static void inspection_begin(struct inspection *inspection);
+
+/* All have been asked: the question leaves the queue, and the next one begins. */
+static void
+question_finish(struct question *question)
+{
+	struct inspection *inspection = &question->engine->inspection;
+	bool closing = question->query.kind == INSPECTION_CLOSE;
+	struct inspection_list *list = closing ? NULL : question_page(question);
+
+	TAILQ_REMOVE(&inspection->questions, question, next);
+	inspection->listing &= closing;
+	inspection_begin(inspection);
+	if (closing)
+		question->done(question->context, question->found ? 0 : -ENOENT, NULL);
+	else
+		question->done(question->context, list != NULL ? 0 : -ENOMEM, list);
+	question_free(question);
+}
+
+/* The walk over connections. */
+
+/* Return the next connection, and step beyond it before anybody can free it; NULL at the end. */
+static struct connection *
+question_step(struct question *question)
+{
+	struct connection *conn;
+
+	while (question->conn == NULL && question->share != NULL) {
+		question->share = TAILQ_NEXT(question->share, next);
+		if (question->share != NULL)
+			question->conn = TAILQ_FIRST(&question->share->by_age);
+	}
+	conn = question->conn;
+	if (conn != NULL)
+		question->conn = TAILQ_NEXT(conn, by_age);
+	return conn;
+}
+
+static bool question_visit(struct question *question, struct connection *conn);
+static void question_do_visit_workers(void *arg);
+
+static void
+question_do_slice(void *arg)
+{
+	struct question *question = arg;
+	struct worker *worker = question->engine->workers[question->worker];
+	int64_t end_ns = clock_now_ns() + SLICE_NS;
+
+	for (int i = 0; i < SLICE_CONNECTIONS && clock_now_ns() < end_ns; i++) {
+		struct connection *conn = question_step(question);
+
+		if (conn != NULL && question_visit(question, conn))
+			continue;
+		worker->question = NULL;
+		question->worker++;
+		loop_post(
+		    question->engine->loop, &question->post, question_do_visit_workers, question);
+		return;
+	}
+	loop_post(worker->loop, &question->post, question_do_slice, question);
+}
+
+static void
+question_do_enter(void *arg)
+{
+	struct question *question = arg;
+	struct worker *worker = question->engine->workers[question->worker];
+
+	worker->question = question;
+	question->share = TAILQ_FIRST(&worker->shares);
+	question->conn = question->share != NULL ? TAILQ_FIRST(&question->share->by_age) : NULL;
+	question_do_slice(question);
+}
+
+/* Whether a post to WORKER comes back: it runs, and its last one is not posted yet. */
+static bool
+question_may_ask(const struct worker *worker)
+{
+	return worker->started && !worker->stopping;
+}
+
+/* Send the question to the next worker that runs; at the end of them the walk is over. */
+static void
+question_do_visit_workers(void *arg)
+{
+	struct question *question = arg;
+	const struct engine *engine = question->engine;
+
+	for (; !question->found && question->worker < engine->worker_count; question->worker++) {
+		struct worker *worker = engine->workers[question->worker];
+
+		if (!question_may_ask(worker))
+			continue;
+		loop_post(worker->loop, &question->post, question_do_enter, question);
+		return;
+	}
+	question_finish(question);
+}
+
+void
+inspection_forget(const struct connection *conn)
+{
+	struct question *question = conn->worker->question;
+
+	if (question != NULL && question->conn == conn)
+		question->conn = TAILQ_NEXT(conn, by_age);
+}
+
+/* What a connection is ordered by; age and idleness grow with time: distances from the epoch. */
+static uint64_t
+connection_key(const struct inspection_query *query, const struct connection_info *info)
+{
+	uint64_t key = UINT64_MAX - info->id;
+
+	switch (query->sort) {
+	case INSPECTION_BY_IDLE:
+		key = (uint64_t)(INT64_MAX - info->active_ns);
+		break;
+	case INSPECTION_BY_BYTES_IN:
+		key = info->bytes_in;
+		break;
+	case INSPECTION_BY_BYTES_OUT:
+		key = info->bytes_out;
+		break;
+	case INSPECTION_BY_PENDING:
+		key = info->pending_bytes;
+		break;
+	case INSPECTION_BY_AGE:
+		break;
+	}
+	return query->ascending ? UINT64_MAX - key : key;
+}
+
+static bool
+connection_matches(const struct inspection_query *query, const struct connection *conn)
+{
+	if ((query->id != 0 || query->kind == INSPECTION_CLOSE) && conn->id != query->id)
+		return false;
+	if (query->by_state && conn->state != query->state)
+		return false;
+	if (query->listener[0] != '\0' && strcmp(conn->share->name, query->listener) != 0)
+		return false;
+	return !query->by_peer ||
+	       network_has(&query->peer, (const struct sockaddr *)&conn->peer.in6);
+}
+
+static void
+connection_copy(struct connection *conn, struct connection_info *info)
+{
+	connection_account(conn);
+	*info = (struct connection_info){ .id = conn->id,
+		.listener = conn->share->name,
+		.worker = conn->worker->id,
+		.transport = conn->peer.family == AF_UNIX ? ADDRESS_UNIX : ADDRESS_TCP,
+		.peer = conn->peer,
+		.accepted_ns = conn->accepted_ns,
+		.active_ns = conn->active_ns,
+		.state = conn->state,
+		.bytes_in = conn->bytes_in,
+		.bytes_out = conn->bytes_out,
+		.reads = conn->reads,
+		.pending_bytes = conn->waiting,
+		.read_paused = conn->read_paused,
+		.pauses = conn->pauses,
+		.paused_ns = conn->paused_ns };
+	if (conn->read_paused)
+		info->paused_ns += clock_coarse_ns() - conn->paused_since_ns;
+}
+
+/* What only the kernel knows, a system call each. */
+static void
+connection_ask_kernel(const struct connection *conn, bool tcp, struct connection_info *info)
+{
+	struct tcp_info kernel;
+	socklen_t length = sizeof(kernel);
+
+	if (address_of_socket(conn->fd, &info->local) < 0)
+		info->local.length = 0;
+	if (!tcp || info->transport != ADDRESS_TCP)
+		return;
+	memset(&kernel, 0, sizeof(kernel));
+	if (getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, &kernel, &length) < 0)
+		return;
+	info->has_tcp = true;
+	info->tcp = (struct connection_tcp_info){ .rtt_ns = kernel.tcpi_rtt * NS_PER_US,
+		.rttvar_ns = kernel.tcpi_rttvar * NS_PER_US,
+		.min_rtt_ns = kernel.tcpi_min_rtt * NS_PER_US,
+		.retransmits = kernel.tcpi_total_retrans,
+		.mss = kernel.tcpi_snd_mss,
+		.cwnd = kernel.tcpi_snd_cwnd,
+		.delivery_rate = kernel.tcpi_delivery_rate };
+}
+
+/* Look at one connection, which may be closed. Returns whether to go on. */
+static bool
+question_visit(struct question *question, struct connection *conn)
+{
+	const struct inspection_query *query = &question->query;
+	struct connection_info info;
+	union inspection_row *row;
+
+	if (!connection_matches(query, conn))
+		return true;
+	question->found = query->id != 0;
+	if (query->kind == INSPECTION_CLOSE) {
+		connection_close(conn, CLOSE_ADMIN);
+		return false;
+	}
+	connection_copy(conn, &info);
+	row = question_keep(question, connection_key(query, &info), conn->id);
+	if (row != NULL) {
+		connection_ask_kernel(conn, query->tcp, &info);
+		row->connection = info;
+	}
+	return !question->found;
+}
+
+/* Sources: one endpoint after the other; the table of each is copied and sifted in one go. */
+
+static void question_do_visit_endpoints(void *arg);
+
+static void
+question_do_copy(void *arg)
+{
+	struct question *question = arg;
+	size_t count = sources_copy(question->endpoint->sources, question->sources);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct source *source = &question->sources[i];
+		union inspection_row *row = question_keep(
+		    question, source->echoed + source->dropped, question->matched);
+
+		if (row != NULL)
+			row->source = (struct source_info){ question->listener, *source };
+	}
+	loop_post(question->engine->loop, &question->post, question_do_visit_endpoints, question);
+}
+
+/* Return the open endpoint of SERVICE, NULL if it has none. */
+static const struct endpoint *
+question_endpoint(const struct engine *engine, const struct service *service)
+{
+	const struct endpoint *endpoint;
+
+	LIST_FOREACH (endpoint, &engine->endpoints, next) {
+		if (endpoint->service == service)
+			return endpoint;
+	}
+	return NULL;
+}
+
+/* Ask the next endpoint. It is open, so that the question comes before what ends it. */
+static void
+question_do_visit_endpoints(void *arg)
+{
+	struct question *question = arg;
+	const struct engine *engine = question->engine;
+	const char *wanted = question->query.listener;
+
+	while (question->service != NULL && question_may_ask(engine->workers[0])) {
+		const struct service *service = question->service;
+
+		question->service = TAILQ_NEXT(service, next);
+		if (*wanted != '\0' && strcmp(service->name, wanted) != 0)
+			continue;
+		question->endpoint = question_endpoint(engine, service);
+		if (question->endpoint == NULL)
+			continue;
+		question->listener = service->name;
+		loop_post(
+		    question->endpoint->worker->loop, &question->post, question_do_copy, question);
+		return;
+	}
+	question_finish(question);
+}
+
+/* The questions. */
+
+/* Get what QUESTION needs. The heap is full from the start, of what comes after all there is. */
+static int
+question_prepare(struct question *question)
+{
+	const struct inspection_query *query = &question->query;
+
+	if (query->kind == INSPECTION_CLOSE)
+		return 0;
+	question->wanted = query->limit == 0 ? 0 : query->limit + query->offset;
+	question->places = reallocarray(NULL, question->wanted + 1, sizeof(question->places[0]));
+	question->rows = reallocarray(NULL, question->wanted + 1, sizeof(question->rows[0]));
+	question->sources = reallocarray(NULL, SOURCES_MAX, sizeof(question->sources[0]));
+	if (question->places == NULL || question->rows == NULL || question->sources == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < question->wanted; i++)
+		question->places[i] = (struct place){ .id = UINT64_MAX, .row = i };
+	return 0;
+}
+
+static void
+question_do_begin(void *arg)
+{
+	struct question *question = arg;
+
+	question->service = TAILQ_FIRST(&question->engine->services);
+	if (question->query.kind == INSPECTION_SOURCES)
+		question_do_visit_endpoints(question);
+	else
+		question_do_visit_workers(question);
+}
+
+static void
+inspection_begin(struct inspection *inspection)
+{
+	struct question *question = TAILQ_FIRST(&inspection->questions);
+
+	if (question != NULL)
+		loop_post(question->engine->loop, &question->post, question_do_begin, question);
+}
+
+/* Queue QUESTION; a closing goes ahead of a list that waits. */
+static void
+inspection_add(struct inspection *inspection, struct question *question)
+{
+	struct question *first = TAILQ_FIRST(&inspection->questions);
+	struct question *last = TAILQ_LAST(&inspection->questions, question_list);
+
+	if (question->query.kind != INSPECTION_CLOSE)
+		inspection->listing = true;
+	if (last != first && last->query.kind != INSPECTION_CLOSE)
+		TAILQ_INSERT_BEFORE(last, question, next);
+	else
+		TAILQ_INSERT_TAIL(&inspection->questions, question, next);
+	if (first == NULL)
+		inspection_begin(inspection);
+}
+
+int
+inspection_ask(struct engine *engine, const struct inspection_query *query,
+    void (*done)(void *context, int r, struct inspection_list *list), void *context)
+{
+	struct question *question;
+
+	if (query->limit > INSPECTION_ROWS_MAX ||
+	    query->offset > INSPECTION_REACH_MAX - query->limit)
+		return -EINVAL;
+	if (engine->inspection.listing && query->kind != INSPECTION_CLOSE)
+		return -EBUSY;
+	question = calloc(1, sizeof(*question));
+	if (question == NULL)
+		return -ENOMEM;
+	question->engine = engine;
+	question->query = *query;
+	question->done = done;
+	question->context = context;
+	if (question_prepare(question) < 0) {
+		question_free(question);
+		return -ENOMEM;
+	}
+	inspection_add(&engine->inspection, question);
+	return 0;
+}
+
+void
+inspection_done(struct inspection *inspection)
+{
+	struct question *question;
+
+	while ((question = TAILQ_FIRST(&inspection->questions)) != NULL) {
+		TAILQ_REMOVE(&inspection->questions, question, next);
+		question->done(question->context, -ECANCELED, NULL);
+		question_free(question);
+	}
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Questions to the workers: which connections there are, who sends datagrams, and the closing of
+ * one connection by its id. One question is under way at a time, and it visits one worker after
+ * the other in short slices, so that no echo waits for it. It keeps no more than a bounded page.
+ * Main loop only, but for inspection_forget().
+ */
+#ifndef ECHOD_ENGINE_INSPECTION_H
+#define ECHOD_ENGINE_INSPECTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/address.h"
+#include "base/attributes.h"
+#include "base/network.h"
+#include "config/config.h"
+#include "engine/connection.h"
+#include "engine/datagram/sources.h"
+
+struct engine;
+struct question;
+
+/* Most rows of one list, and how far into the order of all connections it may reach. */
+#define INSPECTION_ROWS_MAX 1000
+#define INSPECTION_REACH_MAX 10000
+
+enum inspection_kind {
+	INSPECTION_CONNECTIONS, /* list them */
+	INSPECTION_SOURCES,     /* list the sources of datagrams */
+	INSPECTION_CLOSE,       /* close the connection id at once, with reason admin */
+};
+
+/* By what connections are ordered. */
+enum inspection_sort {
+	INSPECTION_BY_AGE,
+	INSPECTION_BY_IDLE,
+	INSPECTION_BY_BYTES_IN,
+	INSPECTION_BY_BYTES_OUT,
+	INSPECTION_BY_PENDING,
+};
+
+/* What is asked for. Sources have but listener and limit, a closing has the id alone. */
+struct inspection_query {
+	enum inspection_kind kind;
+	uint64_t id;                                 /* this one alone; 0: any */
+	char listener[CONFIG_LISTENER_NAME_MAX + 1]; /* "": any */
+	bool by_peer;
+	struct network peer; /* with by_peer */
+	bool by_state;
+	enum connection_state state; /* with by_state */
+	enum inspection_sort sort;
+	bool ascending; /* smallest first; else largest: oldest, longest idle, most bytes */
+	size_t limit;   /* at most INSPECTION_ROWS_MAX */
+	size_t offset;  /* limit + offset is at most INSPECTION_REACH_MAX */
+	bool tcp;       /* read TCP_INFO too: a system call for each record */
+};
+
+/* What the kernel knows of a TCP connection; see TCP_INFO in tcp(7). */
+struct connection_tcp_info {
+	int64_t rtt_ns;
+	int64_t rttvar_ns;
+	int64_t min_rtt_ns;
+	uint64_t retransmits;   /* segments sent again, in all */
+	uint64_t mss;           /* bytes */
+	uint64_t cwnd;          /* segments */
+	uint64_t delivery_rate; /* bytes a second */
+};
+
+/* One connection at the moment its worker looked at it. Times are CLOCK_MONOTONIC, see clock.h. */
+struct connection_info {
+	uint64_t id;
+	const char *listener; /* borrowed from the service: lives as long as the engine */
+	unsigned worker;
+	enum address_transport transport;
+	union connection_peer peer;
+	struct address local; /* read with getsockname(2) by the worker */
+	int64_t accepted_ns;
+	int64_t active_ns;
+	enum connection_state state;
+	uint64_t bytes_in;
+	uint64_t bytes_out;
+	uint64_t reads;
+	uint64_t pending_bytes;
+	bool read_paused;
+	uint64_t pauses;
+	int64_t paused_ns; /* a pause that is still on included */
+	bool has_tcp;
+	struct connection_tcp_info tcp; /* with has_tcp */
+};
+
+/* One source of datagrams. */
+struct source_info {
+	const char *listener; /* borrowed as above */
+	struct source source;
+};
+
+union inspection_row {
+	struct connection_info connection;
+	struct source_info source; /* of INSPECTION_SOURCES */
+};
+
+/* The answer. */
+struct inspection_list {
+	int64_t taken_ns; /* when the last worker answered; CLOCK_MONOTONIC */
+	int64_t total;    /* connections served then */
+	uint64_t matched; /* rows that the query was about, before limit and offset */
+	size_t count;     /* rows, in the order that was asked for; sources: busiest first */
+	union inspection_row rows[];
+};
+
+/* What is asked, embedded in the engine: the one under way, then closings, then a list. */
+struct inspection {
+	TAILQ_HEAD(question_list, question) questions;
+	bool listing; /* one of them is for a list */
+};
+
+/*
+ * Ask for what QUERY (copied) says. DONE is called once, later, on the main loop: R is 0; -ENOENT
+ * when there is no connection to close; -ENOMEM or -ECANCELED. LIST is the callee's, to be given to
+ * free(3); NULL after an error and a closing. Workers that do not run count as empty.
+ *
+ * A list is refused while another is asked for; a closing never is, and goes ahead of a list that
+ * waits. Returns 0; -EINVAL for a query beyond the bounds, -EBUSY or -ENOMEM: DONE is not called.
+ */
+ATTR_MUSTCHECK int inspection_ask(struct engine *engine, const struct inspection_query *query,
+    void (*done)(void *context, int r, struct inspection_list *list), void *context);
+
+/*
+ * Answer what is still asked with -ECANCELED. The workers have been stopped, and the main loop
+ * does not run any more.
+ */
+void inspection_done(struct inspection *inspection);
+
+/* CONN leaves the lists of its worker: no question visits it any more. The worker's thread. */
+void inspection_forget(const struct connection *conn);
+
+#endif
