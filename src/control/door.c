@@ -33,6 +33,9 @@
 /* How long accepting must have gone well before another failure is worth a line. */
 #define EPISODE_NS (10 * NS_PER_S)
 
+/* For a client that there was no memory to keep a record of. */
+#define EVHTTP_TIMEOUT_S (24 * 60 * 60)
+
 /* While every place is taken, how long a client may think about its request. */
 #define PATIENCE_NS (250 * NS_PER_MS)
 
@@ -62,6 +65,7 @@ struct door {
 	size_t count;
 	struct spare spare;
 	int64_t failed_ns; /* when accepting last failed for good */
+	int64_t swept_ns;  /* when the clients were last looked at */
 };
 
 static void door_on_sweep(evutil_socket_t fd, short what, void *arg);
@@ -184,6 +188,26 @@ door_is_late(const struct door *door, const struct door_client *client, bool ask
 	return age_ns >= door->settings.timeout_ns;
 }
 
+/*
+ * While the loop did not run, because the process was stopped or had much to do, nobody could be
+ * heard: that time counts for no client. What they sent meanwhile is read next.
+ */
+static void
+door_forgive(struct door *door, int64_t now_ns)
+{
+	int64_t late_ns = now_ns - door->swept_ns - SWEEP_NS;
+	struct door_client *client;
+
+	door->swept_ns = now_ns;
+	if (late_ns < SWEEP_NS)
+		return;
+	TAILQ_FOREACH (client, &door->clients, next) {
+		client->since_ns += late_ns;
+		if (client->since_ns > now_ns)
+			client->since_ns = now_ns;
+	}
+}
+
 static void
 door_on_sweep(evutil_socket_t fd, short what, void *arg)
 {
@@ -194,6 +218,7 @@ door_on_sweep(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	door_forgive(door, now_ns);
 	TAILQ_FOREACH_SAFE (client, &door->clients, next, next) {
 		bufferevent_data_cb reading;
 		bufferevent_event_cb served;
@@ -255,6 +280,8 @@ door_open(struct door *door, struct event_base *base, int fd)
 	 * after which evhttp would not close: that one it refuses by itself.
 	 */
 	evhttp_set_allowed_methods(door->http, UINT16_MAX & ~EVHTTP_REQ_CONNECT);
+	/* its timers would judge before what waits in a socket is read: see door_forgive() */
+	evhttp_set_timeout(door->http, EVHTTP_TIMEOUT_S);
 	evhttp_set_bevcb(door->http, door_on_connect, door);
 	evhttp_set_gencb(door->http, door_on_request, door);
 	door->evl = evconnlistener_new(base, NULL, NULL, LEV_OPT_CLOSE_ON_EXEC, 0, fd);
@@ -279,7 +306,8 @@ door_new(
 	TAILQ_INIT(&door->clients);
 	door->hooks = *hooks;
 	door->fd = -1;
-	door->failed_ns = clock_now_ns() - EPISODE_NS;
+	door->swept_ns = clock_now_ns();
+	door->failed_ns = door->swept_ns - EPISODE_NS;
 	if (door_open(door, loop_base(loop), fd) < 0) {
 		door_free(door);
 		return NULL;
@@ -293,10 +321,7 @@ door_new(
 void
 door_change(struct door *door, const struct door_settings *settings)
 {
-	struct timeval timeout = clock_timeval(settings->timeout_ns);
-
 	door->settings = *settings;
-	evhttp_set_timeout_tv(door->http, &timeout);
 	if (door->count >= settings->clients)
 		(void)evconnlistener_disable(door->evl);
 }

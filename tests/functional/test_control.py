@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The control port: its routes, its manners, and that nobody can wear it down."""
 
+import signal
 import socket
 import time
 
 import pytest
 
-from harness import KIB, exchange, hold, run_echod, seconds, wait_until
+from harness import KIB, exchange, hold, receive_to_end, run_echod, seconds, wait_until
 
 PROCESS = "pid version uptime_seconds workers draining resident_bytes open_fds".split()
 COUNTERS = (
@@ -257,3 +258,22 @@ def test_scrapes_under_load_disturb_nobody(launch):
         daemon.control.connections("?limit=1000")
         slowest = max(slowest, exchange(clients[0]))
     assert slowest < seconds(0.5)
+
+def test_time_in_which_the_process_was_stopped_counts_for_nobody(launch):
+    """Requests that came meanwhile, whole or the second half of one, are answered."""
+    daemon = launch(control={"timeout": "500ms"})
+    request = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    for door in (daemon.control, daemon.local):
+        for _ in range(3):
+            with door.connect() as half, door.connect() as silent:
+                half.sendall(request[:20])
+                wait_until(lambda: daemon.control.get("/livez").status == 200, 5, "two are taken")
+                daemon.signal(signal.SIGSTOP)
+                half.sendall(request[20:])
+                silent.sendall(request)
+                with door.connect() as fresh:
+                    fresh.sendall(request)
+                    time.sleep(1.5)
+                    daemon.signal(signal.SIGCONT)
+                    for sock in (half, silent, fresh):
+                        assert receive_to_end(sock).startswith(b"HTTP/1.1 200 OK\r\n")
