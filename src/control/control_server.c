@@ -21,6 +21,11 @@
 #include "control/routes.h"
 #include "control/site_check.h"
 
+/* At the end, how long the last answers may take to leave. */
+#define CLOSE_NS (200 * NS_PER_MS)
+#define CLOSE_TURNS 4
+#define CLOSE_PAUSE_US 500
+
 /* How long an address in use may take to come free: a predecessor may just have been killed. */
 #define PATIENCE_NS NS_PER_S
 
@@ -222,11 +227,31 @@ control_server_change(struct control_server *control, const struct control_confi
 	control_server_change_entrance(&control->local, cfg);
 }
 
+/*
+ * Answer what has been asked, and have the answers leave, as far as that takes a moment. A client
+ * that is still in the backlog needs some turns to come so far.
+ */
+static void
+control_server_finish(struct control_server *control)
+{
+	int64_t end_ns = clock_now_ns() + CLOSE_NS;
+
+	for (int turns = 0; turns < CLOSE_TURNS || routes_are_busy(&control->routes) ||
+			    control_server_unsent(control) > 0;
+	     turns++) {
+		if (clock_now_ns() >= end_ns)
+			return;
+		loop_run_once(control->loop);
+		usleep(CLOSE_PAUSE_US);
+	}
+}
+
 void
 control_server_free(struct control_server *control)
 {
 	if (control == NULL)
 		return;
+	control_server_finish(control);
 	routes_done(&control->routes);
 	loop_run_once(control->loop);
 	door_free(control->http.door);

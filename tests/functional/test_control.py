@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The control port: its routes, its manners, and that nobody can wear it down."""
 
+import contextlib
 import signal
 import socket
 import time
@@ -277,3 +278,49 @@ def test_time_in_which_the_process_was_stopped_counts_for_nobody(launch):
                     daemon.signal(signal.SIGCONT)
                     for sock in (half, silent, fresh):
                         assert receive_to_end(sock).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+@pytest.mark.parametrize("how", ["stop", "TERM", "QUIT"])
+def test_what_was_asked_is_answered_before_the_end(launch, how):
+    """Requests that wait in sockets and backlogs, and large answers that are not sent yet."""
+    daemon = launch()
+    for _ in range(200):
+        daemon.connect()
+    wait_until(lambda: daemon.control.totals()["connections"] == 200, 10, "all are served")
+    request = b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    targets = [b"/stats", b"/connections?limit=1000&tcp=1", b"/metrics", b"/livez"]
+    with contextlib.ExitStack() as stack:
+        taken = [stack.enter_context(daemon.local.connect()) for _ in targets]
+        wait_until(lambda: daemon.control.get("/livez").status == 200, 5, "they are taken")
+        daemon.signal(signal.SIGSTOP)
+        fresh = [stack.enter_context(daemon.local.connect()) for _ in targets]
+        last = stack.enter_context(daemon.local.connect())
+        if how == "stop":
+            last.sendall(b"POST /stop HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        else:
+            daemon.signal(getattr(signal, f"SIG{how}"))
+        for sock, target in zip(taken + fresh, targets * 2):
+            sock.sendall(request % target)
+        for sock in daemon.clients:
+            sock.close()
+        daemon.signal(signal.SIGCONT)
+        for sock in taken + fresh:
+            text = receive_to_end(sock)
+            assert text.startswith((b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 503 ")), text[:100]
+            head, _, body = text.partition(b"\r\n\r\n")
+            assert b"\r\nContent-Length: %d\r\n" % len(body) in head + b"\r\n"
+        if how == "stop":
+            assert receive_to_end(last).endswith(b'{"ok":true}\n')
+        assert daemon.wait_exit() == 0
+
+
+def test_figures_are_told_during_a_stop(launch):
+    daemon = launch(shutdown={"timeout": "5s", "idle_grace": "5s"})
+    sock = daemon.connect()
+    exchange(sock)
+    assert daemon.local.post("/stop").json == {"ok": True}
+    stats = daemon.control.stats()
+    assert stats["process"]["draining"] is True and stats["process"]["ready"] is False
+    assert daemon.local.post("/stop").status == 409
+    sock.close()
+    assert daemon.wait_exit() == 0
