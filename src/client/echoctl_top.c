@@ -18,6 +18,9 @@
 /* The busiest: as many as the daemon tells of at once, those with traffic most lately. */
 #define TARGET_CONNECTIONS "/connections?sort=idle&order=asc&limit=1000"
 
+/* The daemon has too many questions just now. */
+#define BUSY 503
+
 /* Where a sample is: one request after the other, then a rest until the next is due. */
 enum top_step {
 	TOP_RESTING,
@@ -119,6 +122,13 @@ top_take_answer(struct top *top)
 	const struct echoctl_answer *answer = echoctl_http_answer(top->session->http);
 	json_t *document;
 
+	if (answer->status == BUSY) {
+		/* what is shown stays, until the next sample is due */
+		json_decref(top->stats);
+		top->stats = NULL;
+		top->step = TOP_RESTING;
+		return;
+	}
 	if (answer->status != 200) {
 		top_end(top, answer->status == 0 ? TOP_NO_REPLY : TOP_REFUSED);
 		return;

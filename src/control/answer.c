@@ -19,7 +19,7 @@
 #define WAITING_MAX 8
 
 /* No new answer begins while more than this waits to be sent. */
-#define UNSENT_MAX ((size_t)4 << 20)
+#define UNSENT_MAX ((size_t)8 << 20)
 
 /* One turn of writing. */
 #define SLICE_NS (500 * NS_PER_US)
@@ -164,7 +164,7 @@ answer_later(struct routes *routes, struct evhttp_request *req, int (*begin)(str
 	struct answers *answers = &routes->answers;
 	struct answer *answer;
 
-	if (answers->count >= WAITING_MAX || answers_are_crowded(answers)) {
+	if (answers->count >= WAITING_MAX) {
 		reply_busy(req);
 		return;
 	}

@@ -444,6 +444,13 @@ def test_changing_verbs(ask, control, arguments, target, says):
     assert (result.returncode, result.stdout, result.stderr) == (1, "", "echoctl: not now\n")
 
 
+def test_a_busy_daemon(ask, control):
+    control.answers["GET", "/connections"] = (503, {"error": "busy with other questions"})
+    result = ask("connections")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == "echoctl: busy with other questions\n"
+
+
 def test_a_refusal_without_words(ask, control):
     control.answers["POST", "/drain"] = (500, "<h1>500</h1>")
     result = ask("drain")

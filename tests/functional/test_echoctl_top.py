@@ -183,9 +183,23 @@ def test_the_daemon_goes_away(top, control):
 def test_an_answer_that_is_none(top, control):
     terminal = top()
     wait_order(terminal, [2, 3, 1])
-    control.answers["GET", "/connections"] = (503, {"error": "no more \x1b[2J"})
+    control.answers["GET", "/connections"] = (500, {"error": "no more \x1b[2J"})
     assert_restored(terminal, 1)
     assert terminal.output.endswith(b"echoctl: no more \\x1b[2J\r\n")
+
+
+@pytest.mark.parametrize("path", ["/stats", "/connections"])
+def test_a_busy_daemon_is_asked_again(top, control, path):
+    terminal = top()
+    wait_order(terminal, [2, 3, 1])
+    good = control.answers["GET", path]
+    control.answers["GET", path] = (503, {"error": "busy"})
+    asked = len(control.requests)
+    wait_until(lambda: len(control.requests) >= asked + 6, 10, "it goes on asking")
+    control.answers["GET", path] = good
+    terminal.wait_for("\x1b[H", len(terminal.output))
+    terminal.type(b"q")
+    assert_restored(terminal, 0)
 
 
 def test_a_daemon_that_hangs_does_not_make_the_keys_hang(top, control):
