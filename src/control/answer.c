@@ -34,14 +34,23 @@ answer_free(struct answer *answer)
 	free(answer);
 }
 
+static void answers_plan_turn(struct answers *answers);
+static struct answer *answers_next(const struct answers *answers);
+
 struct evhttp_request *
 answer_take(struct answer *answer)
 {
+	struct answers *answers = answer->routes != NULL ? &answer->routes->answers : NULL;
 	struct evhttp_request *req = deferred_take(answer->deferred);
 
-	if (answer->routes != NULL && answer->routes->answers.current == answer)
-		answer->routes->answers.current = NULL;
+	if (answers != NULL && answers->current == answer)
+		answers->current = NULL;
+	if (answers != NULL && answers->asking == answer)
+		answers->asking = NULL;
 	answer_free(answer);
+	/* one more may have its turn */
+	if (answers != NULL && answers_next(answers) != NULL)
+		answers_plan_turn(answers);
 	return req;
 }
 
@@ -53,6 +62,13 @@ answer_fail(struct answer *answer)
 
 	if (req != NULL)
 		reply_json(req, HTTP_OK, NULL);
+}
+
+static void
+answers_remove(struct answers *answers, struct answer *answer)
+{
+	TAILQ_REMOVE(&answers->waiting, answer, next);
+	answers->count--;
 }
 
 /* In the next turn of the loop: what others wait for comes in between. */
@@ -69,10 +85,36 @@ answers_plan_turn(struct answers *answers)
 	while (!TAILQ_EMPTY(&answers->waiting)) {
 		struct answer *answer = TAILQ_FIRST(&answers->waiting);
 
-		TAILQ_REMOVE(&answers->waiting, answer, next);
-		answers->count--;
+		answers_remove(answers, answer);
 		answer_fail(answer);
 	}
+}
+
+/* Drop those that wait for nobody: their clients have left. */
+static void
+answers_prune(struct answers *answers)
+{
+	struct answer *answer, *next;
+
+	TAILQ_FOREACH_SAFE (answer, &answers->waiting, next, next) {
+		if (deferred_is_wanted(answer->deferred))
+			continue;
+		answers_remove(answers, answer);
+		(void)answer_take(answer);
+	}
+}
+
+/* Return the first that may begin now, NULL if there is none. */
+static struct answer *
+answers_next(const struct answers *answers)
+{
+	struct answer *answer;
+
+	TAILQ_FOREACH (answer, &answers->waiting, next) {
+		if (answers->asking == NULL || !answer->asks)
+			break;
+	}
+	return answer;
 }
 
 static bool
@@ -81,28 +123,26 @@ answers_are_crowded(const struct answers *answers)
 	return answers->unsent != NULL && answers->unsent(answers->context) > UNSENT_MAX;
 }
 
-/* Begin with the next one whose client still waits. */
+/* Begin with those whose turn it is, until there is one to be written. */
 static void
 answers_begin(struct answers *answers)
 {
 	struct answer *answer;
 
-	while (answers->current == NULL && (answer = TAILQ_FIRST(&answers->waiting)) != NULL) {
-		int r;
+	answers_prune(answers);
+	if (answers->current == NULL && answers->asking != NULL &&
+	    answers->asking->document != NULL) {
+		answers->current = answers->asking;
+		answers->asking = NULL;
+	}
+	while (answers->current == NULL && (answer = answers_next(answers)) != NULL) {
+		struct answer **place = answer->asks ? &answers->asking : &answers->current;
 
-		TAILQ_REMOVE(&answers->waiting, answer, next);
-		answers->count--;
-		answers->current = answer;
-		if (!deferred_is_wanted(answer->deferred)) {
-			(void)answer_take(answer);
-			continue;
-		}
-		if (answers_are_crowded(answers)) {
+		answers_remove(answers, answer);
+		*place = answer;
+		if (answers_are_crowded(answers))
 			reply_busy(answer_take(answer));
-			continue;
-		}
-		r = answer->begin(answer);
-		if (r < 0 || (r == 0 && answer->document == NULL))
+		else if (answer->begin(answer) < 0 || (!answer->asks && answer->document == NULL))
 			answer_fail(answer);
 	}
 }
@@ -117,21 +157,24 @@ answer_write(struct answer *answer)
 	struct evbuffer *body;
 	int r;
 
+	if (!deferred_is_wanted(answer->deferred)) {
+		(void)answer_take(answer);
+		return;
+	}
 	do
 		r = document->write(document, answer->body);
 	while (r > 0 && clock_now_ns() < end_ns);
-	if (r > 0 && deferred_is_wanted(answer->deferred))
+	if (r > 0)
 		return;
 	body = answer->body;
 	answer->body = NULL;
 	answer->document = NULL;
 	req = answer_take(answer);
-	if (r != 0 || req == NULL) {
+	if (r < 0) {
 		evbuffer_free(body);
 		body = NULL;
 	}
-	if (req != NULL)
-		reply_send(req, HTTP_OK, document->type, body);
+	reply_send(req, HTTP_OK, document->type, body);
 	document->free(document);
 }
 
@@ -143,10 +186,11 @@ answers_on_turn(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	answers_begin(answers);
-	if (answers->current != NULL && answers->current->document != NULL)
+	if (answers->current != NULL)
 		answer_write(answers->current);
-	/* else the workers are asked, and answer_go_on() will come */
-	if (answers->current != NULL ? answers->current->document != NULL : answers->count > 0)
+	/* when nothing can be written, answer_go_on() or answer_later() plans the next one */
+	if (answers->current != NULL || answers_next(answers) != NULL ||
+	    (answers->asking != NULL && answers->asking->document != NULL))
 		answers_plan_turn(answers);
 }
 
@@ -164,6 +208,7 @@ answer_later(struct routes *routes, struct evhttp_request *req, int (*begin)(str
 	struct answers *answers = &routes->answers;
 	struct answer *answer;
 
+	answers_prune(answers);
 	if (answers->count >= WAITING_MAX) {
 		reply_busy(req);
 		return;
@@ -183,11 +228,12 @@ answer_later(struct routes *routes, struct evhttp_request *req, int (*begin)(str
 	answer->routes = routes;
 	answer->begin = begin;
 	answer->openmetrics = openmetrics;
+	answer->asks = query != NULL;
 	if (query != NULL)
 		answer->query = *query;
 	TAILQ_INSERT_TAIL(&answers->waiting, answer, next);
 	answers->count++;
-	if (answers->current == NULL)
+	if (answers->current == NULL && answers_next(answers) != NULL)
 		answers_plan_turn(answers);
 }
 
@@ -206,15 +252,18 @@ answer_go_on(struct answer *answer, struct document *document)
 void
 answers_done(struct answers *answers)
 {
-	struct answer *answer = answers->current;
+	struct answer *answer;
 
-	(void)event_del(&answers->turn);
+	while ((answer = TAILQ_FIRST(&answers->waiting)) != NULL) {
+		answers_remove(answers, answer);
+		(void)answer_take(answer);
+	}
+	if (answers->current != NULL)
+		(void)answer_take(answers->current);
+	answer = answers->asking;
 	if (answer != NULL && answer->document != NULL)
 		(void)answer_take(answer);
 	else if (answer != NULL)
 		answer->routes = NULL; /* the workers have it: see answer_go_on() */
-	while ((answer = TAILQ_FIRST(&answers->waiting)) != NULL) {
-		TAILQ_REMOVE(&answers->waiting, answer, next);
-		(void)answer_take(answer);
-	}
+	(void)event_del(&answers->turn);
 }

@@ -2,7 +2,8 @@
 /*
  * Answers that take long: one after the other, each a document that is written in pieces over many
  * turns of the main loop, and sent whole. A few wait; one more is told to come again (503), and so
- * it is while answers that nobody reads fill much memory. Main loop only.
+ * it is while answers that nobody reads fill much memory. While the workers are asked for one,
+ * those that need no worker go on, also when a worker hangs. Main loop only.
  */
 #ifndef ECHOD_CONTROL_ANSWER_H
 #define ECHOD_CONTROL_ANSWER_H
@@ -28,11 +29,12 @@ struct answer {
 	struct routes *routes;     /* borrowed; NULL once the control port has closed */
 	struct deferred *deferred; /* owned; who asked */
 	/*
-	 * Its turn has come: set document and return 0; or return 1, and answer_go_on() will be
-	 * called later; or -errno.
+	 * Its turn has come: set document and return 0; or, when it asks, return 1, and
+	 * answer_go_on() or answer_take() will be called later; or return -errno.
 	 */
 	int (*begin)(struct answer *answer);
 	struct inspection_query query; /* for begin */
+	bool asks;                     /* its document needs the workers' answer to query */
 	bool openmetrics;              /* for begin */
 	struct document *document;     /* owned */
 	struct evbuffer *body;         /* owned; what is written so far */
@@ -42,7 +44,8 @@ struct answers {
 	struct event turn;
 	TAILQ_HEAD(answer_list, answer) waiting;
 	size_t count;           /* of those that wait */
-	struct answer *current; /* owned; begun */
+	struct answer *asking;  /* owned; the workers are asked, or have answered already */
+	struct answer *current; /* owned; its document is written */
 	/* How many bytes of answers wait to be sent; NULL: that does not matter. */
 	size_t (*unsent)(void *context);
 	void *context;
@@ -53,7 +56,7 @@ void answers_init(struct answers *answers, struct loop *loop);
 
 /*
  * Answer REQ when its turn comes, or refuse it now: one that is busy with others, or out of memory.
- * QUERY (copied) may be NULL.
+ * QUERY (copied) is what the workers are asked; it may be NULL.
  */
 void answer_later(struct routes *routes, struct evhttp_request *req,
     int (*begin)(struct answer *answer), const struct inspection_query *query, bool openmetrics);

@@ -198,7 +198,7 @@ def test_a_busy_daemon_is_asked_again(top, control, path):
     wait_until(lambda: len(control.requests) >= asked + 6, 10, "it goes on asking")
     control.answers["GET", path] = good
     terminal.wait_for("\x1b[H", len(terminal.output))
-    terminal.type(b"q")
+    terminal.type("q")
     assert_restored(terminal, 0)
 
 

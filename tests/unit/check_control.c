@@ -211,6 +211,84 @@ START_TEST(closing_with_answers_under_way_is_safe)
 }
 END_TEST
 
+START_TEST(answers_that_need_no_worker_come_while_one_hangs)
+{
+	static atomic_bool release;
+	int fds[20];
+
+	cfg->control.clients = 40;
+	cfg->control.timeout = 300 * NS_PER_MS;
+	open_door();
+	hold_workers(&release);
+	/* more than may wait; then their clients leave */
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		fds[i] = knock("GET /connections HTTP/1.1\r\n" OWN "\r\n");
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		hear(fds[i]);
+	for (int i = 0; i < 20; i++) {
+		ck_assert_int_eq(ask("GET /stats HTTP/1.1\r\n" OWN "\r\n"), 200);
+		ck_assert_int_eq(ask("GET /metrics HTTP/1.1\r\n" OWN "\r\n"), 200);
+	}
+	fds[0] = knock("GET /connections HTTP/1.1\r\n" OWN "\r\n");
+	ck_assert_int_eq(ask("GET /config HTTP/1.1\r\n" OWN "\r\n"), 200);
+	atomic_store(&release, true);
+	hear(fds[0]);
+	ck_assert_ptr_eq(strstr(reply, "HTTP/1.1 200 "), reply);
+}
+END_TEST
+
+START_TEST(questions_about_one_follow_each_other)
+{
+	static atomic_bool release;
+	int fds[6];
+
+	open_door();
+	hold_workers(&release);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		fds[i] = knock(i % 2 == 0 ? "GET /connections/5 HTTP/1.1\r\n" OWN "\r\n"
+					  : "GET /sources HTTP/1.1\r\n" OWN "\r\n");
+		for (int turn = 0; turn < 20; turn++)
+			loop_run_once(loop);
+	}
+	atomic_store(&release, true);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		hear(fds[i]);
+		ck_assert_ptr_eq(
+		    strstr(reply, i % 2 == 0 ? "HTTP/1.1 404 " : "HTTP/1.1 200 "), reply);
+	}
+}
+END_TEST
+
+START_TEST(one_too_many_is_told_to_come_again)
+{
+	static atomic_bool release;
+	int fds[12], busy = 0;
+
+	cfg->control.clients = 40;
+	open_door();
+	hold_workers(&release);
+	/* one is asked for, eight wait */
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		fds[i] = knock("GET /connections HTTP/1.1\r\n" OWN "\r\n");
+		for (int turn = 0; turn < 20; turn++) {
+			loop_run_once(loop);
+			usleep(200);
+		}
+	}
+	atomic_store(&release, true);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		hear(fds[i]);
+		if (strstr(reply, "HTTP/1.1 503 ") != reply)
+			continue;
+		busy++;
+		ck_assert_ptr_nonnull(strstr(reply, "\r\nRetry-After: 1\r\n"));
+		ck_assert_str_eq(
+		    body(), "{\"error\":\"busy with other questions: try again in a second\"}\n");
+	}
+	ck_assert_int_eq(busy, ARRAY_SIZE(fds) - 9);
+}
+END_TEST
+
 START_TEST(answer_that_does_not_come_is_ended_by_the_deadline)
 {
 	static atomic_bool release;
@@ -311,6 +389,9 @@ main(void)
 	tcase_add_test(wire, fin_after_the_request_does_not_cost_the_answer);
 	tcase_add_test(wire, clients_that_leave_at_once_do_no_harm);
 	tcase_add_test(wire, closing_with_answers_under_way_is_safe);
+	tcase_add_test(wire, answers_that_need_no_worker_come_while_one_hangs);
+	tcase_add_test(wire, questions_about_one_follow_each_other);
+	tcase_add_test(wire, one_too_many_is_told_to_come_again);
 	tcase_add_test(wire, answer_that_does_not_come_is_ended_by_the_deadline);
 	tcase_add_test(wire, half_a_request_is_ended_by_the_deadline);
 	tcase_add_test(wire, answers_do_not_put_off_deadlines);
