@@ -153,5 +153,6 @@ loop_stop(struct loop *loop)
 void
 loop_run_once(struct loop *loop)
 {
-	(void)event_base_loop(loop->base, EVLOOP_NONBLOCK);
+	/* without ONCE it would go on until nothing is ready, which others may put off for ever */
+	(void)event_base_loop(loop->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 }
