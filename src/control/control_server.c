@@ -21,8 +21,9 @@
 #include "control/routes.h"
 #include "control/site_check.h"
 
-/* At the end, how long the last answers may take to leave. */
-#define CLOSE_NS (200 * NS_PER_MS)
+/* At the end, how long the last answers may take to be made, and to leave. */
+#define CLOSE_MAKE_NS (50 * NS_PER_MS)
+#define CLOSE_SEND_NS (150 * NS_PER_MS)
 #define CLOSE_TURNS 4
 #define CLOSE_PAUSE_US 500
 
@@ -227,23 +228,39 @@ control_server_change(struct control_server *control, const struct control_confi
 	control_server_change_entrance(&control->local, cfg);
 }
 
+/* Let the loop have a turn; without a way forward others have the processor. */
+static void
+control_server_turn(struct control_server *control)
+{
+	size_t unsent = control_server_unsent(control);
+
+	loop_run_once(control->loop);
+	if (control_server_unsent(control) == unsent)
+		usleep(CLOSE_PAUSE_US);
+}
+
 /*
- * Answer what has been asked, and have the answers leave, as far as that takes a moment. A client
- * that is still in the backlog needs some turns to come so far.
+ * Answer what has been asked, as far as that takes a moment, refuse the rest, and have the answers
+ * leave. A client that is still in the backlog needs some turns to come so far.
  */
 static void
 control_server_finish(struct control_server *control)
 {
-	int64_t end_ns = clock_now_ns() + CLOSE_NS;
+	int64_t now_ns = clock_now_ns(), made_ns = now_ns + CLOSE_MAKE_NS;
+	int64_t sent_ns = made_ns + CLOSE_SEND_NS;
 
-	for (int turns = 0; turns < CLOSE_TURNS || routes_are_busy(&control->routes) ||
-			    control_server_unsent(control) > 0;
-	     turns++) {
-		if (clock_now_ns() >= end_ns)
-			return;
-		loop_run_once(control->loop);
-		usleep(CLOSE_PAUSE_US);
+	for (int turn = 0; clock_now_ns() < made_ns; turn++) {
+		if (turn >= CLOSE_TURNS && !routes_are_busy(&control->routes))
+			break;
+		control_server_turn(control);
 	}
+	door_shut(control->http.door);
+	door_shut(control->local.door);
+	do {
+		/* those that come now are too late as well */
+		routes_refuse(&control->routes);
+		control_server_turn(control);
+	} while (control_server_unsent(control) > 0 && clock_now_ns() < sent_ns);
 }
 
 void
@@ -253,7 +270,6 @@ control_server_free(struct control_server *control)
 		return;
 	control_server_finish(control);
 	routes_done(&control->routes);
-	loop_run_once(control->loop);
 	door_free(control->http.door);
 	door_free(control->local.door);
 	socket_file_remove(&control->file);

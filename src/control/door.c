@@ -63,6 +63,7 @@ struct door {
 	struct door_hooks hooks;
 	struct door_client_list clients; /* longest there first */
 	size_t count;
+	bool shut; /* nobody else is let in */
 	struct spare spare;
 	int64_t failed_ns; /* when accepting last failed for good */
 	int64_t swept_ns;  /* when the clients were last looked at */
@@ -240,7 +241,7 @@ door_on_sweep(evutil_socket_t fd, short what, void *arg)
 	/* evhttp frees those in the present turn: their places are there at its end */
 	if (again)
 		door_sweep_soon(door);
-	if (door->count < door->settings.clients)
+	if (door->count < door->settings.clients && !door->shut)
 		(void)evconnlistener_enable(door->evl);
 }
 
@@ -324,6 +325,15 @@ door_change(struct door *door, const struct door_settings *settings)
 	door->settings = *settings;
 	if (door->count >= settings->clients)
 		(void)evconnlistener_disable(door->evl);
+}
+
+void
+door_shut(struct door *door)
+{
+	if (door == NULL)
+		return;
+	door->shut = true;
+	(void)evconnlistener_disable(door->evl);
 }
 
 size_t

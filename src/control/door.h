@@ -36,6 +36,9 @@ struct door *door_new(struct loop *loop, int fd, const struct door_settings *set
 /* Change the bounds; they count for clients that are already there too. */
 void door_change(struct door *door, const struct door_settings *settings);
 
+/* Let nobody else in; who is there is served. NULL is fine. */
+void door_shut(struct door *door);
+
 /* Return how many bytes of answers wait to be taken by the kernel; 0 for NULL. */
 size_t door_unsent(const struct door *door);
 

@@ -165,9 +165,15 @@ routes_are_busy(const struct routes *routes)
 }
 
 void
-routes_done(struct routes *routes)
+routes_refuse(struct routes *routes)
 {
 	deferred_refuse_all(&routes->deferred);
+}
+
+void
+routes_done(struct routes *routes)
+{
+	routes_refuse(routes);
 	answers_done(&routes->answers);
 }
 

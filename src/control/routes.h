@@ -32,7 +32,10 @@ void routes_init(struct routes *routes, struct engine *engine, const struct proc
 /* Return whether a request is not answered yet. */
 bool routes_are_busy(const struct routes *routes);
 
-/* Refuse what is not answered yet. Called before the doors are freed. */
+/* Refuse what is not answered yet. */
+void routes_refuse(struct routes *routes);
+
+/* The same for the last time: called before the doors are freed, with no turn in between. */
 void routes_done(struct routes *routes);
 
 /* Answer REQ, now or later. MAY_ACT: it came in where things may be changed. */

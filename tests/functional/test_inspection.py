@@ -268,8 +268,11 @@ def test_listeners_that_go_meanwhile(launch):
     assert askers.counts[200] > 0 and set(askers.counts) <= {200, 503}
 
 
-def test_stop_while_answers_are_made(many_listeners):
-    daemon = many_listeners
+def test_stop_while_answers_are_made(launch):
+    mark = str(time.monotonic_ns())
+    rows = [{"name": "echo", "address": "tcp://127.0.0.1:0"}]
+    rows += [dict(row, address=row["address"].format(pid=mark)) for row in MANY[:100]]
+    daemon = launch(listeners=rows, workers=2)
     crowd(daemon, 500)
     errors = []
 
