@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 /* More CPUs than any kernel can be built for. */
 #define CPUS_MAX (1 << 16)
@@ -42,7 +43,7 @@ cgroup_read_file(const char *folder, const char *name, int64_t values[2])
 static int64_t
 cgroup_round_up(int64_t quota, int64_t period)
 {
-	return quota > 0 && period > 0 ? (quota + period - 1) / period : 0;
+	return quota > 0 && period > 0 ? quota / period + (quota % period != 0) : 0;
 }
 
 static int64_t
@@ -164,8 +165,21 @@ cgroup_cpus(const char *root)
 	return quota > 0 && quota < cpus ? quota : cpus;
 }
 
-int64_t
-cgroup_pids_max(const char *root)
+char *
+cgroup_thread_limits(const char *root, char *buffer, size_t size)
 {
-	return cgroup_limit(root, "pids", cgroup_read_pids);
+	struct rlimit limit = { .rlim_cur = RLIM_INFINITY };
+	int64_t pids = cgroup_limit(root, "pids", cgroup_read_pids);
+	char user[32] = "unlimited", group[32] = "unlimited";
+
+	(void)getrlimit(RLIMIT_NPROC, &limit);
+	if (limit.rlim_cur != RLIM_INFINITY)
+		(void)snprintf(user, sizeof(user), "%llu", (unsigned long long)limit.rlim_cur);
+	if (pids > 0)
+		(void)snprintf(group, sizeof(group), "%lld", (long long)pids);
+	(void)snprintf(buffer, size,
+	    "RLIMIT_NPROC, ulimit -u, is %s for all of the user's threads; pids.max, TasksMax=, is "
+	    "%s",
+	    user, group);
+	return buffer;
 }

@@ -6,6 +6,7 @@
 #ifndef ECHOD_BASE_CGROUP_H
 #define ECHOD_BASE_CGROUP_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -14,7 +15,10 @@
  */
 int64_t cgroup_cpus(const char *root);
 
-/* Return how many threads its groups may have (pids.max), 0 where there is no limit. */
-int64_t cgroup_pids_max(const char *root);
+/* Room for cgroup_thread_limits(). */
+#define CGROUP_LIMITS_MAX 160
+
+/* Write which limits there are on the number of threads, for an error message. Returns BUFFER. */
+char *cgroup_thread_limits(const char *root, char *buffer, size_t size);
 
 #endif

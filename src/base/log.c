@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cgroup.h"
 #include "base/clock.h"
 #include "base/log_carrier.h"
 #include "base/log_queue.h"
@@ -175,6 +176,7 @@ log_abort(const char *format, ...)
 static int
 log_thread_start(struct error_list *errors)
 {
+	char limits[CGROUP_LIMITS_MAX];
 	sigset_t all, before;
 	int r;
 
@@ -195,7 +197,8 @@ log_thread_start(struct error_list *errors)
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (r != 0) {
 		room.shared.alive = false;
-		error_list_add(errors, "log thread: %s", strerror(r));
+		error_list_add(errors, "cannot start the log thread: %s (%s)", strerror(r),
+		    cgroup_thread_limits("", limits, sizeof(limits)));
 		return -r;
 	}
 	pthread_setname_np(room.thread, "echod-log");

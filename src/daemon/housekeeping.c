@@ -4,11 +4,14 @@
 #include "daemon/housekeeping.h"
 
 #include <malloc.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include <event2/event.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "daemon/service_manager.h"
 
 #define TICK_NS (250 * NS_PER_MS)
@@ -19,11 +22,21 @@
 /* Fewer connections than this are not worth a trim. */
 #define TRIM_MINIMUM 1000
 
+/* A ping to a worker. */
+struct pulse {
+	_Atomic uint64_t answered; /* written by the worker */
+	uint64_t asked;
+	struct post post; /* free again once the answer is there */
+	bool missed;      /* silence was reported */
+};
+
 struct housekeeping {
 	struct engine *engine;
 	const struct process_status *status;
 	struct event *timer;
-	int64_t due_ns; /* when the next tick should come */
+	struct event *watchdog; /* NULL without one */
+	struct pulse *pulses;   /* by worker id */
+	int64_t due_ns;         /* when the next tick should come */
 	unsigned ticks;
 	int64_t reported; /* connections in the last report */
 	int64_t peak;     /* most connections since the last trim */
@@ -32,8 +45,6 @@ struct housekeeping {
 void
 housekeeping_report(struct housekeeping *keeping)
 {
-	if (keeping == NULL)
-		return;
 	keeping->reported = engine_connections(keeping->engine);
 	service_manager_status("%s %lld connections",
 	    keeping->status->draining ? "Draining" : "Serving", (long long)keeping->reported);
@@ -71,10 +82,67 @@ housekeeping_on_tick(evutil_socket_t fd, short what, void *arg)
 	housekeeping_trim(keeping, connections);
 }
 
+/* On the worker's thread. */
+static void
+housekeeping_do_answer(void *arg)
+{
+	struct pulse *pulse = arg;
+
+	/* release, and acquire on the other side: with the answer the post is free again */
+	atomic_fetch_add_explicit(&pulse->answered, 1, memory_order_release);
+}
+
+/* Return whether WORKER has answered; ask again then. One that ends, the lifecycle looks after. */
+static bool
+housekeeping_ping(struct pulse *pulse, struct worker *worker)
+{
+	if (worker->stopping)
+		return true;
+	if (atomic_load_explicit(&pulse->answered, memory_order_acquire) != pulse->asked) {
+		if (!pulse->missed)
+			log_error("worker %u does not answer: the watchdog is not fed", worker->id);
+		pulse->missed = true;
+		return false;
+	}
+	pulse->missed = false;
+	pulse->asked++;
+	loop_post(worker->loop, &pulse->post, housekeeping_do_answer, pulse);
+	return true;
+}
+
+static void
+housekeeping_on_watchdog(evutil_socket_t fd, short what, void *arg)
+{
+	struct housekeeping *keeping = arg;
+	bool alive = true;
+
+	(void)fd;
+	(void)what;
+	for (size_t i = 0; i < keeping->engine->worker_count; i++)
+		alive &= housekeeping_ping(&keeping->pulses[i], keeping->engine->workers[i]);
+	if (alive)
+		service_manager_watchdog();
+}
+
+/* Call FUNCTION every INTERVAL_NS. NULL: out of memory. */
+static struct event *
+housekeeping_every(struct housekeeping *keeping, struct loop *loop, int64_t interval_ns,
+    event_callback_fn function)
+{
+	struct timeval interval = clock_timeval(interval_ns);
+	struct event *timer = event_new(loop_base(loop), -1, EV_PERSIST, function, keeping);
+
+	if (timer != NULL && event_add(timer, &interval) == 0)
+		return timer;
+	if (timer != NULL)
+		event_free(timer);
+	return NULL;
+}
+
 struct housekeeping *
 housekeeping_new(struct loop *loop, struct engine *engine, const struct process_status *status)
 {
-	struct timeval interval = clock_timeval(TICK_NS);
+	int64_t watchdog_ns = service_manager_watchdog_ns();
 	struct housekeeping *keeping = calloc(1, sizeof(*keeping));
 
 	if (keeping == NULL)
@@ -82,8 +150,14 @@ housekeeping_new(struct loop *loop, struct engine *engine, const struct process_
 	keeping->engine = engine;
 	keeping->status = status;
 	keeping->due_ns = clock_now_ns() + TICK_NS;
-	keeping->timer = event_new(loop_base(loop), -1, EV_PERSIST, housekeeping_on_tick, keeping);
-	if (keeping->timer == NULL || event_add(keeping->timer, &interval) < 0) {
+	keeping->pulses = calloc(engine->worker_count, sizeof(*keeping->pulses));
+	keeping->timer = housekeeping_every(keeping, loop, TICK_NS, housekeeping_on_tick);
+	/* twice in each interval of the manager's */
+	if (watchdog_ns > 0)
+		keeping->watchdog = housekeeping_every(
+		    keeping, loop, watchdog_ns / 2, housekeeping_on_watchdog);
+	if (keeping->pulses == NULL || keeping->timer == NULL ||
+	    (watchdog_ns > 0 && keeping->watchdog == NULL)) {
 		housekeeping_free(keeping);
 		return NULL;
 	}
@@ -97,5 +171,8 @@ housekeeping_free(struct housekeeping *keeping)
 		return;
 	if (keeping->timer != NULL)
 		event_free(keeping->timer);
+	if (keeping->watchdog != NULL)
+		event_free(keeping->watchdog);
+	free(keeping->pulses);
 	free(keeping);
 }

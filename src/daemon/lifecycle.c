@@ -4,7 +4,6 @@
 #include "daemon/lifecycle.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include <event2/event.h>
 
@@ -14,11 +13,15 @@
 #include "daemon/service_manager.h"
 #include "engine/plan.h"
 
-/* How often the phases are looked at while one of them may end. */
+/* How often a phase is looked at while it may end. */
 #define TICK_NS (10 * NS_PER_MS)
 
-/* A tick that comes so late was held up by the machine: what clients sent meanwhile comes first. */
+/*
+ * After a tick that comes so late (the process stood still, say) the workers get a turn, once in a
+ * phase, to read what came meanwhile: only then the phase is over.
+ */
 #define LATE_NS (250 * NS_PER_MS)
+#define TURN_NS (200 * NS_PER_MS)
 
 /*
  * What connections get to flush after shutdown.timeout. With the patience that the engine has with
@@ -30,30 +33,15 @@
 #define EXTEND_INTERVAL_NS NS_PER_S
 #define EXTEND_NS (10 * NS_PER_S)
 
-enum phase {
-	PHASE_SERVING,
-	PHASE_DRAIN_DELAY, /* a drain was asked for; accepting goes on for shutdown.delay */
-	PHASE_DRAINED,     /* no new clients, until somebody says otherwise */
-	PHASE_STOP_DELAY,  /* accepting goes on while load balancers see /readyz */
-	PHASE_STOP_DRAIN,  /* listeners are closed, connections end as they become idle */
-	PHASE_STOP_CUT,    /* shutdown.timeout has passed: the rest is flushed */
-	PHASE_ENDING,      /* the workers close what is left, and end */
-	PHASE_ENDED,
-};
-
-struct lifecycle {
-	struct server *server;
-	struct event *timer; /* owned; pending while the present phase may end by itself */
-	enum phase phase;
-	int64_t deadline_ns; /* end of the present phase, CLOCK_MONOTONIC */
-	int64_t ticked_ns;   /* last tick */
-	int64_t extended_ns; /* when the service manager was last asked for patience */
-};
-
 static int64_t
 phase_on_delay(struct server *server)
 {
-	return server->config->shutdown.delay;
+	struct lifecycle *lc = &server->lifecycle;
+
+	/* load balancers that have seen a drain need not be waited for again */
+	if (lc->delay_end_ns == 0)
+		lc->delay_end_ns = clock_now_ns() + server->config->shutdown.delay;
+	return lc->delay_end_ns - clock_now_ns();
 }
 
 static int64_t
@@ -85,6 +73,8 @@ phase_on_stop_cut(struct server *server)
 static int64_t
 phase_on_ending(struct server *server)
 {
+	/* what waits at a listener of ours ends too, what waits at an inherited one is not ours */
+	engine_suspend_listeners(server->engine);
 	engine_begin_stop(server->engine);
 	return 0;
 }
@@ -97,23 +87,23 @@ phase_on_ended(struct server *server)
 }
 
 static bool
-phase_is_drained(const struct server *server)
-{
-	return engine_is_drained(server->engine);
-}
-
-static bool
 phase_is_stopped(const struct server *server)
 {
 	return engine_is_stopped(server->engine);
+}
+
+static bool
+phase_is_drained(const struct server *server)
+{
+	return engine_is_drained(server->engine);
 }
 
 /* What a phase begins with, returning how long it may last; and what follows it, and when. */
 static const struct phase_row {
 	int64_t (*begin)(struct server *server);
 	bool (*is_done)(const struct server *server); /* NULL: it lasts its whole time */
-	enum phase next;                              /* once it is done; itself: it never is */
-	enum phase overdue;                           /* when its time is over before; or itself */
+	enum lifecycle_phase next;                    /* once it is done; itself: it never is */
+	enum lifecycle_phase overdue;                 /* when its time is over before; or itself */
 } phases[] = {
 	[PHASE_SERVING] = { NULL, NULL, PHASE_SERVING, PHASE_SERVING },
 	[PHASE_DRAIN_DELAY] = { phase_on_delay, NULL, PHASE_DRAINED, PHASE_DRAINED },
@@ -126,85 +116,80 @@ static const struct phase_row {
 	[PHASE_ENDED] = { phase_on_ended, NULL, PHASE_ENDED, PHASE_ENDED },
 };
 
-static void
-lifecycle_enter(struct lifecycle *lc, enum phase phase)
+/* Begin PHASE. Returns 0; or -ENOMEM, and nothing has changed, if no other phase had begun. */
+static int
+lifecycle_enter(struct server *server, enum lifecycle_phase phase)
 {
 	struct timeval interval = clock_timeval(TICK_NS);
+	struct lifecycle *lc = &server->lifecycle;
+	int64_t now_ns = clock_now_ns();
 
+	if (event_add(lc->timer, &interval) < 0)
+		return -ENOMEM;
 	lc->phase = phase;
+	lc->deadline_ns = now_ns + phases[phase].begin(server);
 	lc->ticked_ns = clock_now_ns();
-	lc->deadline_ns = lc->ticked_ns + phases[phase].begin(lc->server);
+	lc->turn_given = false;
 	if (phases[phase].overdue == phase && phases[phase].is_done == NULL)
 		(void)event_del(lc->timer);
-	else if (event_add(lc->timer, &interval) < 0)
-		/* without a timer nothing can be waited for */
-		loop_stop(lc->server->loop);
+	return 0;
 }
 
 static void
-lifecycle_extend(struct lifecycle *lc, int64_t now_ns)
+lifecycle_extend(struct lifecycle *lc)
 {
-	if (!lifecycle_is_stopping(lc) || now_ns - lc->extended_ns < EXTEND_INTERVAL_NS)
+	if (lc->phase < PHASE_STOP_DELAY || lc->ticked_ns - lc->extended_ns < EXTEND_INTERVAL_NS)
 		return;
-	lc->extended_ns = now_ns;
+	lc->extended_ns = lc->ticked_ns;
 	service_manager_extend_timeout(EXTEND_NS);
 }
 
 static void
 lifecycle_on_timer(evutil_socket_t fd, short what, void *arg)
 {
-	struct lifecycle *lc = arg;
+	struct server *server = arg;
+	struct lifecycle *lc = &server->lifecycle;
 	const struct phase_row *row = &phases[lc->phase];
-	int64_t now_ns = clock_now_ns(), late_ns = now_ns - lc->ticked_ns - TICK_NS;
+	int64_t now_ns = clock_now_ns();
+	bool late = now_ns - lc->ticked_ns >= LATE_NS;
 
 	(void)fd;
 	(void)what;
 	lc->ticked_ns = now_ns;
-	/* time in which the process stood still is nobody's */
-	if (late_ns >= LATE_NS)
-		lc->deadline_ns += late_ns;
-	lifecycle_extend(lc, now_ns);
-	if (row->is_done != NULL && row->is_done(lc->server))
-		lifecycle_enter(lc, row->next);
+	lifecycle_extend(lc);
+	if (late && !lc->turn_given) {
+		lc->turn_given = true;
+		if (lc->deadline_ns < now_ns + TURN_NS)
+			lc->deadline_ns = now_ns + TURN_NS;
+	}
+	/* the timer runs, and so cannot fail */
+	if (row->is_done != NULL && row->is_done(server))
+		(void)lifecycle_enter(server, row->next);
 	else if (now_ns >= lc->deadline_ns && row->overdue != lc->phase)
-		lifecycle_enter(lc, row->overdue);
+		(void)lifecycle_enter(server, row->overdue);
 }
 
-struct lifecycle *
-lifecycle_new(struct server *server)
+int
+lifecycle_init(struct server *server)
 {
-	struct lifecycle *lc = calloc(1, sizeof(*lc));
-
-	if (lc == NULL)
-		return NULL;
-	lc->server = server;
-	lc->timer = event_new(loop_base(server->loop), -1, EV_PERSIST, lifecycle_on_timer, lc);
-	if (lc->timer == NULL) {
-		free(lc);
-		return NULL;
-	}
-	return lc;
+	server->lifecycle.timer = event_new(
+	    loop_base(server->loop), -1, EV_PERSIST, lifecycle_on_timer, server);
+	return server->lifecycle.timer == NULL ? -ENOMEM : 0;
 }
 
 void
-lifecycle_free(struct lifecycle *lc)
+lifecycle_done(struct server *server)
 {
-	if (lc == NULL)
-		return;
-	event_free(lc->timer);
-	free(lc);
+	if (server->lifecycle.timer != NULL)
+		event_free(server->lifecycle.timer);
 }
 
-bool
-lifecycle_is_serving(const struct lifecycle *lc)
+static void
+lifecycle_set_draining(struct server *server, bool draining)
 {
-	return lc->phase == PHASE_SERVING;
-}
-
-bool
-lifecycle_is_stopping(const struct lifecycle *lc)
-{
-	return lc->phase >= PHASE_STOP_DELAY;
+	server->status.not_ready = draining ? "draining" : NULL;
+	server->status.draining = draining;
+	housekeeping_report(server->housekeeping);
 }
 
 static int
@@ -215,25 +200,31 @@ lifecycle_refuse(struct error_list *errors)
 }
 
 int
-lifecycle_drain(struct lifecycle *lc, struct error_list *errors)
+lifecycle_drain(void *context, struct error_list *errors)
 {
-	if (lifecycle_is_stopping(lc))
+	struct server *server = context;
+
+	if (server->lifecycle.phase >= PHASE_STOP_DELAY)
 		return lifecycle_refuse(errors);
-	if (lc->phase != PHASE_SERVING)
+	if (server->lifecycle.phase != PHASE_SERVING)
 		return 0;
-	server_set_draining(lc->server, true);
+	if (lifecycle_enter(server, PHASE_DRAIN_DELAY) < 0) {
+		error_list_add(errors, "out of memory");
+		return -ENOMEM;
+	}
+	lifecycle_set_draining(server, true);
 	log_notice("draining: no new connections after shutdown.delay");
-	lifecycle_enter(lc, PHASE_DRAIN_DELAY);
 	return 0;
 }
 
 int
-lifecycle_undrain(struct lifecycle *lc, struct error_list *errors)
+lifecycle_undrain(void *context, struct error_list *errors)
 {
-	struct server *server = lc->server;
+	struct server *server = context;
+	struct lifecycle *lc = &server->lifecycle;
 	int r;
 
-	if (lifecycle_is_stopping(lc))
+	if (lc->phase >= PHASE_STOP_DELAY)
 		return lifecycle_refuse(errors);
 	if (lc->phase == PHASE_SERVING)
 		return 0;
@@ -249,50 +240,46 @@ lifecycle_undrain(struct lifecycle *lc, struct error_list *errors)
 	engine_resume_listeners(server->engine);
 	engine_drain(server->engine, WORKER_SERVING, 0);
 	lc->phase = PHASE_SERVING;
-	server_set_draining(server, false);
+	lc->delay_end_ns = 0;
+	lifecycle_set_draining(server, false);
 	log_notice("serving again");
 	return 0;
 }
 
-void
-lifecycle_stop(struct lifecycle *lc)
+int
+lifecycle_stop(void *context, struct error_list *errors)
 {
-	int64_t deadline_ns = lc->deadline_ns;
-	enum phase phase = lc->phase;
+	struct server *server = context;
 
-	if (lifecycle_is_stopping(lc)) {
-		log_notice("told to stop again: ending at once");
-		lifecycle_stop_now(lc);
-		return;
-	}
+	if (server->lifecycle.phase >= PHASE_STOP_DELAY)
+		return lifecycle_refuse(errors);
 	log_notice("stopping");
 	service_manager_stopping();
-	server_set_draining(lc->server, true);
-	/* load balancers that have seen a drain need not be waited for again */
-	if (phase == PHASE_DRAINED || lc->server->config->shutdown.delay == 0) {
-		lifecycle_enter(lc, PHASE_STOP_DRAIN);
-		return;
-	}
-	lifecycle_enter(lc, PHASE_STOP_DELAY);
-	if (phase == PHASE_DRAIN_DELAY)
-		lc->deadline_ns = deadline_ns;
+	lifecycle_set_draining(server, true);
+	if (lifecycle_enter(server, PHASE_STOP_DELAY) < 0)
+		loop_stop(server->loop); /* and lifecycle_finish() does all of it */
+	else if (server->lifecycle.deadline_ns <= clock_now_ns())
+		(void)lifecycle_enter(server, PHASE_STOP_DRAIN);
+	return 0;
 }
 
 void
-lifecycle_stop_now(struct lifecycle *lc)
+lifecycle_stop_now(struct server *server)
 {
-	if (lc->phase < PHASE_ENDING)
-		lifecycle_enter(lc, PHASE_ENDING);
+	if (server->lifecycle.phase >= PHASE_ENDING)
+		return;
+	log_notice("ending at once");
+	if (lifecycle_enter(server, PHASE_ENDING) < 0)
+		loop_stop(server->loop);
 }
 
 int
-lifecycle_finish(struct lifecycle *lc)
+lifecycle_finish(struct server *server)
 {
-	struct engine *engine = lc->server->engine;
-	int r = engine_stop(engine);
+	int r = engine_stop(server->engine);
 	struct counters_sum sum;
 
-	engine_sum(engine, &sum);
+	engine_sum(server->engine, &sum);
 	log_notice("stopped: %llu connections served, %llu ended by the drain, %llu cut",
 	    (unsigned long long)sum.values[COUNTER_CONNECTIONS_ACCEPTED],
 	    (unsigned long long)sum.values[COUNTER_CLOSED_DRAIN],

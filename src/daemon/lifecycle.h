@@ -7,47 +7,65 @@
 #define ECHOD_DAEMON_LIFECYCLE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/attributes.h"
 #include "base/error_list.h"
 
-struct lifecycle;
+struct event;
 struct server;
 
-/* Begin to serve. SERVER (borrowed) has its loop and engine. NULL: out of memory. */
-struct lifecycle *lifecycle_new(struct server *server);
+enum lifecycle_phase {
+	PHASE_SERVING,
+	PHASE_DRAIN_DELAY, /* a drain was asked for; accepting goes on for shutdown.delay */
+	PHASE_DRAINED,     /* no new clients, until somebody says otherwise */
+	PHASE_STOP_DELAY,  /* accepting goes on while load balancers see /readyz */
+	PHASE_STOP_DRAIN,  /* listeners are closed, connections end as they become idle */
+	PHASE_STOP_CUT,    /* shutdown.timeout has passed: the rest is flushed */
+	PHASE_ENDING,      /* the workers close what is left, and end */
+	PHASE_ENDED,
+};
 
-/* Stop the timer and free. NULL is fine. */
-void lifecycle_free(struct lifecycle *lifecycle);
+/* Part of struct server; all times CLOCK_MONOTONIC. */
+struct lifecycle {
+	enum lifecycle_phase phase;
+	struct event *timer;  /* owned; pending while the present phase may end by itself */
+	int64_t deadline_ns;  /* end of the present phase */
+	int64_t delay_end_ns; /* end of shutdown.delay, 0 before a drain or stop */
+	int64_t ticked_ns;    /* last tick */
+	int64_t extended_ns;  /* when the service manager was last asked for patience */
+	bool turn_given;      /* a late tick has made the present phase longer */
+};
 
-/* Return whether the daemon serves: it neither drains nor stops. */
-bool lifecycle_is_serving(const struct lifecycle *lifecycle);
+/* Make the timer, on the server's loop. Returns 0 or -ENOMEM. */
+ATTR_MUSTCHECK int lifecycle_init(struct server *server);
 
-/* Return whether a stop has begun. */
-bool lifecycle_is_stopping(const struct lifecycle *lifecycle);
+/* Free the timer, if there is one. */
+void lifecycle_done(struct server *server);
 
 /*
  * Take no more clients after shutdown.delay, and let connections end as they become idle; nothing
- * is cut. Returns 0, also while that goes on already; or -errno with a line in ERRORS.
+ * is cut. CONTEXT is the server, as in control_actions. Returns 0, also while that goes on already;
+ * or -errno with a line in ERRORS.
  */
-ATTR_MUSTCHECK int lifecycle_drain(struct lifecycle *lifecycle, struct error_list *errors);
+ATTR_MUSTCHECK int lifecycle_drain(void *context, struct error_list *errors);
 
 /*
  * Take clients again. Returns 0, also when nothing was drained; -EBUSY while stopping; or another
  * -errno when a listener cannot be had again, then the drain goes on. Lines in ERRORS.
  */
-ATTR_MUSTCHECK int lifecycle_undrain(struct lifecycle *lifecycle, struct error_list *errors);
+ATTR_MUSTCHECK int lifecycle_undrain(void *context, struct error_list *errors);
 
-/* Begin to stop; a second call ends at once. */
-void lifecycle_stop(struct lifecycle *lifecycle);
+/* Begin to stop. Returns 0, or -EBUSY with a line in ERRORS when that goes on already. */
+ATTR_MUSTCHECK int lifecycle_stop(void *context, struct error_list *errors);
 
 /* End at once: connections are cut and counted. */
-void lifecycle_stop_now(struct lifecycle *lifecycle);
+void lifecycle_stop_now(struct server *server);
 
 /*
  * Say how it went, after the main loop has ended. Returns 0; or -ETIMEDOUT when a worker hangs:
  * then nothing that it may use can be freed.
  */
-ATTR_MUSTCHECK int lifecycle_finish(struct lifecycle *lifecycle);
+ATTR_MUSTCHECK int lifecycle_finish(struct server *server);
 
 #endif

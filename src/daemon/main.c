@@ -9,9 +9,8 @@
 
 #include "config/config_file.h"
 #include "daemon/options.h"
+#include "daemon/process.h"
 #include "daemon/server.h"
-#include "daemon/signals.h"
-#include "daemon/streams.h"
 
 /* -t and -T: read, check, perhaps print; nothing is opened or bound. */
 static enum server_exit
@@ -41,7 +40,7 @@ main_serve(const struct options *options)
 	struct server *server;
 
 	/* from the first moment: a signal while starting waits for the loop that serves it */
-	signals_block();
+	process_block_signals();
 	server = server_new(options, &code);
 	if (server == NULL)
 		return code;
@@ -54,7 +53,7 @@ main_serve(const struct options *options)
 static enum server_exit
 main_printed(enum server_exit code)
 {
-	return streams_flush() < 0 ? SERVER_EXIT_OS : code;
+	return process_flush_output() < 0 ? SERVER_EXIT_OS : code;
 }
 
 int
@@ -62,7 +61,7 @@ main(int argc, char **argv)
 {
 	struct options options;
 
-	streams_open();
+	process_open_streams();
 	(void)umask(077);
 	if (options_parse(argc, argv, &options) < 0)
 		return SERVER_EXIT_USAGE;

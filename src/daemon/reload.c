@@ -10,16 +10,17 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/control_actions.h"
-#include "daemon/descriptor_limit.h"
+#include "daemon/process.h"
 #include "daemon/server.h"
 #include "daemon/service_manager.h"
 #include "engine/plan.h"
 
 int
-reload_reopen_log(struct error_list *errors)
+reload_reopen_log(void *context, struct error_list *errors)
 {
 	int r = log_reopen(errors);
 
+	(void)context;
 	if (r < 0)
 		log_error("%s: the old log file stays in use", error_list_first(errors));
 	else
@@ -96,7 +97,7 @@ reload_apply(struct server *server, const struct config *cfg, struct control_rel
 	struct log_settings now = server_log_settings(server->config, server->options);
 	struct log_settings then = server_log_settings(cfg, server->options);
 	struct error_list *errors = &reload->errors;
-	int r = descriptor_limit_meet(cfg, errors);
+	int r = process_meet_descriptors(cfg, errors);
 
 	if (r == 0)
 		r = log_change(&then, errors);
@@ -158,25 +159,26 @@ reload_count(struct server *server, int result, const struct error_list *errors)
 }
 
 int
-reload_run(struct server *server, struct control_reload *ret_reload)
+reload_run(void *context, struct control_reload *ret_reload)
 {
+	struct server *server = context;
 	struct control_reload reload = { .errors = ERROR_LIST_EMPTY };
 	struct error_list reopen = ERROR_LIST_EMPTY;
 	int r;
 
-	if (!lifecycle_is_serving(server->lifecycle)) {
+	if (server->lifecycle.phase != PHASE_SERVING) {
+		/* a log that is rotated has to be let go all the same */
+		(void)reload_reopen_log(NULL, &reopen);
+		error_list_done(&reopen);
 		error_list_add(&reload.errors, "not reloading: the daemon is draining or stopping");
 		log_warning("%s", error_list_first(&reload.errors));
-		/* a log that is rotated has to be let go all the same */
-		(void)reload_reopen_log(&reopen);
-		error_list_done(&reopen);
 		*ret_reload = reload;
 		return -EBUSY;
 	}
 	service_manager_reloading();
 	r = reload_try(server, &reload);
 	reload_count(server, r, &reload.errors);
-	(void)reload_reopen_log(&reopen);
+	(void)reload_reopen_log(NULL, &reopen);
 	error_list_done(&reopen);
 	/* also after a failure: systemd waits for it, and the old configuration does serve */
 	service_manager_ready();

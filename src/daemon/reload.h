@@ -9,17 +9,17 @@
 #include "base/error_list.h"
 
 struct control_reload;
-struct server;
 
 /*
  * Read the configuration again and put it in force, or say why not; reopen the log file. What
  * changed, or the errors, are logged and written to RET_RELOAD, which the caller releases with
- * control_reload_done(). Returns 0; -EBUSY while the daemon drains or stops; or another -errno,
- * and nothing was changed.
+ * control_reload_done(). CONTEXT is the server, as in control_actions. Returns 0; -EBUSY while the
+ * daemon drains or stops; or another -errno, and nothing was changed.
  */
-int reload_run(struct server *server, struct control_reload *ret_reload);
+int reload_run(void *context, struct control_reload *ret_reload);
 
-/* Open the log file again, after it was rotated. Returns 0, or -errno with a line in ERRORS. */
-int reload_reopen_log(struct error_list *errors);
+/* Open the log file again, after it was rotated. CONTEXT is not looked at. Returns 0, or -errno
+ * with a line in ERRORS. */
+int reload_reopen_log(void *context, struct error_list *errors);
 
 #endif

@@ -16,14 +16,16 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/config_file.h"
-#include "daemon/actions.h"
-#include "daemon/descriptor_limit.h"
+#include "daemon/process.h"
 #include "daemon/reload.h"
 #include "daemon/service_manager.h"
 #include "engine/plan.h"
 
 /* How long an address in use may take to come free at start: a killed predecessor is dying. */
 #define START_PATIENCE_NS NS_PER_S
+
+/* Reloads that signals ask for begin so far apart. */
+#define RELOAD_INTERVAL_NS (200 * NS_PER_MS)
 
 /* How long the last lines may take to reach a slow log. */
 #define LOG_CLOSE_NS (100 * NS_PER_MS)
@@ -103,65 +105,91 @@ server_on_libevent_fatal(int error)
 	log_abort("libevent gave up (error %d)", error);
 }
 
-/* Signals that came together are one reload, which begins after the last of them. */
+/* The verbs of the control port; the rest of them need no wrapping. */
+static const struct config *
+server_config(void *context)
+{
+	struct server *server = context;
+
+	return server->config;
+}
+
+static int
+server_set_log_level(void *context, enum log_level level, struct error_list *errors)
+{
+	(void)context;
+	(void)errors;
+	log_set_level(level);
+	log_notice("log.level is %s until the next reload", log_level_name(level));
+	return 0;
+}
+
 static void
 server_on_reload(evutil_socket_t fd, short what, void *arg)
 {
 	struct control_reload reload;
+	struct server *server = arg;
 
 	(void)fd;
 	(void)what;
-	(void)reload_run(arg, &reload);
+	(void)reload_run(server, &reload);
 	control_reload_done(&reload);
+	server->reloaded_ns = clock_now_ns();
+}
+
+/* Signals that come while a reload is due are served by that one, which begins after them. */
+static void
+server_reload_soon(struct server *server)
+{
+	int64_t wait_ns = server->reloaded_ns + RELOAD_INTERVAL_NS - clock_now_ns();
+	struct timeval wait = clock_timeval(wait_ns > 0 ? wait_ns : 0);
+
+	if (!event_pending(server->reload, EV_TIMEOUT, NULL) &&
+	    event_add(server->reload, &wait) < 0)
+		event_active(server->reload, EV_TIMEOUT, 0);
 }
 
 static void
-server_on_signal(void *context, int number)
+server_on_signal(evutil_socket_t number, short what, void *arg)
 {
 	struct error_list errors = ERROR_LIST_EMPTY;
-	struct server *server = context;
+	struct server *server = arg;
 
+	(void)what;
 	switch (number) {
 	case SIGHUP:
-		event_active(server->reload, EV_TIMEOUT, 0);
+		server_reload_soon(server);
 		break;
 	case SIGUSR1:
-		(void)reload_reopen_log(&errors);
-		error_list_done(&errors);
+		(void)reload_reopen_log(server, &errors);
 		break;
 	case SIGQUIT:
-		lifecycle_stop_now(server->lifecycle);
+		lifecycle_stop_now(server);
 		break;
 	default:
-		lifecycle_stop(server->lifecycle);
+		if (lifecycle_stop(server, &errors) < 0)
+			lifecycle_stop_now(server);
 		break;
 	}
-}
-
-void
-server_set_draining(struct server *server, bool draining)
-{
-	server->status.not_ready = draining ? "draining" : NULL;
-	server->status.draining = draining;
-	housekeeping_report(server->housekeeping);
+	error_list_done(&errors);
 }
 
 static int
-server_start_timers(struct server *server)
+server_start_events(struct server *server)
 {
-	int64_t watchdog_ns = service_manager_watchdog_ns();
+	static const int served[SERVER_SIGNALS] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1 };
+	struct event_base *base = loop_base(server->loop);
 
 	server->housekeeping = housekeeping_new(server->loop, server->engine, &server->status);
-	server->lifecycle = lifecycle_new(server);
-	server->reload = event_new(loop_base(server->loop), -1, 0, server_on_reload, server);
-	server->signals = signals_new(server->loop, server_on_signal, server);
-	if (server->housekeeping == NULL || server->lifecycle == NULL || server->reload == NULL ||
-	    server->signals == NULL)
+	server->reload = event_new(base, -1, 0, server_on_reload, server);
+	if (server->housekeeping == NULL || server->reload == NULL || lifecycle_init(server) < 0)
 		return -ENOMEM;
-	if (watchdog_ns == 0)
-		return 0;
-	server->heartbeat = heartbeat_new(server->loop, server->engine, watchdog_ns);
-	return server->heartbeat == NULL ? -ENOMEM : 0;
+	for (size_t i = 0; i < SERVER_SIGNALS; i++) {
+		server->signals[i] = evsignal_new(base, served[i], server_on_signal, server);
+		if (server->signals[i] == NULL || event_add(server->signals[i], NULL) < 0)
+			return -ENOMEM;
+	}
+	return 0;
 }
 
 /* The code for a step that failed with ERROR (0: it did not); OTHERWISE is the step's own. */
@@ -246,7 +274,7 @@ server_defer_to_workers(void)
 static enum server_exit
 server_start(struct server *server, struct error_list *errors)
 {
-	int r = server_start_timers(server);
+	int r = server_start_events(server);
 
 	if (r < 0)
 		error_list_add(errors, "cannot start: %s", strerror(-r));
@@ -271,7 +299,7 @@ server_build(struct server *server, struct error_list *errors)
 	code = server_exit_for(log_open(&settings, errors), SERVER_EXIT_OS);
 	if (code == SERVER_EXIT_OK)
 		code = server_exit_for(
-		    descriptor_limit_meet(server->config, errors), SERVER_EXIT_OS);
+		    process_meet_descriptors(server->config, errors), SERVER_EXIT_OS);
 	if (code == SERVER_EXIT_OK)
 		code = server_make_loops(server, errors);
 	if (code == SERVER_EXIT_OK)
@@ -295,7 +323,15 @@ server_new(const struct options *options, enum server_exit *ret_exit)
 		return NULL;
 	}
 	server->options = options;
-	server->actions = actions_of(server);
+	server->actions = (struct control_actions){ .context = server,
+		.config = server_config,
+		.reload = reload_run,
+		.drain = lifecycle_drain,
+		.undrain = lifecycle_undrain,
+		.stop = lifecycle_stop,
+		.log_reopen = reload_reopen_log,
+		.log_level = server_set_log_level };
+	server->reloaded_ns = -RELOAD_INTERVAL_NS;
 	server->status = (struct process_status){ .started_ns = clock_now_ns(),
 		.started_wall_ns = clock_wall_ns(),
 		.not_ready = "starting",
@@ -322,11 +358,11 @@ server_run(struct server *server)
 	    server->engine->worker_count, (int)getpid());
 	housekeeping_report(server->housekeeping);
 	service_manager_ready();
-	signals_unblock();
+	process_unblock_signals();
 	r = loop_run(server->loop);
 	if (r < 0)
 		log_error("the main loop failed: %s", strerror(errno));
-	if (lifecycle_finish(server->lifecycle) < 0) {
+	if (lifecycle_finish(server) < 0) {
 		/* a thread that hangs may still use all of it: nothing is freed, the process ends
 		 */
 		server->hangs = true;
@@ -345,14 +381,19 @@ server_free(struct server *server)
 		return;
 	}
 	/* a signal that nobody serves any more must not end what is ending well */
-	signals_block();
-	signals_free(server->signals);
+	process_block_signals();
+	/* answers of the control port that are written already leave */
+	if (server->loop != NULL)
+		loop_run_once(server->loop);
+	for (size_t i = 0; i < SERVER_SIGNALS; i++) {
+		if (server->signals[i] != NULL)
+			event_free(server->signals[i]);
+	}
 	/* first what speaks to the workers by itself: its posts must not outlive it */
-	heartbeat_free(server->heartbeat);
-	lifecycle_free(server->lifecycle);
+	housekeeping_free(server->housekeeping);
+	lifecycle_done(server);
 	if (server->reload != NULL)
 		event_free(server->reload);
-	housekeeping_free(server->housekeeping);
 	/* no request comes any more; then what the workers still had to answer finds nobody */
 	control_server_free(server->control);
 	if (server->loop != NULL)

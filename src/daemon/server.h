@@ -13,11 +13,9 @@
 #include "control/control_actions.h"
 #include "control/control_server.h"
 #include "control/process_status.h"
-#include "daemon/heartbeat.h"
 #include "daemon/housekeeping.h"
 #include "daemon/lifecycle.h"
 #include "daemon/options.h"
-#include "daemon/signals.h"
 #include "engine/engine.h"
 #include "engine/loop.h"
 
@@ -32,6 +30,9 @@ enum server_exit {
 	SERVER_EXIT_CONFIGURATION = 78, /* the configuration, or what was inherited */
 };
 
+/* How many signals are served: TERM, INT, QUIT, HUP, USR1. */
+#define SERVER_SIGNALS 5
+
 struct server {
 	const struct options *options;  /* borrowed from main */
 	struct config *config;          /* owned; the one in force */
@@ -39,12 +40,12 @@ struct server {
 	struct loop *loop;              /* owned; the main loop */
 	struct engine *engine;          /* owned */
 	struct control_server *control; /* owned */
-	struct signals *signals;        /* owned */
-	struct heartbeat *heartbeat;    /* owned; NULL without a watchdog */
-	struct housekeeping *housekeeping; /* owned */
-	struct lifecycle *lifecycle;       /* owned */
-	struct event *reload;              /* owned; activated by SIGHUP */
-	struct control_actions actions;    /* for the control port */
+	struct event *signals[SERVER_SIGNALS]; /* owned */
+	struct housekeeping *housekeeping;     /* owned */
+	struct event *reload;                  /* owned; pending after SIGHUP */
+	int64_t reloaded_ns;                   /* when that last ran; CLOCK_MONOTONIC */
+	struct control_actions actions;        /* for the control port */
+	struct lifecycle lifecycle;
 	struct process_status status;
 	bool hangs; /* a worker did not end: nothing may be freed */
 };
@@ -63,9 +64,6 @@ void server_free(struct server *server);
 
 /* Read the configuration that OPTIONS name. NULL with lines in ERRORS. */
 struct config *server_read_config(const struct options *options, struct error_list *errors);
-
-/* Tell the control port and the service manager whether the daemon drains. */
-void server_set_draining(struct server *server, bool draining);
 
 /* Take from CFG and OPTIONS how to log. */
 struct log_settings server_log_settings(const struct config *cfg, const struct options *options);

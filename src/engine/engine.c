@@ -4,10 +4,8 @@
 #include "engine/engine.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -105,25 +103,6 @@ engine_free(struct engine *engine)
 	free(engine);
 }
 
-/* Name the limits that keep a process from another thread; see pthread_create(3). */
-static void
-engine_blame_limits(size_t number, size_t count, int error, struct error_list *errors)
-{
-	struct rlimit limit = { .rlim_cur = RLIM_INFINITY };
-	int64_t pids = cgroup_pids_max("");
-	char user[32] = "unlimited", group[32] = "unlimited";
-
-	(void)getrlimit(RLIMIT_NPROC, &limit);
-	if (limit.rlim_cur != RLIM_INFINITY)
-		(void)snprintf(user, sizeof(user), "%llu", (unsigned long long)limit.rlim_cur);
-	if (pids > 0)
-		(void)snprintf(group, sizeof(group), "%lld", (long long)pids);
-	error_list_add(errors,
-	    "cannot start worker %zu of %zu: %s (the user's limit of processes, ulimit -u, is %s; "
-	    "TasksMax= of the unit, pids.max, is %s; or lower workers)",
-	    number, count, strerror(error), user, group);
-}
-
 int
 engine_start(struct engine *engine, struct error_list *errors)
 {
@@ -131,7 +110,11 @@ engine_start(struct engine *engine, struct error_list *errors)
 		int r = worker_start(engine->workers[i]);
 
 		if (r < 0) {
-			engine_blame_limits(i + 1, engine->worker_count, -r, errors);
+			char limits[CGROUP_LIMITS_MAX];
+
+			error_list_add(errors, "cannot start worker %zu of %zu: %s (%s)", i + 1,
+			    engine->worker_count, strerror(-r),
+			    cgroup_thread_limits("", limits, sizeof(limits)));
 			return r;
 		}
 	}
@@ -252,7 +235,7 @@ engine_stop(struct engine *engine)
 	while (!engine_is_stopped(engine))
 		(void)nanosleep(&pause, NULL);
 	for (size_t i = 0; i < engine->worker_count; i++) {
-		if (worker_join(engine->workers[i]) < 0)
+		if (engine->workers[i]->hangs)
 			r = -ETIMEDOUT;
 	}
 	return r;

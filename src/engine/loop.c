@@ -25,6 +25,12 @@ struct loop {
 	_Atomic uint64_t handled; /* posts that were run; written by the loop's thread */
 };
 
+uint64_t
+loop_handled(const struct loop *loop)
+{
+	return atomic_load_explicit(&loop->handled, memory_order_relaxed);
+}
+
 /*
  * Takes the whole inbox at once: what a post posts runs in the next turn, so a post that
  * posts itself again (a sliced piece of work) lets the selector have its say in between.
@@ -49,7 +55,7 @@ loop_on_mail(evutil_socket_t fd, short what, void *arg)
 		STAILQ_REMOVE_HEAD(&taken, next);
 		/* from here on the post is the function's to reuse or free */
 		post->function(post->argument);
-		atomic_fetch_add_explicit(&loop->handled, 1, memory_order_relaxed);
+		atomic_store_explicit(&loop->handled, loop_handled(loop) + 1, memory_order_relaxed);
 	}
 }
 
@@ -130,12 +136,6 @@ loop_post(struct loop *loop, struct post *post, void (*function)(void *argument)
 	 */
 	if (was_empty)
 		(void)eventfd_write(loop->mail_fd, 1);
-}
-
-uint64_t
-loop_handled(const struct loop *loop)
-{
-	return atomic_load_explicit(&loop->handled, memory_order_relaxed);
 }
 
 int

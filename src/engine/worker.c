@@ -16,8 +16,12 @@
 /* Connections that a stop closes at a time. */
 #define STOP_SLICE 128
 
-/* A worker that was told to stop and runs no post for so long is given up. */
+/*
+ * A worker that was told to stop and runs no post for so long, and for so many looks at it, is
+ * given up. The looks are for a process that stood still: its time is over at once when it goes on.
+ */
 #define HANG_NS (400 * NS_PER_MS)
+#define HANG_LOOKS 10
 
 /* The same while draining, when operators wait for the end. */
 #define TICK_DRAIN_NS (50 * NS_PER_MS)
@@ -176,9 +180,6 @@ worker_main(void *arg)
 		/* without its selector the worker serves nobody and the watchdog has to see it */
 		log_abort("worker %u: the event loop failed: %m", worker->id);
 	}
-	/* bufferevents that were freed in the last turn end their life in a turn of their own */
-	loop_run_once(worker->loop);
-	atomic_store(&worker->ended, true);
 	return NULL;
 }
 
@@ -221,6 +222,18 @@ worker_do_stop(void *arg)
 		loop_stop(worker->loop);
 }
 
+/*
+ * Do here what a thread that has ended, or never was, has left: run its last posts, and end
+ * connections that came with them. What was freed in one turn of the loop is gone after the next.
+ */
+static void
+worker_empty(struct worker *worker)
+{
+	loop_run_once(worker->loop);
+	(void)worker_close_some(worker, SIZE_MAX);
+	loop_run_once(worker->loop);
+}
+
 void
 worker_begin_stop(struct worker *worker)
 {
@@ -228,15 +241,10 @@ worker_begin_stop(struct worker *worker)
 		return;
 	worker->stopping = true;
 	worker->handled_ns = clock_now_ns();
-	if (worker->started) {
+	if (worker->started)
 		loop_post(worker->loop, &worker->stop_post, worker_do_stop, worker);
-		return;
-	}
-	/* what was posted to a thread that never came is still to be freed, here */
-	loop_run_once(worker->loop);
-	(void)worker_close_some(worker, SIZE_MAX);
-	loop_run_once(worker->loop);
-	atomic_store(&worker->ended, true);
+	else
+		worker_empty(worker);
 }
 
 bool
@@ -245,28 +253,24 @@ worker_is_stopped(struct worker *worker)
 	int64_t now_ns = clock_now_ns();
 	uint64_t handled = loop_handled(worker->loop);
 
-	if (worker->hangs || atomic_load(&worker->ended))
+	/* once it is joined nobody posts to it any more, and what was posted before is done */
+	if (worker->started && pthread_tryjoin_np(worker->thread, NULL) == 0) {
+		worker->started = worker->hangs = false;
+		worker_empty(worker);
+	}
+	if (worker->hangs || !worker->started)
 		return true;
 	if (handled != worker->handled) {
 		worker->handled = handled;
 		worker->handled_ns = now_ns;
+		worker->looks = 0;
 	}
-	if (now_ns - worker->handled_ns < HANG_NS)
+	if (now_ns - worker->handled_ns < HANG_NS || ++worker->looks < HANG_LOOKS)
 		return false;
-	log_error("worker %u hangs and cannot be stopped", worker->id);
+	log_error("worker %u hangs and cannot be stopped: %lld connections are left behind",
+	    worker->id, (long long)atomic_load_explicit(&worker->load, memory_order_relaxed));
 	worker->hangs = true;
 	return true;
-}
-
-int
-worker_join(struct worker *worker)
-{
-	if (!atomic_load(&worker->ended))
-		return -ETIMEDOUT;
-	if (worker->started)
-		(void)pthread_join(worker->thread, NULL);
-	worker->started = false;
-	return 0;
 }
 
 /* What a worker is told about a configuration. */

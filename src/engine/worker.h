@@ -62,9 +62,9 @@ struct worker {
 	bool started;       /* main loop's: thread is valid */
 	bool stopping;      /* main loop's: was told to stop */
 	bool hangs;         /* main loop's: it was given up */
-	atomic_bool ended;  /* the thread is about to return */
 	uint64_t handled;   /* main loop's: posts handled at the last look */
 	int64_t handled_ns; /* main loop's: when that number last changed */
+	unsigned looks;     /* main loop's: looks since that were late enough to give it up */
 	struct post stop_post;
 	struct post drain_post; /* in use while drain_posted */
 	atomic_bool drain_posted;
@@ -105,13 +105,11 @@ ATTR_MUSTCHECK int worker_start(struct worker *worker);
 void worker_begin_stop(struct worker *worker);
 
 /*
- * Return whether WORKER needs no more waiting for: its thread has ended, or it hangs, which is that
- * it was told to stop and has answered nothing for a while; that is logged once. Main loop.
+ * Return whether WORKER needs no more waiting for: its thread has ended and is joined (started is
+ * false), or it hangs, which is that it was told to stop and has run no post for a while; that is
+ * logged once. To be asked every few milliseconds. Main loop.
  */
 bool worker_is_stopped(struct worker *worker);
-
-/* Take the thread's end after worker_is_stopped(). Returns 0, or -ETIMEDOUT for one that hangs. */
-ATTR_MUSTCHECK int worker_join(struct worker *worker);
 
 /* Free a worker that was stopped or never started. NULL is fine. */
 void worker_free(struct worker *worker);

@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The small rooms of the base floor: units, addresses, text, lists of errors.
+ * The small rooms of the base floor: units, addresses, text, lists of errors, control groups.
  */
 #include <config.h>
 
 #include <arpa/inet.h>
 #include <check.h>
 #include <errno.h>
+#include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/address.h"
+#include "base/cgroup.h"
 #include "base/clock.h"
 #include "base/error_list.h"
 #include "base/text.h"
@@ -312,6 +316,117 @@ START_TEST(error_lists_keep_their_order)
 }
 END_TEST
 
+/* --- control groups --- */
+
+static char root[] = "/tmp/check_base.XXXXXX";
+
+/* Write TEXT to the file PATH below root, and make the folders it needs. */
+static void
+put(const char *path, const char *text)
+{
+	char full[512];
+	FILE *file;
+
+	(void)snprintf(full, sizeof(full), "%s/%s", root, path);
+	for (char *slash = full + strlen(root) + 1; (slash = strchr(slash, '/')) != NULL; slash++) {
+		*slash = '\0';
+		(void)mkdir(full, 0700);
+		*slash = '/';
+	}
+	file = fopen(full, "w");
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_ge(fputs(text, file), 0);
+	ck_assert_int_eq(fclose(file), 0);
+}
+
+static void
+clear_root(void)
+{
+	char command[sizeof(root) + 16];
+
+	(void)snprintf(command, sizeof(command), "rm -r %s", root);
+	ck_assert_int_eq(system(command), 0);
+	(void)snprintf(root, sizeof(root), "/tmp/check_base.XXXXXX");
+}
+
+#define SELF "proc/self/cgroup"
+#define GROUPS "sys/fs/cgroup"
+
+/* Files of a system, up to three, and what follows from them; 0: as many CPUs as there are. */
+static const struct {
+	const char *self; /* /proc/self/cgroup */
+	const char *files[3][2];
+	int64_t cpus;
+	const char *tasks; /* how the text of the limits goes on */
+} systems[] = {
+	/* version 2: the group's own quota, rounded up, never 0 */
+	{ "0::/a/b\n", { { "/a/b/cpu.max", "100000 100000\n" } }, 1, "unlimited" },
+	{ "0::/a/b\n", { { "/a/b/cpu.max", "150000 100000\n" } }, 2, "unlimited" },
+	{ "0::/a/b\n", { { "/a/b/cpu.max", "1000 100000\n" } }, 1, "unlimited" },
+	{ "0::/a/b\n", { { "/a/b/cpu.max", "max 100000\n" } }, 0, "unlimited" },
+	{ "0::/a/b\n", { { "/a/b/cpu.max", "9223372036854775807 2\n" } }, 0, "unlimited" },
+	/* a parent's, the root's, the least of several */
+	{ "0::/a/b\n", { { "/a/cpu.max", "50000 100000\n" }, { "/a/b/cpu.max", "max 100000\n" } },
+	    1, "unlimited" },
+	{ "0::/\n", { { "/cpu.max", "100000 50000\n" } }, 2, "unlimited" },
+	{ "0::/\n", { { "/cpu.max", "100000 100000\n" }, { "/pids.max", "100\n" } }, 1, "100" },
+	{ "0::/a/b\n",
+	    { { "/a/b/pids.max", "max\n" }, { "/a/pids.max", "70\n" }, { "/pids.max", "90\n" } }, 0,
+	    "70" },
+	/* a group that cannot be seen from here: what is mounted is ours */
+	{ "0::/far/away\n", { { "/cpu.max", "30000 100000\n" } }, 1, "unlimited" },
+	{ "0::/../../far\n", { { "/cpu.max", "30000 100000\n" } }, 1, "unlimited" },
+	/* version 1, and both at once */
+	{ "4:cpu,cpuacct:/a\n",
+	    { { "/cpu,cpuacct/a/cpu.cfs_quota_us", "90000\n" },
+		{ "/cpu,cpuacct/a/cpu.cfs_period_us", "100000\n" } },
+	    1, "unlimited" },
+	{ "4:cpu,cpuacct:/a\n",
+	    { { "/cpu,cpuacct/a/cpu.cfs_quota_us", "-1\n" },
+		{ "/cpu,cpuacct/a/cpu.cfs_period_us", "100000\n" } },
+	    0, "unlimited" },
+	{ "7:cpuset:/a\n8:pids:/a/b\n1:name=systemd:/\n0::/a\n",
+	    { { "/pids/a/pids.max", "33\n" }, { "/cpuset/a/cpu.max", "1 100000\n" } }, 0, "33" },
+	/* nothing that can be read */
+	{ "", { { "/cpu.max", "100000 100000\n" } }, 0, "unlimited" },
+	{ "nonsense\n0:\n", { { "/cpu.max", "1 100000\n" } }, 0, "unlimited" },
+	{ "0::/a\n", { { "/a/cpu.max", "" }, { "/a/pids.max", "" } }, 0, "unlimited" },
+	{ "0::/a\n", { { "/a/cpu.max", "0 0\n" }, { "/a/pids.max", "0\n" } }, 0, "unlimited" },
+	{ "0::/a\n", { { "/a/cpu.max", "-5 100000\n" } }, 0, "unlimited" },
+};
+
+START_TEST(control_groups_lower_what_the_machine_has)
+{
+	cpu_set_t mask;
+	char limits[CGROUP_LIMITS_MAX], wanted[64], path[128];
+	int64_t cpus = systems[_i].cpus;
+
+	ck_assert_int_eq(sched_getaffinity(0, sizeof(mask), &mask), 0);
+	if (cpus == 0 || cpus > CPU_COUNT(&mask))
+		cpus = CPU_COUNT(&mask);
+	ck_assert_ptr_nonnull(mkdtemp(root));
+	put(SELF, systems[_i].self);
+	for (size_t i = 0; i < 3 && systems[_i].files[i][0] != NULL; i++) {
+		(void)snprintf(path, sizeof(path), GROUPS "%s", systems[_i].files[i][0]);
+		put(path, systems[_i].files[i][1]);
+	}
+	(void)snprintf(wanted, sizeof(wanted), "pids.max, TasksMax=, is %s", systems[_i].tasks);
+	ck_assert_int_eq(cgroup_cpus(root), cpus);
+	ck_assert_ptr_nonnull(strstr(cgroup_thread_limits(root, limits, sizeof(limits)), wanted));
+	clear_root();
+}
+END_TEST
+
+START_TEST(a_system_without_control_groups_has_no_quota)
+{
+	char limits[CGROUP_LIMITS_MAX];
+
+	ck_assert_int_ge(cgroup_cpus("/nowhere"), 1);
+	ck_assert_ptr_nonnull(
+	    strstr(cgroup_thread_limits("/nowhere", limits, sizeof(limits)), "unlimited"));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -333,6 +448,9 @@ main(void)
 	tcase_add_test(tests, text_is_escaped);
 	tcase_add_test(tests, distance_counts_edits);
 	tcase_add_test(tests, error_lists_keep_their_order);
+	tcase_add_loop_test(
+	    tests, control_groups_lower_what_the_machine_has, 0, (int)ARRAY_SIZE(systems));
+	tcase_add_test(tests, a_system_without_control_groups_has_no_quota);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);

@@ -1,0 +1,467 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Workers are stopped together, phases follow each other in time, and the start counts well."""
+
+import contextlib
+import re
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from harness import (
+    PROJECT,
+    SANITIZED,
+    exchange,
+    hold,
+    pattern,
+    receive_to_end,
+    scaled,
+    seconds,
+    wait_until,
+)
+from harness.preload import preloaded
+from harness.process import frozen_thread, is_over, standing_still, worker_threads
+
+# Connects and resets for as long as it is left to run.
+STORM = """
+import socket, struct, sys
+address = ("127.0.0.1", int(sys.argv[1]))
+reset = struct.pack("ii", 1, 0)
+while True:
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+    try:
+        sock.connect(address)
+    except OSError:
+        pass
+    sock.close()
+"""
+
+
+def port_of(daemon):
+    return int(daemon.addresses["echo"].rpartition(":")[2])
+
+
+def last_words(daemon):
+    """How many connections the daemon says it served, drained and cut."""
+    last = daemon.log.find("^stopped")[-1]["message"]
+    return [int(number) for number in re.findall(r"\d+", last)]
+
+
+def draining(daemon):
+    wait_until(lambda: daemon.control.get("/readyz").status == 503, 5, "/readyz says 503")
+
+
+def in_force(daemon):
+    """Directive -> value."""
+    return {row["key"]: row["value"] for row in daemon.local.document("/config")["directives"]}
+
+
+def crowd(daemon, count):
+    """That many idle clients; the first of them has been served, and all have been taken."""
+    clients = [daemon.connect() for _ in range(count)]
+    exchange(clients[0])
+    daemon.wait_connections(count, 30)
+    return clients
+
+
+@pytest.fixture
+def many():
+    """How many connections this process and the daemon may have, 15 000 if possible."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield min(scaled(15000, 3000), hard - 500)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.fixture
+def storm():
+    """Start processes that connect to a port and reset, again and again."""
+    processes = []
+
+    def start(port, count=3):
+        command = [sys.executable, "-c", STORM, str(port)]
+        processes.extend(subprocess.Popen(command) for _ in range(count))
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+# many connections
+
+
+def test_quit_closes_and_counts_every_idle_connection(launch, many):
+    daemon = launch(limits={"connections": many}, log={"connections": "off"})
+    crowd(daemon, many)
+    begin = time.monotonic()
+    daemon.signal(signal.SIGQUIT)
+    assert daemon.wait_exit() == 0
+    assert time.monotonic() - begin < seconds(1)
+    assert not daemon.log.find("hangs")
+    assert last_words(daemon) == [many, 0, many]
+
+
+def test_deadline_closes_and_counts_every_idle_connection(launch, many):
+    daemon = launch(
+        limits={"connections": many},
+        log={"connections": "off"},
+        shutdown={"timeout": "1s", "idle_grace": "30s"},
+    )
+    crowd(daemon, many)
+    begin = time.monotonic()
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait_exit() == 0
+    assert time.monotonic() - begin < 1 + seconds(1)
+    assert last_words(daemon) == [many, 0, many]
+
+
+def test_every_idle_connection_is_drained_and_counted(launch, many):
+    daemon = launch(
+        limits={"connections": many, "linger_timeout": "100ms"},
+        log={"connections": "off"},
+        shutdown={"timeout": "30s", "idle_grace": "100ms"},
+    )
+    crowd(daemon, many)
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait_exit(30) == 0
+    assert last_words(daemon) == [many, many, 0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGTERM])
+def test_connects_and_resets_do_not_hold_up_the_exit(launch, storm, number):
+    daemon = launch(
+        limits={"connections": 2000},
+        log={"connections": "off"},
+        shutdown={"timeout": "1s", "idle_grace": "100ms"},
+    )
+    storm(port_of(daemon))
+    accepted = "echod_connections_accepted_total"
+    wait_until(lambda: daemon.control.metrics().value(accepted) > 500, 10, "the storm rages")
+    begin = time.monotonic()
+    daemon.signal(number)
+    assert daemon.wait_exit() == 0
+    assert time.monotonic() - begin < 1 + seconds(1)
+    assert not daemon.log.find("hangs")
+
+
+def test_control_clients_that_keep_asking_do_not_hold_up_the_exit(launch):
+    daemon = launch(shutdown={"timeout": "1s", "idle_grace": "30s"})
+    crowd(daemon, 300)
+    over = threading.Event()
+
+    def ask(target):
+        while not over.is_set():
+            with contextlib.suppress(OSError, ValueError):
+                daemon.control.get(target)
+
+    targets = ["/metrics", "/connections?limit=1000", "/stats", "/"]
+    threads = [threading.Thread(target=ask, args=(target,), daemon=True) for target in targets]
+    for thread in threads:
+        thread.start()
+    begin = time.monotonic()
+    daemon.signal(signal.SIGTERM)
+    code = daemon.wait_exit()
+    elapsed = time.monotonic() - begin
+    over.set()
+    for thread in threads:
+        thread.join(seconds(10))
+    assert code == 0
+    assert elapsed < 1 + seconds(1)
+
+
+# a worker that hangs
+
+
+@pytest.mark.skipif(SANITIZED, reason="a leak checker has to stop the thread that hangs")
+@pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGTERM])
+def test_only_the_worker_that_hangs_is_named(launch, number):
+    daemon = launch(workers=4, shutdown={"timeout": "1s", "idle_grace": "30s"})
+    crowd(daemon, 40)
+    daemon.outlives.add(daemon.directory / "control.sock")
+    with frozen_thread(worker_threads(daemon.pid)[1]):
+        begin = time.monotonic()
+        daemon.signal(number)
+        wait_until(lambda: is_over(daemon.pid), 10, "the process ends")
+        elapsed = time.monotonic() - begin
+    assert daemon.wait_exit() == 70
+    assert elapsed < 1 + seconds(1)
+    assert [line["message"] for line in daemon.log.find("hangs")] == [
+        "worker 1 hangs and cannot be stopped: 10 connections are left behind"
+    ]
+    assert last_words(daemon) == [40, 0, 30]
+
+
+@pytest.mark.skipif(SANITIZED, reason="a leak checker has to stop the thread that hangs")
+def test_control_port_is_served_while_a_worker_is_waited_for(launch):
+    """The workers that have ended are not asked any more, and the others not missed."""
+    daemon = launch(workers=2, shutdown={"timeout": "60s", "idle_grace": "60s"})
+    crowd(daemon, 2)
+    daemon.outlives.add(daemon.directory / "control.sock")
+    answered = 0
+    with frozen_thread(worker_threads(daemon.pid)[0]):
+        daemon.signal(signal.SIGQUIT)
+        daemon.log.wait_for("ending at once")
+        with contextlib.suppress(OSError):
+            while daemon.control.get("/stats").status == 200:
+                answered += 1
+        wait_until(lambda: is_over(daemon.pid), 10, "the process ends")
+    assert daemon.wait_exit() == 70
+    assert answered > 0
+
+
+CLOCK_AHEAD = """
+/* the kernel's own clock is an hour behind what we say: as after a step back */
+int
+clock_gettime(clockid_t clock, struct timespec *ts)
+{
+	int (*real)(clockid_t, struct timespec *) = dlsym(RTLD_NEXT, "clock_gettime");
+	int r = real(clock, ts);
+
+	if (clock == CLOCK_REALTIME)
+		ts->tv_sec += 3600;
+	return r;
+}
+"""
+
+
+def test_wall_clock_is_not_waited_for(launch, tmp_path):
+    daemon = launch(preloaded(tmp_path, CLOCK_AHEAD), workers=2)
+    crowd(daemon, 2)
+    daemon.outlives.add(daemon.directory / "control.sock")
+    with frozen_thread(worker_threads(daemon.pid)[0]):
+        begin = time.monotonic()
+        daemon.signal(signal.SIGQUIT)
+        wait_until(lambda: is_over(daemon.pid), 10, "the process ends")
+        elapsed = time.monotonic() - begin
+    assert daemon.wait_exit() == 70
+    assert elapsed < seconds(1)
+
+
+# the process stands still
+
+
+def test_standing_still_does_not_cut_what_is_being_flushed(launch):
+    """shutdown.timeout has passed and the process stops: the rest is flushed when it goes on."""
+    daemon = launch(
+        limits={"stall_timeout": "60s"}, shutdown={"timeout": "1s", "idle_grace": "30s"}
+    )
+    sock = daemon.connect_narrow()
+    sent = daemon.queue_some(sock)
+    daemon.signal(signal.SIGTERM)
+    daemon.log.wait_for("shutdown.timeout has passed")
+    with standing_still(daemon.pid):
+        hold(lambda: True, 1, "longer than the flush may take")
+    assert receive_to_end(sock) == pattern(0, sent)
+    sock.close()
+    assert daemon.wait_exit() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGTERM])
+def test_standing_still_is_no_hanging(launch, number):
+    """The signal is served and the process stopped, for longer than workers are waited for."""
+    for _ in range(3):
+        daemon = launch(workers=4, shutdown={"timeout": "100ms", "idle_grace": "30s"})
+        crowd(daemon, 200)
+        daemon.signal(number)
+        with contextlib.suppress(AssertionError), standing_still(daemon.pid):
+            hold(lambda: True, 0.7, "longer than a worker is waited for")
+        assert daemon.wait_exit() == 0
+        assert not daemon.log.find("hangs")
+
+
+# phases
+
+
+def test_stop_after_a_drain_does_not_wait_again(launch):
+    daemon = launch(shutdown={"delay": "1500ms", "timeout": "30s"})
+    assert daemon.local.post("/drain").status == 200
+    wait_until(lambda: not daemon.is_served(), 5, "the listener closes after the delay")
+    daemon.close_clients()
+    daemon.wait_connections(0)
+    begin = time.monotonic()
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait_exit() == 0
+    assert time.monotonic() - begin < seconds(1)
+
+
+def test_stop_during_the_delay_of_a_drain_waits_for_the_rest_of_it(launch):
+    daemon = launch(shutdown={"delay": "3s", "timeout": "30s"})
+    begin = time.monotonic()
+    assert daemon.local.post("/drain").status == 200
+    hold(daemon.is_served, 1, "accepting goes on")
+    daemon.signal(signal.SIGTERM)
+    hold(daemon.is_served, 1, "accepting goes on")
+    daemon.close_clients()
+    assert daemon.wait_exit() == 0
+    assert 2.9 < time.monotonic() - begin < 3 + seconds(1)
+
+
+def test_stop_after_an_undrain_waits_for_a_delay_of_its_own(launch):
+    daemon = launch(shutdown={"delay": "1s", "timeout": "30s"})
+    assert daemon.local.post("/drain").status == 200
+    wait_until(lambda: not daemon.is_served(), 5, "the listener closes after the delay")
+    assert daemon.local.post("/undrain").status == 200
+    daemon.close_clients()
+    begin = time.monotonic()
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait_exit() == 0
+    assert time.monotonic() - begin > 0.9
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
+@pytest.mark.parametrize("state", ["drain-delay", "drained", "stop-delay", "stop-drain"])
+def test_second_signal_ends_at_once_in_every_state(launch, state, number):
+    delayed = state in ("drain-delay", "stop-delay")
+    daemon = launch(
+        shutdown={"delay": "60s" if delayed else "0s", "timeout": "60s", "idle_grace": "60s"}
+    )
+    exchange(daemon.connect())
+    if state.startswith("drain"):
+        assert daemon.local.post("/drain").status == 200
+    if state == "drained":
+        wait_until(lambda: not daemon.is_served(), 5, "the listener is closed")
+    if state.startswith("stop") or number == signal.SIGTERM:
+        daemon.signal(signal.SIGTERM)
+        daemon.log.wait_for("^stopping")
+    begin = time.monotonic()
+    daemon.signal(number)
+    assert daemon.wait_exit() == 0
+    assert time.monotonic() - begin < seconds(1)
+    assert last_words(daemon)[2] == 1
+
+
+def test_answer_to_stop_arrives(launch):
+    for _ in range(5):
+        daemon = launch()
+        assert daemon.local.post("/stop").json == {"ok": True}
+        assert daemon.wait_exit() == 0
+
+
+# reload and log
+
+
+def test_reloads_that_are_due_together_are_one(launch):
+    """The first may begin at once; the last file is in force in the end."""
+    daemon = launch()
+    for limit in range(101, 121):
+        config = dict(daemon.config, limits={"connections": limit})
+        daemon.configure(config)
+        daemon.signal(signal.SIGHUP)
+    wait_until(
+        lambda: in_force(daemon)["limits.connections"] == "120",
+        10,
+        "the last file is in force",
+    )
+    hold(lambda: True, 0.5, "another reload may still be due")
+    assert len(daemon.log.find("^reloaded")) <= 4
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1])
+@pytest.mark.parametrize("verb", ["/drain", "/stop"])
+def test_log_is_opened_again_while_draining(launch, tmp_path, number, verb):
+    path = tmp_path / "echod.log"
+    old = tmp_path / "echod.log.1"
+    daemon = launch(
+        {"log": path},
+        log={"target": "file", "file": str(path)},
+        shutdown={"timeout": "60s", "idle_grace": "60s"},
+    )
+    sock = daemon.connect()
+    exchange(sock)
+    assert daemon.local.post(verb).status == 200
+    draining(daemon)
+    path.rename(old)
+    daemon.signal(number)
+    wait_until(path.exists, 5, "the log is opened again")
+    if number == signal.SIGHUP:
+        daemon.log.wait_for("not reloading", level="warning")
+    assert not daemon.log.find("^reloaded")
+    daemon.local.post("/undrain")
+    sock.close()
+
+
+# workers
+
+
+def processors(directory, count, kernel):
+    """Options for a daemon that may use that many CPUs under a kernel that knows so many."""
+    return preloaded(
+        directory,
+        f"""
+int
+sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
+{{
+	(void)pid;
+	if (size * 8 < {kernel}) {{
+		errno = EINVAL;
+		return -1;
+	}}
+	memset(set, 0, size);
+	for (size_t cpu = 0; cpu < {count}; cpu++)
+		CPU_SET_S(cpu, size, set);
+	return 0;
+}}
+""",
+    )
+
+
+@pytest.mark.parametrize("count, kernel", [(65, 128), (1024, 1024), (3, 4096), (2000, 8192)])
+def test_workers_are_as_many_as_cpus_up_to_the_maximum(launch, tmp_path, count, kernel):
+    daemon = launch(processors(tmp_path, count, kernel), workers=0)
+    assert daemon.control.stats()["process"]["workers"] == min(count, 64)
+    assert len(worker_threads(daemon.pid)) == min(count, 64)
+
+
+def test_thread_that_cannot_be_had_names_the_limits(launch, tmp_path):
+    """The log has the first, the workers the others."""
+    options = preloaded(
+        tmp_path,
+        """
+int
+pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg)
+{
+	static int count;
+	int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *) =
+	    dlsym(RTLD_NEXT, "pthread_create");
+
+	return ++count > 5 ? EAGAIN : real(thread, attr, run, arg);
+}
+""",
+    )
+    daemon = launch(options, ready=False, workers=8)
+    daemon.spawn()
+    assert daemon.wait_exit() == 71
+    text = daemon.stderr_path.read_text()
+    assert "cannot start worker 5 of 8: Resource temporarily unavailable" in text
+    assert re.search(r"RLIMIT_NPROC, ulimit -u, is (\d+|unlimited)", text)
+    assert re.search(r"pids.max, TasksMax=, is (\d+|unlimited)", text)
+
+
+def test_real_limit_of_processes_is_named(launch, as_root, open_directory):
+    """An ordinary user with few threads left; root has no such limit."""
+    command = "setpriv --reuid=54817 --regid=54817 --clear-groups --bounding-set=-all".split()
+    prefix = ["prlimit", "--nproc=4:4", *command, "--"]
+    daemon = launch({"prefix": prefix}, ready=False, workers=8)
+    daemon.directory = open_directory
+    daemon.config_path = open_directory / "echod.conf"
+    daemon.configure(daemon.config)
+    daemon.config_path.chmod(0o644)
+    daemon.spawn()
+    assert daemon.wait_exit() == 71
+    text = daemon.stderr_path.read_text()
+    assert re.search(r"cannot start worker \d of 8: .*RLIMIT_NPROC, ulimit -u, is 4 ", text), text
+
+
+def test_unit_has_room_for_all_workers():
+    """Besides them: the main thread, the log's, and those of an echoctl that reloads."""
+    unit = (PROJECT / "systemd" / "echod.service.in").read_text()
+    config = (PROJECT / "src" / "config" / "config.h").read_text()
+    tasks = int(re.search(r"^TasksMax=(\d+)$", unit, re.MULTILINE)[1])
+    workers = int(re.search(r"CONFIG_WORKERS_MAX (\d+)", config)[1])
+    assert tasks >= workers + 2 + 16
