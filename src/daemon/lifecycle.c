@@ -5,8 +5,6 @@
 
 #include <errno.h>
 
-#include <event2/event.h>
-
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/server.h"
@@ -135,16 +133,7 @@ lifecycle_enter(struct server *server, enum lifecycle_phase phase)
 	return 0;
 }
 
-static void
-lifecycle_extend(struct lifecycle *lc)
-{
-	if (lc->phase < PHASE_STOP_DELAY || lc->ticked_ns - lc->extended_ns < EXTEND_INTERVAL_NS)
-		return;
-	lc->extended_ns = lc->ticked_ns;
-	service_manager_extend_timeout(EXTEND_NS);
-}
-
-static void
+void
 lifecycle_on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct server *server = arg;
@@ -156,7 +145,10 @@ lifecycle_on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	lc->ticked_ns = now_ns;
-	lifecycle_extend(lc);
+	if (lc->phase >= PHASE_STOP_DELAY && now_ns - lc->extended_ns >= EXTEND_INTERVAL_NS) {
+		service_manager_extend_timeout(EXTEND_NS);
+		lc->extended_ns = now_ns;
+	}
 	if (late && !lc->turn_given) {
 		lc->turn_given = true;
 		if (lc->deadline_ns < now_ns + TURN_NS)
@@ -167,21 +159,6 @@ lifecycle_on_timer(evutil_socket_t fd, short what, void *arg)
 		(void)lifecycle_enter(server, row->next);
 	else if (now_ns >= lc->deadline_ns && row->overdue != lc->phase)
 		(void)lifecycle_enter(server, row->overdue);
-}
-
-int
-lifecycle_init(struct server *server)
-{
-	server->lifecycle.timer = event_new(
-	    loop_base(server->loop), -1, EV_PERSIST, lifecycle_on_timer, server);
-	return server->lifecycle.timer == NULL ? -ENOMEM : 0;
-}
-
-void
-lifecycle_done(struct server *server)
-{
-	if (server->lifecycle.timer != NULL)
-		event_free(server->lifecycle.timer);
 }
 
 static void
@@ -228,8 +205,7 @@ lifecycle_undrain(void *context, struct error_list *errors)
 		return lifecycle_refuse(errors);
 	if (lc->phase == PHASE_SERVING)
 		return 0;
-	/* all or nothing, and no waiting: an operator can ask again, the loop has others to serve
-	 */
+	/* all or nothing, and no waiting: an operator can ask again */
 	r = plan_apply(server->engine, server->config, NULL, 0, errors);
 	if (r < 0) {
 		for (size_t i = 0; i < errors->count; i++)

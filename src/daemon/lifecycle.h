@@ -9,10 +9,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <event2/event.h>
+
 #include "base/attributes.h"
 #include "base/error_list.h"
 
-struct event;
 struct server;
 
 enum lifecycle_phase {
@@ -29,7 +30,7 @@ enum lifecycle_phase {
 /* Part of struct server; all times CLOCK_MONOTONIC. */
 struct lifecycle {
 	enum lifecycle_phase phase;
-	struct event *timer;  /* owned; pending while the present phase may end by itself */
+	struct event *timer;  /* the server's; pending while the present phase may end by itself */
 	int64_t deadline_ns;  /* end of the present phase */
 	int64_t delay_end_ns; /* end of shutdown.delay, 0 before a drain or stop */
 	int64_t ticked_ns;    /* last tick */
@@ -37,11 +38,8 @@ struct lifecycle {
 	bool turn_given;      /* a late tick has made the present phase longer */
 };
 
-/* Make the timer, on the server's loop. Returns 0 or -ENOMEM. */
-ATTR_MUSTCHECK int lifecycle_init(struct server *server);
-
-/* Free the timer, if there is one. */
-void lifecycle_done(struct server *server);
+/* What the timer calls, which runs on the main loop and persists; SERVER is a struct server. */
+void lifecycle_on_timer(evutil_socket_t fd, short what, void *server);
 
 /*
  * Take no more clients after shutdown.delay, and let connections end as they become idle; nothing

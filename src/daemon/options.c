@@ -84,5 +84,5 @@ void
 options_print_version(FILE *out)
 {
 	(void)fprintf(out, "echod %s (libevent %s, jansson %s, systemd %s)\n", PACKAGE_VERSION,
-	    event_get_version(), JANSSON_VERSION, service_manager_is_supported() ? "yes" : "no");
+	    event_get_version(), JANSSON_VERSION, SERVICE_MANAGER_SUPPORTED ? "yes" : "no");
 }

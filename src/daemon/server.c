@@ -58,7 +58,7 @@ server_log_target(const struct config *cfg)
 	case CONFIG_LOG_AUTO:
 		break;
 	}
-	if (service_manager_is_supported() && service_manager_has_journal_stderr())
+	if (SERVICE_MANAGER_SUPPORTED && service_manager_has_journal_stderr())
 		return LOG_TARGET_JOURNAL;
 	return LOG_TARGET_STDERR;
 }
@@ -85,8 +85,7 @@ server_on_libevent_log(int severity, const char *message)
 		log_error("libevent: %s", message);
 		break;
 	case EVENT_LOG_WARN:
-		/* a refused epoll_ctl(2) is told by the call that wanted it, with its consequences
-		 */
+		/* a refused epoll_ctl(2) is told by the call that wanted it */
 		if (strncmp(message, "Epoll ", strlen("Epoll ")) != 0) {
 			log_warning("libevent: %s", message);
 			break;
@@ -182,7 +181,9 @@ server_start_events(struct server *server)
 
 	server->housekeeping = housekeeping_new(server->loop, server->engine, &server->status);
 	server->reload = event_new(base, -1, 0, server_on_reload, server);
-	if (server->housekeeping == NULL || server->reload == NULL || lifecycle_init(server) < 0)
+	server->lifecycle.timer = event_new(base, -1, EV_PERSIST, lifecycle_on_timer, server);
+	if (server->housekeeping == NULL || server->reload == NULL ||
+	    server->lifecycle.timer == NULL)
 		return -ENOMEM;
 	for (size_t i = 0; i < SERVER_SIGNALS; i++) {
 		server->signals[i] = evsignal_new(base, served[i], server_on_signal, server);
@@ -289,25 +290,23 @@ server_start(struct server *server, struct error_list *errors)
 static enum server_exit
 server_build(struct server *server, struct error_list *errors)
 {
+	static enum server_exit (*const steps[])(struct server *, struct error_list *) = {
+		server_make_loops, server_open_listeners, server_open_control, server_start
+	};
 	struct log_settings settings;
 	enum server_exit code;
+	int r;
 
 	server->config = server_read_config(server->options, errors);
 	if (server->config == NULL)
 		return SERVER_EXIT_CONFIGURATION;
 	settings = server_log_settings(server->config, server->options);
-	code = server_exit_for(log_open(&settings, errors), SERVER_EXIT_OS);
-	if (code == SERVER_EXIT_OK)
-		code = server_exit_for(
-		    process_meet_descriptors(server->config, errors), SERVER_EXIT_OS);
-	if (code == SERVER_EXIT_OK)
-		code = server_make_loops(server, errors);
-	if (code == SERVER_EXIT_OK)
-		code = server_open_listeners(server, errors);
-	if (code == SERVER_EXIT_OK)
-		code = server_open_control(server, errors);
-	if (code == SERVER_EXIT_OK)
-		code = server_start(server, errors);
+	r = log_open(&settings, errors);
+	if (r == 0)
+		r = process_meet_descriptors(server->config, errors);
+	code = server_exit_for(r, SERVER_EXIT_OS);
+	for (size_t i = 0; code == SERVER_EXIT_OK && i < ARRAY_SIZE(steps); i++)
+		code = steps[i](server, errors);
 	return code;
 }
 
@@ -363,8 +362,7 @@ server_run(struct server *server)
 	if (r < 0)
 		log_error("the main loop failed: %s", strerror(errno));
 	if (lifecycle_finish(server) < 0) {
-		/* a thread that hangs may still use all of it: nothing is freed, the process ends
-		 */
+		/* a thread that hangs may still use all of it: nothing is freed */
 		server->hangs = true;
 		return SERVER_EXIT_SOFTWARE;
 	}
@@ -391,7 +389,8 @@ server_free(struct server *server)
 	}
 	/* first what speaks to the workers by itself: its posts must not outlive it */
 	housekeeping_free(server->housekeeping);
-	lifecycle_done(server);
+	if (server->lifecycle.timer != NULL)
+		event_free(server->lifecycle.timer);
 	if (server->reload != NULL)
 		event_free(server->reload);
 	/* no request comes any more; then what the workers still had to answer finds nobody */

@@ -34,54 +34,39 @@
 
 #ifdef HAVE_SYSTEMD
 
-bool
-service_manager_is_supported(void)
-{
-	return true;
-}
-
-static void
-service_manager_free_names(char **names)
-{
-	for (char **name = names; name != NULL && *name != NULL; name++)
-		free(*name);
-	free(names);
-}
-
 int
 service_manager_sockets(struct inheritance *ret_inheritance, struct error_list *errors)
 {
 	struct inheritance inheritance = INHERITANCE_NONE;
 	char **names = NULL;
-	int count = sd_listen_fds_with_names(0, &names);
+	int count = sd_listen_fds_with_names(0, &names), r = 0;
 
 	if (count < 0) {
 		error_list_add(errors, "cannot take over the descriptors in $LISTEN_FDS: %s",
 		    strerror(-count));
 		return count;
 	}
-	if (count > 0) {
+	if (count > 0)
 		inheritance.sockets = calloc((size_t)count, sizeof(*inheritance.sockets));
-		if (inheritance.sockets == NULL) {
-			service_manager_free_names(names);
-			error_list_add(errors, "out of memory");
-			return -ENOMEM;
-		}
-	}
-	for (int i = 0; i < count; i++) {
+	if (count > 0 && inheritance.sockets == NULL)
+		r = -ENOMEM;
+	for (int i = 0; r == 0 && i < count; i++) {
 		struct inherited_socket *inherited = &inheritance.sockets[inheritance.count++];
 		bool named = names != NULL && strcmp(names[i], "unknown") != 0;
 
 		inherited->fd = SD_LISTEN_FDS_START + i;
 		inherited->name = strdup(named ? names[i] : "");
-		if (inherited->name == NULL) {
-			service_manager_free_names(names);
-			inheritance_done(&inheritance, false);
-			error_list_add(errors, "out of memory");
-			return -ENOMEM;
-		}
+		if (inherited->name == NULL)
+			r = -ENOMEM;
 	}
-	service_manager_free_names(names);
+	for (char **name = names; name != NULL && *name != NULL; name++)
+		free(*name);
+	free(names);
+	if (r < 0) {
+		inheritance_done(&inheritance, false);
+		error_list_add(errors, "out of memory");
+		return r;
+	}
 	*ret_inheritance = inheritance;
 	return 0;
 }
@@ -143,12 +128,6 @@ service_manager_send(const char *state, int patience_ms)
 }
 
 #else
-
-bool
-service_manager_is_supported(void)
-{
-	return false;
-}
 
 int
 service_manager_sockets(struct inheritance *ret_inheritance, struct error_list *errors)

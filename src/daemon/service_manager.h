@@ -15,8 +15,12 @@
 #include "base/error_list.h"
 #include "engine/inheritance.h"
 
-/* Return whether this build knows systemd at all. */
-bool service_manager_is_supported(void);
+/* Whether this build knows systemd at all. */
+#ifdef HAVE_SYSTEMD
+#define SERVICE_MANAGER_SUPPORTED true
+#else
+#define SERVICE_MANAGER_SUPPORTED false
+#endif
 
 /*
  * Take the descriptors that were passed in, see sd_listen_fds_with_names(3). Returns 0, with an
