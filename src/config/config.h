@@ -81,6 +81,7 @@ struct listener_config {
 	bool nodelay;
 	int64_t dscp;                /* 0 to 63 */
 	int64_t mss;                 /* bytes, 0: the kernel's choice */
+	int64_t keepalive;           /* ns of silence before probes, 0: none */
 	int64_t mode;                /* permission bits of a UNIX socket's file */
 	char *group;                 /* owned; "" for the daemon's own */
 	int64_t connections;         /* cap, 0: only limits.connections */

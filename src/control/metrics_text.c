@@ -126,7 +126,7 @@ metrics_connections(struct metrics_text *text, size_t piece)
 		return true;
 	}
 	metrics_writer_one(writer, "echod_connections_limit", COUNTER_KIND_GAUGE,
-	    text->engine->admission.limit, "Most connections served at a time.");
+	    text->engine->acceptor.limit, "Most connections served at a time.");
 	return false;
 }
 

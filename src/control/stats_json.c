@@ -241,7 +241,7 @@ stats_json_write_piece(struct stats_json *json, struct evbuffer *out)
 			    json, out, stats_json_worker(engine->workers[json->rows]));
 		json->step = STATS_END;
 		return evbuffer_add_printf(
-		    out, "],\"limits\":{\"connections\":%" PRId64 "}}\n", engine->admission.limit);
+		    out, "],\"limits\":{\"connections\":%" PRId64 "}}\n", engine->acceptor.limit);
 	case STATS_END:
 		break;
 	}

@@ -80,6 +80,11 @@ server_log_settings(const struct config *cfg, const struct options *options)
 static void
 server_on_libevent_log(int severity, const char *message)
 {
+	int error = errno;
+
+	/* a refused epoll_ctl(2): who asked for it has the errno, and tells in its own words */
+	if (strncmp(message, "Epoll ", strlen("Epoll ")) == 0)
+		severity = EVENT_LOG_DEBUG;
 	switch (severity) {
 	case EVENT_LOG_ERR:
 		log_error("libevent: %s", message);
@@ -95,6 +100,7 @@ server_on_libevent_log(int severity, const char *message)
 		log_debug("libevent: %s", message);
 		break;
 	}
+	errno = error;
 }
 
 /* libevent has lost its footing, and has said why. A core is worth more than its exit(1). */
@@ -206,6 +212,7 @@ server_exit_for(int error, enum server_exit otherwise)
 	case ENOMEM:
 	case EMFILE:
 	case ENFILE:
+	case ENOSPC:
 	case EAGAIN:
 		return SERVER_EXIT_OS;
 	default:

@@ -13,7 +13,7 @@
 
 #include "base/attributes.h"
 #include "base/error_list.h"
-#include "engine/inheritance.h"
+#include "engine/listen_socket.h"
 
 /* Whether this build knows systemd at all. */
 #ifdef HAVE_SYSTEMD

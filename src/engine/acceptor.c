@@ -3,15 +3,63 @@
 
 #include "engine/acceptor.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <event2/event.h>
+
+#include "base/clock.h"
+#include "base/log.h"
 #include "engine/engine.h"
 
-/* The least loaded worker; among equals the one after the last served. */
-static struct worker *
-acceptor_pick_worker(const struct engine *engine)
+/* Connections taken in one turn: a flood must not keep signals and control waiting. */
+#define BATCH_MAX 64
+
+/* The part of a limit that may wait at all workers, and how long to let them catch up. */
+#define WAITING_PART 8
+#define PATIENCE_NS NS_PER_MS
+
+/* Without descriptors: how often to try, how long clients wait to be shed, how many at a time. */
+#define RETRY_NS (100 * NS_PER_MS)
+#define SHED_AFTER_NS (500 * NS_PER_MS)
+#define SHED_MAX 256
+
+/* A listener that fails: its first and its longest pause; and how long without an error is well. */
+#define BACKOFF_MIN_NS (10 * NS_PER_MS)
+#define BACKOFF_MAX_NS NS_PER_S
+#define EPISODE_END_NS NS_PER_S
+
+/* One error may be a client's bad luck, see accept(2); so many in a row are the listener's own. */
+#define FAILED_IN_ROW_MAX 16
+
+/* All closing together, and how long nothing must have come: for handshakes that are under way. */
+#define CLOSE_NS (200 * NS_PER_MS)
+#define CLOSE_QUIET_NS (10 * NS_PER_MS)
+
+static const struct timespec moment = { .tv_nsec = NS_PER_MS };
+
+/* Connections that ended while they waited still count: they must not fill a limit. */
+static int
+acceptor_most_waiting(const struct engine *engine, int64_t limit)
 {
+	int64_t most = limit / (int64_t)(WAITING_PART * engine->worker_count);
+
+	return most < 1 ? 1 : most > WORKER_WAITING_MAX ? WORKER_WAITING_MAX : (int)most;
+}
+
+/*
+ * The least loaded of the workers that may have more waiting, NULL when there is none; among equals
+ * the one after the last served.
+ */
+static struct worker *
+acceptor_pick_worker(const struct listener *lis)
+{
+	const struct engine *engine = lis->engine;
 	struct worker *best = NULL;
 	int64_t best_load = 0;
 
@@ -20,6 +68,9 @@ acceptor_pick_worker(const struct engine *engine)
 		    engine->workers[(engine->last_id + i) % engine->worker_count];
 		int64_t load = atomic_load_explicit(&worker->load, memory_order_relaxed);
 
+		if (atomic_load(&worker->waiting) >= engine->acceptor.most_waiting ||
+		    atomic_load(&lis->service->shares[worker->id].waiting) >= lis->most_waiting)
+			continue;
 		if (best == NULL || load < best_load) {
 			best = worker;
 			best_load = load;
@@ -28,61 +79,386 @@ acceptor_pick_worker(const struct engine *engine)
 	return best;
 }
 
+/* One line when a limit is met, the next only after the count was a tenth below it. */
+static bool
+acceptor_is_full(int64_t count, int64_t limit, bool *reported, const char *who, const char *key)
+{
+	bool full = count >= limit;
+
+	if (full && !*reported)
+		log_warning("%s%s = %lld is reached: new connections are closed at once", who, key,
+		    (long long)limit);
+	*reported = full || (*reported && count >= limit - limit / 10);
+	return full;
+}
+
+/* Decide about one more connection of LIS; the first refusal of an episode is logged. */
+static enum reject_reason
+acceptor_check(struct listener *lis)
+{
+	struct acceptor *acceptor = &lis->engine->acceptor;
+	int64_t own = atomic_load_explicit(&lis->service->connections, memory_order_relaxed);
+
+	if (acceptor_is_full(engine_connections(lis->engine), acceptor->limit,
+		&acceptor->limit_reported, "", "limits.connections"))
+		return REJECT_LIMIT;
+	if (lis->connections_limit > 0 &&
+	    acceptor_is_full(own, lis->connections_limit, &lis->limit_reported, lis->service->name,
+		": connections"))
+		return REJECT_LISTENER_LIMIT;
+	return REJECT_NONE;
+}
+
+/* Finish what accept4(2) told of the peer, and what a UNIX socket does not inherit. */
 static void
-acceptor_read_peer(int fd, const struct sockaddr *sa, socklen_t length, union connection_peer *peer)
+acceptor_meet_unix(int fd, union connection_peer *peer)
 {
 	struct ucred credentials = { .pid = 0, .uid = (uid_t)-1 };
 	socklen_t size = sizeof(credentials);
+	int on = 1;
 
-	memset(peer, 0, sizeof(*peer));
-	if (length >= sizeof(sa->sa_family) &&
-	    (sa->sa_family == AF_INET || sa->sa_family == AF_INET6)) {
-		memcpy(peer, sa, length < sizeof(*peer) ? length : sizeof(*peer));
-		return;
-	}
 	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size);
 	peer->un.family = AF_UNIX;
 	peer->un.pid = credentials.pid;
 	peer->un.uid = credentials.uid;
+	(void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+}
+
+/* Take one connection off the backlog for WORKER. Returns 0, or the errno of accept4(2). */
+static int
+listener_accept(struct listener *lis, struct worker *worker)
+{
+	union connection_peer peer = { .family = AF_UNSPEC };
+	socklen_t length = sizeof(peer);
+	struct engine *engine = lis->engine;
+	struct counters *counters = &lis->service->acceptor;
+	int fd = accept4(
+	    lis->socket.fd, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	enum reject_reason reject;
+
+	if (fd < 0)
+		return errno;
+	/* something could be accepted: those that wait have reason to go on waiting */
+	engine->acceptor.starved_since_ns = 0;
+	reject = acceptor_check(lis);
+	if (reject != REJECT_NONE) {
+		counters_add(counters, reject_reason_counter(reject), 1);
+		close(fd);
+		return 0;
+	}
+	if (!address_is_ip(&lis->socket.address))
+		acceptor_meet_unix(fd, &peer);
+	counters_add(counters, COUNTER_CONNECTIONS_ACCEPTED, 1);
+	worker_take(worker, &lis->service->shares[worker->id], fd, ++engine->last_id, &peer);
+	return 0;
 }
 
 static void
-acceptor_on_accept(
-    void *context, struct listener *lis, int fd, const struct sockaddr *sa, socklen_t length)
+acceptor_open_spare(struct acceptor *acceptor)
 {
-	struct engine *engine = context;
-	struct service *service = lis->service;
-	enum reject_reason reject = admission_check(
-	    &engine->admission, lis, engine_connections(engine));
-	union connection_peer peer;
-	struct worker *worker;
+	if (acceptor->spare_fd < 0)
+		acceptor->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
 
-	if (reject != REJECT_NONE) {
-		counters_add(&service->acceptor, reject_reason_counter(reject), 1);
+/* With the spare descriptor given up, accept and close what waits on LIS. */
+static void
+acceptor_shed(struct acceptor *acceptor, struct listener *lis)
+{
+	struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+
+	if (acceptor->spare_fd < 0)
+		return;
+	close(acceptor->spare_fd);
+	for (int i = 0; i < SHED_MAX; i++) {
+		int fd = accept4(lis->socket.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd < 0)
+			break;
+		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 		close(fd);
+		counters_add(
+		    &lis->service->acceptor, reject_reason_counter(REJECT_NO_DESCRIPTORS), 1);
+	}
+	acceptor->spare_fd = -1;
+	acceptor_open_spare(acceptor);
+}
+
+static void
+acceptor_pause_all(struct engine *engine, enum pause_reason reason, bool on)
+{
+	struct listener *lis;
+
+	TAILQ_FOREACH (lis, &engine->listeners, next)
+		listener_pause(lis, reason, on);
+}
+
+/* A timer that cannot be set fires in the next turn: early is better than never. */
+static void
+acceptor_set_timer(struct event *timer, int64_t interval_ns)
+{
+	struct timeval interval = clock_timeval(interval_ns);
+
+	if (event_add(timer, &interval) < 0)
+		event_active(timer, EV_TIMEOUT, 0);
+}
+
+static void
+acceptor_on_retry(evutil_socket_t fd, short what, void *arg)
+{
+	struct engine *engine = arg;
+
+	(void)fd;
+	(void)what;
+	acceptor_open_spare(&engine->acceptor);
+	acceptor_pause_all(engine, PAUSE_NO_DESCRIPTORS, false);
+}
+
+/* Out of descriptors or memory: all listeners pause, and who has waited too long is shed. */
+static void
+acceptor_starve(struct acceptor *acceptor, struct listener *lis, int error)
+{
+	int64_t now_ns = clock_now_ns();
+
+	if (acceptor->last_error_ns == 0 || now_ns - acceptor->last_error_ns >= EPISODE_END_NS)
+		log_warning("cannot accept connections: %s; trying again ten times a second",
+		    strerror(error));
+	acceptor->last_error_ns = now_ns;
+	if (acceptor->starved_since_ns == 0)
+		acceptor->starved_since_ns = now_ns;
+	if (now_ns - acceptor->starved_since_ns >= SHED_AFTER_NS)
+		acceptor_shed(acceptor, lis);
+	acceptor_pause_all(lis->engine, PAUSE_NO_DESCRIPTORS, true);
+	if (!event_pending(&acceptor->retry, EV_TIMEOUT, NULL))
+		acceptor_set_timer(&acceptor->retry, RETRY_NS);
+}
+
+/* LIS cannot accept: longer and longer pauses, one line for all of it. */
+static void
+listener_back_off(struct listener *lis, int error)
+{
+	if (lis->errors == 0)
+		log_warning("listener %s cannot accept connections: %s; trying again, after a "
+			    "second at the latest",
+		    lis->service->name, strerror(error));
+	lis->errors += lis->failed_in_row;
+	lis->failed_in_row = 0;
+	lis->backoff_ns += lis->backoff_ns + BACKOFF_MIN_NS;
+	if (lis->backoff_ns > BACKOFF_MAX_NS)
+		lis->backoff_ns = BACKOFF_MAX_NS;
+	listener_pause(lis, PAUSE_ERROR, true);
+	acceptor_set_timer(&lis->timer, lis->backoff_ns);
+}
+
+static void
+listener_fail(struct listener *lis, int error)
+{
+	counters_add(&lis->service->acceptor, accept_error_counter(error), 1);
+	lis->failed_in_row++;
+	if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM)
+		acceptor_starve(&lis->engine->acceptor, lis, error);
+	else if (lis->failed_in_row >= FAILED_IN_ROW_MAX)
+		listener_back_off(lis, error);
+}
+
+static void
+acceptor_on_patience(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	acceptor_pause_all(arg, PAUSE_BUSY, false);
+}
+
+/* The selector reports again what a turn left in the backlog. */
+static void
+listener_on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct listener *lis = arg;
+
+	(void)fd;
+	(void)what;
+	for (int i = 0; i < BATCH_MAX && lis->pauses == 0; i++) {
+		struct worker *worker = acceptor_pick_worker(lis);
+		int error;
+
+		if (worker == NULL) {
+			listener_pause(lis, PAUSE_BUSY, true);
+			acceptor_set_timer(&lis->engine->acceptor.patience, PATIENCE_NS);
+			break;
+		}
+		error = listener_accept(lis, worker);
+		if (error == 0 || error == EAGAIN)
+			lis->failed_in_row = 0;
+		if (error == EAGAIN)
+			break;
+		if (error != 0 && error != EINTR)
+			listener_fail(lis, error);
+	}
+}
+
+/* First the end of a pause, then, when all went well for long enough, of the episode. */
+static void
+listener_on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct listener *lis = arg;
+
+	if (lis->pauses == 0) {
+		log_notice("listener %s accepts connections again, after %llu errors",
+		    lis->service->name, (unsigned long long)lis->errors);
+		lis->errors = 0;
+		lis->backoff_ns = 0;
 		return;
 	}
-	acceptor_read_peer(fd, sa, length, &peer);
-	worker = acceptor_pick_worker(engine);
-	counters_add(&service->acceptor, COUNTER_CONNECTIONS_ACCEPTED, 1);
-	if (worker_take(worker, &service->shares[worker->id], fd, ++engine->last_id, &peer) < 0) {
-		counters_add(&service->acceptor, COUNTER_CLOSED_NO_MEMORY, 1);
-		close(fd);
+	listener_pause(lis, PAUSE_ERROR, false);
+	listener_on_readable(fd, what, lis);
+	if ((lis->pauses & PAUSE_ERROR) == 0)
+		acceptor_set_timer(&lis->timer, EPISODE_END_NS);
+}
+
+void
+listener_pause(struct listener *lis, enum pause_reason reason, bool on)
+{
+	unsigned was = lis->pauses;
+	int error;
+
+	errno = 0;
+	lis->pauses = on ? was | reason : was & ~(unsigned)reason;
+	lis->accepting = (lis->pauses & ~(unsigned)PAUSE_BUSY) == 0;
+	if (was == 0 && on)
+		(void)event_del(&lis->readable);
+	else if (was != 0 && lis->pauses == 0 && event_add(&lis->readable, NULL) < 0) {
+		error = errno != 0 ? errno : ENOMEM;
+		counters_add(&lis->service->acceptor, accept_error_counter(error), 1);
+		lis->failed_in_row++;
+		listener_back_off(lis, error);
 	}
 }
 
-static void
-acceptor_on_error(void *context, struct listener *lis, int error)
+int
+listener_new(
+    struct engine *engine, const struct listen_socket *socket, struct listener **ret_listener)
 {
-	struct engine *engine = context;
+	struct event_base *base = loop_base(engine->loop);
+	struct listener *lis = calloc(1, sizeof(*lis));
 
-	admission_fail(&engine->admission, lis, error);
+	if (lis == NULL)
+		return -ENOMEM;
+	lis->engine = engine;
+	lis->accepting = true;
+	event_assign(
+	    &lis->readable, base, socket->fd, EV_READ | EV_PERSIST, listener_on_readable, lis);
+	event_assign(&lis->timer, base, -1, 0, listener_on_timer, lis);
+	errno = 0;
+	if (event_add(&lis->readable, NULL) < 0) {
+		int error = errno != 0 ? errno : ENOMEM;
+
+		free(lis);
+		return -error;
+	}
+	lis->socket = *socket;
+	*ret_listener = lis;
+	return 0;
 }
 
-struct listener_hooks
-acceptor_hooks(struct engine *engine)
+void
+listener_set(struct listener *lis, struct service *service, int64_t limit)
 {
-	return (struct listener_hooks){
-		.accepted = acceptor_on_accept, .failed = acceptor_on_error, .context = engine
-	};
+	lis->service = service;
+	lis->connections_limit = limit;
+	lis->most_waiting = acceptor_most_waiting(lis->engine, limit > 0 ? limit : INT64_MAX);
+}
+
+/* Take a batch off the backlog of one that is being closed. Returns whether there was something. */
+static bool
+listener_take_rest(struct listener *lis, int64_t deadline_ns)
+{
+	bool any = false;
+
+	for (int i = 0; i < BATCH_MAX && lis->left > 0 && clock_now_ns() < deadline_ns; i++) {
+		struct worker *worker = acceptor_pick_worker(lis);
+		int error;
+
+		if (worker == NULL) {
+			(void)nanosleep(&moment, NULL);
+			return true;
+		}
+		error = listener_accept(lis, worker);
+		if (error == EAGAIN || error == EINVAL)
+			break;
+		any |= error == 0;
+		lis->left--;
+	}
+	return any;
+}
+
+void
+listeners_close(struct listener_list *list)
+{
+	int64_t now_ns = clock_now_ns(), deadline_ns = now_ns + CLOSE_NS;
+	int64_t quiet_ns = now_ns + CLOSE_QUIET_NS;
+	struct listener *lis;
+
+	TAILQ_FOREACH (lis, list, next) {
+		(void)event_del(&lis->readable);
+		lis->left = listen_socket_shut(&lis->socket);
+	}
+	while (!TAILQ_EMPTY(list) && now_ns < deadline_ns && now_ns < quiet_ns) {
+		bool any = false;
+
+		TAILQ_FOREACH (lis, list, next)
+			any |= listener_take_rest(lis, deadline_ns);
+		if (!any)
+			(void)nanosleep(&moment, NULL);
+		now_ns = clock_now_ns();
+		if (any)
+			quiet_ns = now_ns + CLOSE_QUIET_NS;
+	}
+	while ((lis = TAILQ_FIRST(list)) != NULL) {
+		TAILQ_REMOVE(list, lis, next);
+		listener_free(lis);
+	}
+}
+
+void
+listener_free(struct listener *lis)
+{
+	if (lis == NULL)
+		return;
+	(void)event_del(&lis->readable);
+	(void)event_del(&lis->timer);
+	listen_socket_close(&lis->socket);
+	free(lis);
+}
+
+int
+acceptor_init(struct engine *engine)
+{
+	struct event_base *base = loop_base(engine->loop);
+	struct acceptor *acceptor = &engine->acceptor;
+
+	event_assign(&acceptor->retry, base, -1, 0, acceptor_on_retry, engine);
+	event_assign(&acceptor->patience, base, -1, 0, acceptor_on_patience, engine);
+	acceptor->ready = true;
+	acceptor->spare_fd = -1;
+	acceptor_open_spare(acceptor);
+	return acceptor->spare_fd < 0 ? -errno : 0;
+}
+
+void
+acceptor_done(struct engine *engine)
+{
+	struct acceptor *acceptor = &engine->acceptor;
+
+	if (!acceptor->ready)
+		return;
+	(void)event_del(&acceptor->retry);
+	(void)event_del(&acceptor->patience);
+	if (acceptor->spare_fd >= 0)
+		close(acceptor->spare_fd);
+}
+
+void
+acceptor_set_limit(struct engine *engine, int64_t limit)
+{
+	engine->acceptor.limit = limit;
+	engine->acceptor.most_waiting = acceptor_most_waiting(engine, limit);
 }

@@ -1,16 +1,96 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What becomes of an accepted connection: admission decides, the least loaded worker gets it.
- * Main loop only.
+ * Where connections come in: the listeners, the limits on connections, the worker that gets each
+ * one, and a close of listeners that loses no client. A listener accepts while the set of its
+ * reasons to pause is empty. Main loop only.
  */
 #ifndef ECHOD_ENGINE_ACCEPTOR_H
 #define ECHOD_ENGINE_ACCEPTOR_H
 
-#include "engine/listener.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <event2/event_struct.h>
+
+#include "base/attributes.h"
+#include "base/list.h"
+#include "engine/listen_socket.h"
+#include "engine/service.h"
+#include "engine/worker.h"
 
 struct engine;
 
-/* Return the hooks that make a listener feed ENGINE. */
-struct listener_hooks acceptor_hooks(struct engine *engine);
+/* Why a listener does not accept: bits of a set. */
+enum pause_reason {
+	PAUSE_DRAIN = 1,          /* a drain: nobody new until it is taken back */
+	PAUSE_NO_DESCRIPTORS = 2, /* no descriptor or kernel memory; all listeners have it */
+	PAUSE_ERROR = 4,          /* accept(2) fails here, or epoll_ctl(2) did */
+	PAUSE_BUSY = 8,           /* the workers have enough connections to begin */
+};
+
+struct listener {
+	TAILQ_ENTRY(listener) next;
+	struct listen_socket socket; /* owned */
+	struct engine *engine;       /* borrowed */
+	struct service *service;     /* borrowed; where its connections are counted */
+	int64_t connections_limit;   /* 0: only the global one */
+	int most_waiting;    /* most of its connections that a worker has and has not yet begun */
+	bool limit_reported; /* its limit was reached and logged; cleared when well below */
+	bool accepting;      /* no reason to pause, but for a moment's PAUSE_BUSY */
+	unsigned pauses;     /* set of enum pause_reason */
+	unsigned failed_in_row; /* errors since something went well, or the last pause */
+	unsigned left;          /* while it is closed: how many connections it may still take */
+	uint64_t errors;        /* before the pauses of this episode; 0: there is none */
+	int64_t backoff_ns;     /* the last pause of this episode */
+	struct event readable;  /* added while the set is empty */
+	struct event timer;     /* ends PAUSE_ERROR, later the episode */
+};
+
+TAILQ_HEAD(listener_list, listener);
+
+/* What all listeners of an engine share. */
+struct acceptor {
+	int64_t limit;            /* limits.connections */
+	bool limit_reported;      /* reached and logged; cleared when well below */
+	int spare_fd;             /* owned; given up for a moment to shed a connection */
+	int64_t last_error_ns;    /* no descriptor or memory; 0: never */
+	int64_t starved_since_ns; /* first such failure since something was accepted; 0: none */
+	struct event retry;       /* ends PAUSE_NO_DESCRIPTORS */
+	int most_waiting;         /* most connections that a worker has and has not yet begun */
+	struct event patience;    /* ends PAUSE_BUSY */
+	bool ready;               /* it was prepared */
+};
+
+/* Prepare ENGINE's acceptor. Returns 0 or -errno. */
+ATTR_MUSTCHECK int acceptor_init(struct engine *engine);
+
+/* Undo acceptor_init(); an engine whose acceptor was never prepared is fine. */
+void acceptor_done(struct engine *engine);
+
+/* Set limits.connections to LIMIT, and what may wait at each worker with it. */
+void acceptor_set_limit(struct engine *engine, int64_t limit);
+
+/*
+ * Build a listener on SOCKET (taken when this succeeds, left to the caller otherwise) that accepts
+ * from the next turn of the loop on: until then listener_set() must have been called, or the
+ * listener freed. Returns 0, or -errno: no memory, or the selector does not take it.
+ */
+ATTR_MUSTCHECK int listener_new(
+    struct engine *engine, const struct listen_socket *socket, struct listener **ret_listener);
+
+/* Have LIS count under SERVICE, with a limit of its own of LIMIT connections (0: none). */
+void listener_set(struct listener *lis, struct service *service, int64_t limit);
+
+/* Add REASON to what keeps LIS from accepting, or take it away. */
+void listener_pause(struct listener *lis, enum pause_reason reason, bool on);
+
+/*
+ * Close the listeners of LIST and free them, within 200 ms in all: nobody new gets in, and
+ * what the kernel has already completed is served, not reset.
+ */
+void listeners_close(struct listener_list *list);
+
+/* Close the socket and free the listener. NULL is fine. */
+void listener_free(struct listener *lis);
 
 #endif

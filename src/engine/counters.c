@@ -24,7 +24,7 @@ static const struct counter_info counter_table[COUNTER_COUNT] = {
 #undef X
 #define X(ID, word) \
 	[COUNTER_ACCEPT_##ID] = { "accept_errors", "echod_accept_errors_total", "errno", #word, \
-		COUNTER_KIND_COUNTER, "Errors of accept(2), by errno." },
+		COUNTER_KIND_COUNTER, "Errors of accept(2), and of waiting for it, by errno." },
 		    ACCEPT_ERROR_LIST(X)
 #undef X
 #define X(ID, word, meaning) \
@@ -91,14 +91,13 @@ enum counter
 accept_error_counter(int error)
 {
 	switch (error) {
-	case EMFILE:
-		return COUNTER_ACCEPT_EMFILE;
-	case ENFILE:
-		return COUNTER_ACCEPT_ENFILE;
-	case ENOBUFS:
-		return COUNTER_ACCEPT_ENOBUFS;
-	case ENOMEM:
-		return COUNTER_ACCEPT_ENOMEM;
+#define OTHER 0 /* no errno: its row is the default's */
+#define X(ID, word) \
+	case ID: \
+		return COUNTER_ACCEPT_##ID;
+		ACCEPT_ERROR_LIST(X)
+#undef X
+#undef OTHER
 	default:
 		return COUNTER_ACCEPT_OTHER;
 	}

@@ -33,12 +33,22 @@
 	X(LISTENER_LIMIT, listener_limit, "the listener's connections was reached") \
 	X(NO_DESCRIPTORS, no_descriptors, "no descriptor was free")
 
-/* X(ID, errno name): the errors of accept(2) that are told apart. */
+/* X(ID, errno name): the errors of accept(2), and of waiting for it, that are told apart. */
 #define ACCEPT_ERROR_LIST(X) \
 	X(EMFILE, EMFILE) \
 	X(ENFILE, ENFILE) \
 	X(ENOBUFS, ENOBUFS) \
 	X(ENOMEM, ENOMEM) \
+	X(ENOSPC, ENOSPC) \
+	X(EINVAL, EINVAL) \
+	X(EPERM, EPERM) \
+	X(EACCES, EACCES) \
+	X(ECONNABORTED, ECONNABORTED) \
+	X(EPROTO, EPROTO) \
+	X(ENETDOWN, ENETDOWN) \
+	X(ENETUNREACH, ENETUNREACH) \
+	X(EHOSTDOWN, EHOSTDOWN) \
+	X(EHOSTUNREACH, EHOSTUNREACH) \
 	X(OTHER, other)
 
 /* X(ID, word, meaning): why a datagram was not echoed. */

@@ -13,9 +13,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-/* How long a listener that goes may take to serve its backlog. */
-#define BACKLOG_DRAIN_NS (200 * NS_PER_MS)
-
 /* Descriptors for what is neither a connection nor counted by engine_descriptors(). */
 #define DESCRIPTOR_RESERVE 48
 
@@ -54,8 +51,7 @@ engine_new(struct loop *loop, const struct config *cfg, struct error_list *error
 	LIST_INIT(&engine->leaving);
 	TAILQ_INIT(&engine->inspection.questions);
 	engine->workers = calloc(wanted, sizeof(*engine->workers));
-	if (engine->workers == NULL ||
-	    admission_init(&engine->admission, loop, &engine->listeners) < 0)
+	if (engine->workers == NULL)
 		goto fail;
 	while (engine->worker_count < wanted) {
 		struct worker *worker = worker_new((unsigned)engine->worker_count, cfg);
@@ -64,6 +60,8 @@ engine_new(struct loop *loop, const struct config *cfg, struct error_list *error
 			goto fail;
 		engine->workers[engine->worker_count++] = worker;
 	}
+	if (acceptor_init(engine) < 0)
+		goto fail;
 	return engine;
 fail:
 	error_list_add(errors, "cannot make %zu workers: %s", wanted, strerror(errno));
@@ -98,7 +96,7 @@ engine_free(struct engine *engine)
 		TAILQ_REMOVE(&engine->services, service, next);
 		service_free(service);
 	}
-	admission_done(&engine->admission);
+	acceptor_done(engine);
 	free(engine->workers);
 	free(engine);
 }
@@ -133,13 +131,11 @@ engine_log_closed(const struct listen_socket *socket, const struct service *serv
 }
 
 void
-engine_close_listener(struct engine *engine, struct listener *lis)
+engine_remove_listener(struct engine *engine, struct listener *lis, struct listener_list *gone)
 {
 	engine_log_closed(&lis->socket, lis->service);
 	TAILQ_REMOVE(&engine->listeners, lis, next);
-	listener_pause(lis);
-	listener_drain_backlog(lis, BACKLOG_DRAIN_NS);
-	listener_free(lis);
+	TAILQ_INSERT_TAIL(gone, lis, next);
 }
 
 void
@@ -156,14 +152,15 @@ engine_close_endpoint(struct engine *engine, struct endpoint *endpoint)
 static void
 engine_close_sockets(struct engine *engine, bool keep_inherited)
 {
+	struct listener_list gone = TAILQ_HEAD_INITIALIZER(gone);
 	struct listener *lis, *next_lis;
 	struct endpoint *endpoint, *next;
 
 	TAILQ_FOREACH_SAFE (lis, &engine->listeners, next, next_lis) {
 		if (keep_inherited && lis->socket.inherited)
-			listener_pause(lis);
+			listener_pause(lis, PAUSE_DRAIN, true);
 		else
-			engine_close_listener(engine, lis);
+			engine_remove_listener(engine, lis, &gone);
 	}
 	LIST_FOREACH_SAFE (endpoint, &engine->endpoints, next, next) {
 		if (keep_inherited && endpoint->socket.inherited)
@@ -171,6 +168,7 @@ engine_close_sockets(struct engine *engine, bool keep_inherited)
 		else
 			engine_close_endpoint(engine, endpoint);
 	}
+	listeners_close(&gone);
 }
 
 void
@@ -192,7 +190,7 @@ engine_resume_listeners(struct engine *engine)
 	struct endpoint *endpoint;
 
 	TAILQ_FOREACH (lis, &engine->listeners, next)
-		listener_resume(lis);
+		listener_pause(lis, PAUSE_DRAIN, false);
 	LIST_FOREACH (endpoint, &engine->endpoints, next)
 		endpoint_serve(endpoint, true);
 }
@@ -210,7 +208,7 @@ engine_begin_stop(struct engine *engine)
 	struct listener *lis;
 
 	TAILQ_FOREACH (lis, &engine->listeners, next)
-		listener_pause(lis);
+		listener_pause(lis, PAUSE_DRAIN, true);
 	for (size_t i = 0; i < engine->worker_count; i++)
 		worker_begin_stop(engine->workers[i]);
 }

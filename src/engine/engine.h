@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The data plane as a whole: workers, listeners, services and admission, built from a
- * configuration and changed by the next one
- * (plan.c). Everything here is called on the main loop.
+ * The data plane as a whole: workers, listeners, services and acceptor, built from a
+ * configuration and changed by the next one (plan.c). Main loop only.
  */
 #ifndef ECHOD_ENGINE_ENGINE_H
 #define ECHOD_ENGINE_ENGINE_H
@@ -13,11 +12,10 @@
 #include "base/attributes.h"
 #include "base/error_list.h"
 #include "config/config.h"
-#include "engine/admission.h"
+#include "engine/acceptor.h"
 #include "engine/counters.h"
 #include "engine/datagram/endpoint.h"
 #include "engine/inspection.h"
-#include "engine/listener.h"
 #include "engine/loop.h"
 #include "engine/service.h"
 #include "engine/worker.h"
@@ -30,7 +28,7 @@ struct engine {
 	struct listener_list listeners; /* owned; those that are open */
 	struct endpoint_list endpoints; /* owned; those that are open */
 	struct endpoint_list leaving;   /* closed here, but their worker still has them */
-	struct admission admission;
+	struct acceptor acceptor;
 	struct inspection inspection;
 	size_t datagram_sockets; /* ever opened: the next worker in turn has the next one */
 	uint64_t last_id;        /* of the connection accepted last */
@@ -52,8 +50,9 @@ void engine_free(struct engine *engine);
  */
 ATTR_MUSTCHECK int engine_start(struct engine *engine, struct error_list *errors);
 
-/* Serve what waits for LIS, then close and free it. */
-void engine_close_listener(struct engine *engine, struct listener *lis);
+/* Take LIS off the list and put it into GONE, for listeners_close(). */
+void engine_remove_listener(
+    struct engine *engine, struct listener *lis, struct listener_list *gone);
 
 /* Have the worker of ENDPOINT serve what waits; after that it is closed and freed. */
 void engine_close_endpoint(struct engine *engine, struct endpoint *endpoint);

@@ -5,16 +5,26 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/filter.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
 #include "engine/datagram/socket.h"
 
 #define RETRY_NS (20 * NS_PER_MS)
+
+/* Probes of a silent peer: so many, each after this part of keepalive. */
+#define KEEPALIVE_PROBES 3
+#define KEEPALIVE_PART 4
 
 static int
 listen_socket_set(int fd, int level, int option, int value)
@@ -22,8 +32,32 @@ listen_socket_set(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
+static int
+listen_socket_set_tcp(int fd, const struct listen_options *options)
+{
+	int idle = options->keepalive > 0 ? options->keepalive : 1;
+	const struct {
+		int level, option, value;
+	} rows[] = {
+		{ IPPROTO_TCP, TCP_NODELAY, options->nodelay ? 1 : 0 },
+		{ IPPROTO_TCP, TCP_MAXSEG, options->mss },
+		{ IPPROTO_TCP, TCP_KEEPIDLE, idle },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, (idle + KEEPALIVE_PART - 1) / KEEPALIVE_PART },
+		{ IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES },
+		{ IPPROTO_TCP, TCP_USER_TIMEOUT, options->user_timeout },
+		{ SOL_SOCKET, SO_KEEPALIVE, options->keepalive > 0 ? 1 : 0 },
+		/* an urgent byte is a byte of the stream like any other */
+		{ SOL_SOCKET, SO_OOBINLINE, 1 },
+	};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows) && r == 0; i++)
+		r = listen_socket_set(fd, rows[i].level, rows[i].option, rows[i].value);
+	return r;
+}
+
 /*
- * What holds for all that is sent. Linux hands it on to every accepted socket, so no connection
+ * What holds for all connections. Linux hands it on to every accepted socket, so no connection
  * pays for it.
  */
 static int
@@ -37,9 +71,7 @@ listen_socket_set_traffic(
 	if (family == AF_UNIX)
 		return 0;
 	if (address->transport == ADDRESS_TCP)
-		r = listen_socket_set(fd, IPPROTO_TCP, TCP_NODELAY, options->nodelay ? 1 : 0);
-	if (r == 0 && address->transport == ADDRESS_TCP)
-		r = listen_socket_set(fd, IPPROTO_TCP, TCP_MAXSEG, options->mss);
+		r = listen_socket_set_tcp(fd, options);
 	if (r == 0 && family == AF_INET6)
 		r = listen_socket_set(fd, IPPROTO_IPV6, IPV6_TCLASS, tos);
 	/* also for IPv6: a dual-stack socket serves IPv4 as well */
@@ -101,32 +133,34 @@ listen_socket_begin(int fd, const struct address *address, const struct listen_o
 	return listen(fd, options->backlog) < 0 ? -errno : 0;
 }
 
-/* Wraps the steps so that each failure names its step. WHO is "listeners.NAME". */
+/* Wraps the steps so that each failure names its step. */
 static int
-listen_socket_fail(struct error_list *errors, const char *who, const char *step,
-    const struct listener_config *cfg, int error)
+listen_socket_fail(
+    struct error_list *errors, const char *step, const struct listener_config *cfg, int error)
 {
-	error_list_add(
-	    errors, "%s: cannot %s %s: %s", who, step, cfg->address_text, strerror(-error));
+	error_list_add(errors, "listeners.%s: cannot %s %s: %s", cfg->name, step, cfg->address_text,
+	    strerror(-error));
 	return error;
 }
 
 static int
 listen_socket_try(const struct listener_config *cfg, const struct listen_options *options,
-    const char *who, struct listen_socket *sock, struct error_list *errors)
+    struct listen_socket *sock, struct error_list *errors)
 {
 	struct address address = cfg->address;
+	char who[CONFIG_LISTENER_NAME_MAX + 16];
 	int r;
 
 	sock->fd = listen_socket_create(&address);
 	if (sock->fd < 0)
-		return listen_socket_fail(errors, who, "make a socket for", cfg, sock->fd);
+		return listen_socket_fail(errors, "make a socket for", cfg, sock->fd);
 	r = listen_socket_set_bind_options(sock->fd, cfg, &address, options->overlap);
 	if (r == 0)
 		r = listen_socket_set_traffic(sock->fd, options, &address);
 	if (r < 0)
-		return listen_socket_fail(errors, who, "set the options of", cfg, r);
+		return listen_socket_fail(errors, "set the options of", cfg, r);
 	if (address_is_path(&address)) {
+		(void)snprintf(who, sizeof(who), "listeners.%s", cfg->name);
 		r = socket_file_bind(sock->fd, &address, who, &sock->file, errors);
 		if (r == 0)
 			r = socket_file_set_access(
@@ -134,15 +168,15 @@ listen_socket_try(const struct listener_config *cfg, const struct listen_options
 		if (r < 0)
 			return r;
 	} else if (bind(sock->fd, &address.u.sa, address.length) < 0) {
-		return listen_socket_fail(errors, who, "bind", cfg, -errno);
+		return listen_socket_fail(errors, "bind", cfg, -errno);
 	}
 	r = listen_socket_begin(sock->fd, &address, options);
 	if (r < 0)
-		return listen_socket_fail(errors, who, "listen on", cfg, r);
+		return listen_socket_fail(errors, "listen on", cfg, r);
 	sock->options = *options;
 	r = address_of_socket(sock->fd, &sock->address);
 	if (r < 0)
-		return listen_socket_fail(errors, who, "read back", cfg, r);
+		return listen_socket_fail(errors, "read back", cfg, r);
 	return 0;
 }
 
@@ -162,14 +196,12 @@ listen_socket_open(const struct listener_config *cfg, const struct listen_option
     int64_t patience_ns, struct listen_socket *ret_socket, struct error_list *errors)
 {
 	int64_t deadline_ns = clock_now_ns() + patience_ns;
-	char who[CONFIG_LISTENER_NAME_MAX + 16];
 
-	(void)snprintf(who, sizeof(who), "listeners.%s", cfg->name);
 	for (;;) {
 		struct listen_socket sock = LISTEN_SOCKET_NONE;
 		struct error_list found = ERROR_LIST_EMPTY;
 		struct timespec pause = { .tv_nsec = RETRY_NS };
-		int r = listen_socket_try(cfg, options, who, &sock, &found);
+		int r = listen_socket_try(cfg, options, &sock, &found);
 
 		if (r == 0) {
 			listen_socket_give(&sock, cfg, ret_socket);
@@ -232,7 +264,7 @@ listen_socket_update(struct listen_socket *sock, const struct listener_config *c
 
 	(void)snprintf(who, sizeof(who), "listeners.%s", cfg->name);
 	if (r < 0)
-		return listen_socket_fail(errors, who, "set the options of", cfg, r);
+		return listen_socket_fail(errors, "set the options of", cfg, r);
 	if (sock->file.lock_fd >= 0) {
 		r = socket_file_set_access(&sock->file, options->mode, options->group, who, errors);
 		if (r < 0)
@@ -240,19 +272,23 @@ listen_socket_update(struct listen_socket *sock, const struct listener_config *c
 	}
 	/* a second listen(2) only changes the backlog; datagrams have none */
 	if (!address_is_datagram(&sock->address) && listen(sock->fd, options->backlog) < 0)
-		return listen_socket_fail(errors, who, "listen on", cfg, -errno);
+		return listen_socket_fail(errors, "listen on", cfg, -errno);
 	sock->options = *options;
 	return 0;
 }
 
 int
-listen_options_read(const struct listener_config *cfg, struct listen_options *ret_options,
-    struct error_list *errors)
+listen_options_read(const struct listener_config *cfg, const struct limits_config *limits,
+    struct listen_options *ret_options, struct error_list *errors)
 {
+	int64_t stall_ms = (limits->stall_timeout + NS_PER_MS - 1) / NS_PER_MS;
 	struct listen_options options = { .backlog = (int)cfg->backlog,
 		.nodelay = cfg->nodelay,
 		.dscp = (int)cfg->dscp,
 		.mss = (int)cfg->mss,
+		/* the kernel counts in whole seconds, and too late is better than never */
+		.keepalive = (int)((cfg->keepalive + NS_PER_S - 1) / NS_PER_S),
+		.user_timeout = stall_ms < INT_MAX ? (int)stall_ms : INT_MAX,
 		.mode = (mode_t)cfg->mode,
 		.group = getegid() };
 	int r = cfg->group[0] == '\0' ? 0 : socket_file_find_group(cfg->group, &options.group);
@@ -274,6 +310,46 @@ listen_socket_yield(struct listen_socket *sock)
 		(void)listen_socket_set(sock->fd, SOL_SOCKET, SO_REUSEADDR, 1);
 }
 
+/*
+ * Drop what asks for a new connection, and nothing else: the last packet of a handshake has no SYN
+ * in it, and that of one whom the backlog had no room for asks again. Offset 13 of the TCP header
+ * has the flags.
+ */
+static int
+listen_socket_drop_syn(int fd)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, TH_SYN | TH_ACK),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TH_SYN, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	};
+	struct sock_fprog program = { .len = ARRAY_SIZE(code), .filter = code };
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+}
+
+unsigned
+listen_socket_shut(struct listen_socket *sock)
+{
+	struct tcp_info info = { .tcpi_unacked = 0 };
+	socklen_t length = sizeof(info);
+
+	if (sock->address.transport != ADDRESS_TCP) {
+		/* first the name, then the socket: nobody finds a file that refuses */
+		socket_file_remove(&sock->file);
+		if (!sock->inherited)
+			(void)shutdown(sock->fd, SHUT_RD);
+		return (unsigned)sock->options.backlog + 1;
+	}
+	if (!sock->inherited && listen_socket_drop_syn(sock->fd) == 0)
+		return UINT_MAX;
+	/* of a listening socket this is the length of the backlog */
+	(void)getsockopt(sock->fd, IPPROTO_TCP, TCP_INFO, &info, &length);
+	return info.tcpi_unacked;
+}
+
 void
 listen_socket_close(struct listen_socket *sock)
 {
@@ -282,4 +358,122 @@ listen_socket_close(struct listen_socket *sock)
 	if (sock->fd >= 0)
 		close(sock->fd);
 	sock->fd = -1;
+}
+
+/* Whether a datagram socket has an address that somebody could send to. */
+static bool
+inheritance_is_bound(int fd)
+{
+	struct address address;
+
+	if (address_of_socket(fd, &address) < 0)
+		return false;
+	if (address_is_ip(&address))
+		return address_port(&address) != 0;
+	return address.length > offsetof(struct sockaddr_un, sun_path);
+}
+
+/* Return what is wrong with FD as a socket that a listener could serve, NULL when nothing is. */
+static const char *
+inheritance_fault(int fd)
+{
+	int family = 0, type = 0, listening = 0;
+	socklen_t length = sizeof(int);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0)
+		return "is not a socket";
+	length = sizeof(int);
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &length) < 0 ||
+	    (family != AF_INET && family != AF_INET6 && family != AF_UNIX))
+		return "is of a family that echod does not serve (use IPv4, IPv6 or UNIX sockets)";
+	if (type == SOCK_DGRAM)
+		return inheritance_is_bound(fd) ? NULL : "is not bound (use ListenDatagram=)";
+	if (type != SOCK_STREAM)
+		return "is no stream and no datagram socket (use ListenStream= or "
+		       "ListenDatagram=)";
+	length = sizeof(int);
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) < 0 || listening == 0)
+		return "does not listen (use Accept=no)";
+	return NULL;
+}
+
+int
+inheritance_check(struct inheritance *inheritance, struct error_list *errors)
+{
+	char name[256];
+	int r = 0;
+
+	for (size_t i = 0; i < inheritance->count; i++) {
+		struct inherited_socket *inherited = &inheritance->sockets[i];
+		const char *fault = inheritance_fault(inherited->fd);
+
+		if (fault == NULL && address_of_socket(inherited->fd, &inherited->address) < 0)
+			fault = "has no address";
+		if (fault == NULL)
+			continue;
+		error_list_add(errors, "inherited descriptor %d (name \"%s\") %s", inherited->fd,
+		    text_escape_string(inherited->name, name, sizeof(name)), fault);
+		r = -EINVAL;
+	}
+	return r;
+}
+
+int
+inheritance_take(
+    struct inheritance *inheritance, const struct listener_config *cfg, struct error_list *errors)
+{
+	bool datagram = address_is_datagram(&cfg->address);
+	struct inherited_socket *best = NULL, *stranger = NULL;
+	int best_score = 0, fd;
+
+	for (size_t i = 0; inheritance != NULL && i < inheritance->count; i++) {
+		struct inherited_socket *inherited = &inheritance->sockets[i];
+		bool same_name = strcmp(inherited->name, cfg->name) == 0;
+		bool same_address = address_equal(&inherited->address, &cfg->address);
+		int score = (same_name ? 2 : 0) + (same_address ? 1 : 0);
+
+		if (inherited->fd < 0 || score <= best_score)
+			continue;
+		/* a stream is never served as datagrams, whatever its name */
+		if (address_is_datagram(&inherited->address) != datagram) {
+			stranger = same_name ? inherited : stranger;
+			continue;
+		}
+		best = inherited;
+		best_score = score;
+	}
+	if (best != NULL) {
+		fd = best->fd;
+		best->fd = -1;
+		return fd;
+	}
+	if (stranger == NULL)
+		return -ENOENT;
+	error_list_add(errors,
+	    "inherited descriptor %d (name \"%s\") is a %s socket, but listeners.%s serves %s (use "
+	    "Listen%s=, or another name)",
+	    stranger->fd, cfg->name, datagram ? "stream" : "datagram", cfg->name, cfg->address_text,
+	    datagram ? "Datagram" : "Stream");
+	return -EINVAL;
+}
+
+void
+inheritance_done(struct inheritance *inheritance, bool warn)
+{
+	char name[256], address[ADDRESS_TEXT_MAX];
+
+	for (size_t i = 0; i < inheritance->count; i++) {
+		struct inherited_socket *inherited = &inheritance->sockets[i];
+
+		if (inherited->fd >= 0 && warn)
+			log_warning("closing inherited descriptor %d (name \"%s\", %s): no enabled "
+				    "listener has its name or address",
+			    inherited->fd, text_escape_string(inherited->name, name, sizeof(name)),
+			    address_format(&inherited->address, address, sizeof(address)));
+		if (inherited->fd >= 0)
+			close(inherited->fd);
+		free(inherited->name);
+	}
+	free(inheritance->sockets);
+	*inheritance = (struct inheritance)INHERITANCE_NONE;
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Listening sockets, and bound ones for datagrams: made from a listener's configuration, or taken
- * over from the service manager. This room owns what the kernel holds for a listener, and the file
- * of a UNIX socket; it knows nothing of connections. Main loop only.
+ * Listening sockets, and bound ones for datagrams: made from a listener's configuration, or passed
+ * in by the service manager (sd_listen_fds(3)), checked for family, type and state, and matched by
+ * name, then by address. This room owns what the kernel holds for a listener, and the file of a
+ * UNIX socket; it knows nothing of connections. Main loop only.
  */
 #ifndef ECHOD_ENGINE_LISTEN_SOCKET_H
 #define ECHOD_ENGINE_LISTEN_SOCKET_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -22,10 +24,12 @@ struct listen_options {
 	int backlog;
 	bool nodelay;
 	int dscp;
-	int mss;      /* bytes, 0: the kernel's choice */
-	mode_t mode;  /* of a UNIX socket's file */
-	gid_t group;  /* the same */
-	bool overlap; /* a datagram socket of ours at the same address is about to be closed */
+	int mss;          /* bytes, 0: the kernel's choice */
+	int keepalive;    /* seconds of silence before probes, 0: none */
+	int user_timeout; /* ms without an acknowledgement, 0: the kernel's own */
+	mode_t mode;      /* of a UNIX socket's file */
+	gid_t group;      /* the same */
+	bool overlap;     /* a datagram socket of ours at the same address is about to be closed */
 };
 
 struct listen_socket {
@@ -44,9 +48,13 @@ struct listen_socket {
 		.fd = -1, .file = SOCKET_FILE_NONE \
 	}
 
-/* Take from CFG what to set. Returns 0, or -errno with a line in ERRORS: a group nobody knows. */
+/*
+ * Take from CFG and LIMITS what to set. Returns 0, or -errno with a line in ERRORS: a group nobody
+ * knows.
+ */
 ATTR_MUSTCHECK int listen_options_read(const struct listener_config *cfg,
-    struct listen_options *ret_options, struct error_list *errors);
+    const struct limits_config *limits, struct listen_options *ret_options,
+    struct error_list *errors);
 
 /*
  * Make, bind and listen as CFG says, with OPTIONS. An address that is in use is tried again until
@@ -80,7 +88,49 @@ ATTR_MUSTCHECK int listen_socket_update(struct listen_socket *socket,
  */
 void listen_socket_yield(struct listen_socket *socket);
 
+/*
+ * Let nobody new in, as far as this is the daemon's to say: what is inherited stays as it is.
+ * Returns how many connections may still be taken before the close: those that waited, or
+ * UINT_MAX where handshakes that are under way may end a moment later and nothing else comes.
+ */
+unsigned listen_socket_shut(struct listen_socket *socket);
+
 /* Close, and remove the file if it is still ours. A socket that is not open is fine. */
 void listen_socket_close(struct listen_socket *socket);
+
+struct inherited_socket {
+	int fd;                 /* owned until taken; then -1 */
+	char *name;             /* owned; FileDescriptorName=, "" when the manager gave none */
+	struct address address; /* valid after inheritance_check() */
+};
+
+struct inheritance {
+	struct inherited_socket *sockets; /* owned */
+	size_t count;
+};
+
+#define INHERITANCE_NONE \
+	{ \
+		NULL, 0 \
+	}
+
+/*
+ * Refuse what no listener could serve. Returns 0, or -EINVAL with one line in ERRORS for each
+ * descriptor that is neither a listening stream socket nor a bound datagram socket of a known
+ * family, with its number and name.
+ */
+ATTR_MUSTCHECK int inheritance_check(struct inheritance *inheritance, struct error_list *errors);
+
+/*
+ * Find the descriptor for CFG and give it to the caller: the one with the listener's name and
+ * address, else with its name, else with its address. Returns -ENOENT where there is none
+ * (INHERITANCE may be NULL), or -EINVAL with a line in ERRORS where the one with its name is of
+ * another kind, datagrams for a stream or the other way round.
+ */
+ATTR_MUSTCHECK int inheritance_take(
+    struct inheritance *inheritance, const struct listener_config *cfg, struct error_list *errors);
+
+/* Close and forget what was not taken; with WARN, a line in the log for each. */
+void inheritance_done(struct inheritance *inheritance, bool warn);
 
 #endif

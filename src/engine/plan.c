@@ -77,7 +77,7 @@ static int
 plan_make_server(
     struct engine *engine, struct plan_entry *entry, const struct listen_socket *socket)
 {
-	struct listener_hooks hooks = acceptor_hooks(engine);
+	int r = 0;
 
 	if (address_is_datagram(&socket->address)) {
 		entry->endpoint = endpoint_new(
@@ -86,12 +86,11 @@ plan_make_server(
 			return -errno;
 		entry->socket = &entry->endpoint->socket;
 	} else {
-		entry->lis = listener_new(engine->loop, socket, &hooks);
-		if (entry->lis == NULL)
-			return -ENOMEM;
-		entry->socket = &entry->lis->socket;
+		r = listener_new(engine, socket, &entry->lis);
+		if (r == 0)
+			entry->socket = &entry->lis->socket;
 	}
-	return 0;
+	return r;
 }
 
 static int
@@ -99,25 +98,32 @@ plan_open_socket(struct engine *engine, struct plan_entry *entry, struct inherit
     int64_t patience_ns, struct error_list *errors)
 {
 	const struct listener_config *cfg = entry->cfg;
-	int fd = inheritance_take(inheritance, cfg), r;
+	int fd = inheritance_take(inheritance, cfg, errors), r;
 	struct listen_socket socket;
 
 	entry->options.overlap = engine_is_leaving(engine, &cfg->address);
-	if (fd < 0 && inheritance_check_kind(inheritance, cfg, errors) < 0)
-		return -EINVAL;
 	if (fd >= 0)
 		r = listen_socket_adopt(cfg, &entry->options, fd, &socket, errors);
-	else
+	else if (fd == -ENOENT)
 		r = listen_socket_open(cfg, &entry->options, patience_ns, &socket, errors);
+	else
+		r = fd;
 	if (r < 0)
 		return r;
 	r = plan_make_server(engine, entry, &socket);
 	if (r < 0) {
 		listen_socket_close(&socket);
-		error_list_add(
-		    errors, "listeners.%s: cannot serve it: %s", cfg->name, strerror(-r));
+		error_list_add(errors, "listeners.%s: cannot serve %s: %s", cfg->name,
+		    cfg->address_text, strerror(-r));
 	}
 	return r;
+}
+
+static int
+plan_no_memory(const struct listener_config *cfg, struct error_list *errors)
+{
+	error_list_add(errors, "listeners.%s: out of memory", cfg->name);
+	return -ENOMEM;
 }
 
 static int
@@ -128,10 +134,7 @@ plan_find_service(struct engine *engine, struct plan_entry *entry, struct error_
 		return 0;
 	entry->service = service_new(entry->cfg->name, engine->worker_count);
 	entry->new_service = true;
-	if (entry->service != NULL)
-		return 0;
-	error_list_add(errors, "listeners.%s: out of memory", entry->cfg->name);
-	return -ENOMEM;
+	return entry->service != NULL ? 0 : plan_no_memory(entry->cfg, errors);
 }
 
 static int
@@ -140,10 +143,7 @@ plan_make_settings(const struct config *cfg, struct plan_entry *entry, struct er
 	if (!address_is_datagram(&entry->cfg->address))
 		return 0;
 	entry->settings = endpoint_settings_new(entry->cfg, cfg->listener_count);
-	if (entry->settings != NULL)
-		return 0;
-	error_list_add(errors, "listeners.%s: out of memory", entry->cfg->name);
-	return -ENOMEM;
+	return entry->settings != NULL ? 0 : plan_no_memory(entry->cfg, errors);
 }
 
 static int
@@ -154,7 +154,7 @@ plan_make_entry(struct engine *engine, const struct config *cfg, struct plan_ent
 	int r = plan_find_service(engine, entry, errors);
 
 	if (r == 0)
-		r = listen_options_read(entry->cfg, &entry->options, errors);
+		r = listen_options_read(entry->cfg, &cfg->limits, &entry->options, errors);
 	if (r == 0)
 		r = plan_make_settings(cfg, entry, errors);
 	if (r < 0)
@@ -328,12 +328,9 @@ plan_commit_entry(struct engine *engine, struct plan *plan, struct plan_entry *e
 	else
 		plan_warn_kept(entry->socket, entry->cfg);
 	if (entry->lis != NULL) {
-		entry->lis->service = entry->service;
-		entry->lis->connections_limit = entry->cfg->connections;
-		if (entry->new_socket) {
+		listener_set(entry->lis, entry->service, entry->cfg->connections);
+		if (entry->new_socket)
 			TAILQ_INSERT_TAIL(&engine->listeners, entry->lis, next);
-			listener_resume(entry->lis);
-		}
 	} else {
 		endpoint_set(entry->endpoint, entry->service, entry->settings);
 		entry->settings = NULL;
@@ -364,18 +361,20 @@ plan_name_own(struct plan *plan)
 static void
 plan_commit(struct engine *engine, const struct config *cfg, struct plan *plan)
 {
+	struct listener_list gone = TAILQ_HEAD_INITIALIZER(gone);
 	struct listener *lis, *next_lis;
 	struct endpoint *endpoint, *next;
 
-	engine->admission.limit = cfg->limits.connections;
+	acceptor_set_limit(engine, cfg->limits.connections);
 	TAILQ_FOREACH_SAFE (lis, &engine->listeners, next, next_lis) {
 		if (plan_drops(plan, &lis->socket, lis->service))
-			engine_close_listener(engine, lis);
+			engine_remove_listener(engine, lis, &gone);
 	}
 	LIST_FOREACH_SAFE (endpoint, &engine->endpoints, next, next) {
 		if (plan_drops(plan, &endpoint->socket, endpoint->service))
 			engine_close_endpoint(engine, endpoint);
 	}
+	listeners_close(&gone);
 	plan_name_own(plan);
 	for (size_t i = 0; i < plan->count; i++)
 		plan_commit_entry(engine, plan, &plan->entries[i]);

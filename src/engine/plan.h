@@ -11,7 +11,7 @@
 #include "base/attributes.h"
 #include "base/error_list.h"
 #include "config/config.h"
-#include "engine/inheritance.h"
+#include "engine/listen_socket.h"
 
 struct engine;
 

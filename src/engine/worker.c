@@ -90,6 +90,16 @@ worker_set_tick(struct worker *worker, int64_t interval_ns)
 	return event_add(worker->tick, &interval) < 0 ? -ENOMEM : 0;
 }
 
+/* A connection on its way to its worker. */
+struct worker_message {
+	struct post post;
+	struct worker *worker;
+	struct share *share;
+	int fd;
+	uint64_t id;
+	union connection_peer peer;
+};
+
 struct worker *
 worker_new(unsigned id, const struct config *config)
 {
@@ -107,8 +117,9 @@ worker_new(unsigned id, const struct config *config)
 	TAILQ_INIT(&worker->lingering);
 	TAILQ_INIT(&worker->dead);
 	worker->buffer = malloc(ECHO_BUFFER_SIZE);
+	worker->messages = calloc(WORKER_WAITING_MAX, sizeof(*worker->messages));
 	worker->loop = loop_new();
-	if (worker->buffer == NULL || worker->loop == NULL)
+	if (worker->buffer == NULL || worker->messages == NULL || worker->loop == NULL)
 		goto fail;
 	echo_pipe_open(&worker->pipe);
 	(void)event_assign(&worker->reap, loop_base(worker->loop), -1, 0, worker_on_reap, worker);
@@ -123,28 +134,6 @@ fail:
 	return NULL;
 }
 
-/* A connection on its way to its worker. */
-struct worker_message {
-	struct post post;
-	struct worker *worker;
-	struct share *share;
-	struct worker_message *next; /* in worker->spare or worker->returned */
-	int fd;
-	uint64_t id;
-	union connection_peer peer;
-};
-
-static void
-worker_free_messages(struct worker_message *first)
-{
-	while (first != NULL) {
-		struct worker_message *message = first;
-
-		first = message->next;
-		free(message);
-	}
-}
-
 void
 worker_free(struct worker *worker)
 {
@@ -157,8 +146,7 @@ worker_free(struct worker *worker)
 	loop_free(worker->loop);
 	config_unref(worker->config);
 	free(worker->buffer);
-	worker_free_messages(worker->spare);
-	worker_free_messages(atomic_load(&worker->returned));
+	free(worker->messages);
 	free(worker);
 }
 
@@ -340,62 +328,37 @@ worker_apply(struct worker *worker, struct worker_update *update)
 	loop_post(worker->loop, &update->post, worker_do_apply, update);
 }
 
-/*
- * Messages to hand over with go back and forth between the two threads: memory that one allocates
- * and the other frees costs malloc a lock and all its shortcuts. There are as many as were ever
- * under way at once.
- */
-static struct worker_message *
-worker_reuse_message(struct worker *worker)
-{
-	struct worker_message *message;
-
-	if (worker->spare == NULL)
-		worker->spare = atomic_exchange(&worker->returned, NULL);
-	message = worker->spare;
-	if (message == NULL)
-		return calloc(1, sizeof(*message));
-	worker->spare = message->next;
-	return message;
-}
-
-/* Nobody but the main loop takes from the list, and it takes all: no ABA. */
-static void
-worker_return_message(struct worker *worker, struct worker_message *message)
-{
-	message->next = atomic_load(&worker->returned);
-	while (!atomic_compare_exchange_weak(&worker->returned, &message->next, message))
-		;
-}
-
 static void
 worker_do_take(void *arg)
 {
 	struct worker_message *message = arg;
 	struct worker *worker = message->worker;
+	struct share *share = message->share;
 
-	connection_new(worker, message->share, message->fd, message->id, &message->peer);
-	worker_return_message(worker, message);
+	connection_new(worker, share, message->fd, message->id, &message->peer);
+	atomic_fetch_sub_explicit(&share->waiting, 1, memory_order_relaxed);
+	/* from here on the message is the main loop's again */
+	atomic_fetch_sub(&worker->waiting, 1);
 }
 
-int
+void
 worker_take(struct worker *worker, struct share *share, int fd, uint64_t id,
     const union connection_peer *peer)
 {
-	struct worker_message *message = worker_reuse_message(worker);
+	/* the worker reads them in this order, and the oldest has been read: few enough wait */
+	struct worker_message *message = &worker->messages[worker->taken++ % WORKER_WAITING_MAX];
 
-	if (message == NULL)
-		return -ENOMEM;
 	/* counted before the hand-over: the worker gives it back, perhaps at once */
 	atomic_fetch_add_explicit(&worker->load, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(share->connections, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&share->waiting, 1, memory_order_relaxed);
+	atomic_fetch_add(&worker->waiting, 1);
 	message->worker = worker;
 	message->share = share;
 	message->fd = fd;
 	message->id = id;
 	message->peer = *peer;
 	loop_post(worker->loop, &message->post, worker_do_take, message);
-	return 0;
 }
 
 void

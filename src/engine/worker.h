@@ -33,6 +33,7 @@ struct share {
 	_Atomic int64_t *connections; /* borrowed: the service's count, given back at close */
 	const struct config *config;  /* a reference; NULL before the first worker_apply() */
 	const struct listener_config *cfg; /* in config; the last one that had this name */
+	atomic_int waiting;                /* connections handed over and not yet begun */
 	struct counters counters;
 	struct distribution duration; /* lives of connections that ended */
 	/* from the read callback to the last byte that the kernel took; a sample */
@@ -52,6 +53,9 @@ enum worker_phase {
 
 struct question;
 struct worker_message;
+
+/* Most connections that may be handed over and not yet begun. A power of two. */
+#define WORKER_WAITING_MAX 256
 struct worker_update;
 
 struct worker {
@@ -71,10 +75,11 @@ struct worker {
 	atomic_int wanted_phase; /* written by the main loop, taken over by worker_do_drain() */
 	_Atomic int64_t wanted_grace_ns;
 	unsigned id;
-	struct worker_message *spare; /* main loop's: messages to hand over with, used before */
-	_Atomic(struct worker_message *) returned; /* the worker has read these: spare next */
-	_Atomic int64_t load;        /* connections handed over and not yet freed; any reader */
-	const struct config *config; /* a reference; what its connections obey */
+	atomic_int waiting;              /* connections handed over and not yet begun */
+	struct worker_message *messages; /* owned; WORKER_WAITING_MAX, used in turn: no malloc */
+	unsigned taken;                  /* main loop's: connections ever handed over */
+	_Atomic int64_t load;            /* connections handed over and not yet freed; any reader */
+	const struct config *config;     /* a reference; what its connections obey */
 	struct share_list shares;
 	struct connection_list pending;   /* output not empty, least recently checked first */
 	struct connection_list ending;    /* have a reason and are not LINGERING, oldest first */
@@ -133,11 +138,8 @@ void worker_update_free(struct worker_update *update);
  */
 void worker_apply(struct worker *worker, struct worker_update *update);
 
-/*
- * Hand over an accepted descriptor. Takes FD when it returns 0; on -ENOMEM it is still the
- * caller's. Main loop.
- */
-ATTR_MUSTCHECK int worker_take(struct worker *worker, struct share *share, int fd, uint64_t id,
+/* Hand over FD, an accepted connection. Fewer than WORKER_WAITING_MAX may wait. Main loop. */
+void worker_take(struct worker *worker, struct share *share, int fd, uint64_t id,
     const union connection_peer *peer);
 
 /* Move on to the next step of a stop, or back to serving. Main loop. */

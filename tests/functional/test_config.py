@@ -15,8 +15,8 @@ BAD = sorted((FILES / "bad").glob("*.conf"))
 DIRECTIVES = {
     "": ["workers"],
     "listeners": (
-        "name address enabled backlog v6only freebind nodelay dscp mss mode group connections"
-        " idle_timeout lifetime byte_limit"
+        "name address enabled backlog v6only freebind nodelay dscp mss keepalive mode group"
+        " connections idle_timeout lifetime byte_limit"
     ).split(),
     "limits": "connections output_high output_low stall_timeout linger_timeout".split(),
     "log": "level target format file connections rate_limit".split(),

@@ -239,6 +239,9 @@ START_TEST(values)
 		{ CONFIG_LISTENERS, "mss", "0", "0" },
 		{ CONFIG_LISTENERS, "mss", "88", "88" },
 		{ CONFIG_LISTENERS, "mss", "87", NULL },
+		{ CONFIG_LISTENERS, "keepalive", "0s", "0s" },
+		{ CONFIG_LISTENERS, "keepalive", "32767s", "32767s" },
+		{ CONFIG_LISTENERS, "keepalive", "32768s", NULL },
 		{ CONFIG_LISTENERS, "nodelay", "false", "false" },
 		{ CONFIG_LISTENERS, "nodelay", "no", NULL },
 		{ CONFIG_LISTENERS, "mode", "600", "0600" },
@@ -731,8 +734,8 @@ START_TEST(each_kind_has_its_keys)
 	static const struct {
 		const char *address, *keys, *more;
 	} rows[] = {
-		{ "tcp://127.0.0.1:1", " backlog freebind nodelay dscp mss", stream },
-		{ "tcp://*:1", " backlog v6only freebind nodelay dscp mss", stream },
+		{ "tcp://127.0.0.1:1", " backlog freebind nodelay dscp mss keepalive", stream },
+		{ "tcp://*:1", " backlog v6only freebind nodelay dscp mss keepalive", stream },
 		{ "udp://127.0.0.1:1", " freebind dscp", guards },
 		{ "udp://[::1]:1", " v6only freebind dscp", guards },
 		{ "udp://*:1", " v6only freebind dscp", guards },

@@ -21,7 +21,7 @@
 
 #include "base/clock.h"
 #include "engine/engine.h"
-#include "engine/inheritance.h"
+#include "engine/listen_socket.h"
 #include "engine/plan.h"
 #include "engine/sampling.h"
 #include "engine/socket_file.h"
@@ -174,9 +174,10 @@ START_TEST(inherited_datagrams_are_for_datagram_listeners)
 	ck_assert_int_eq(inheritance_check(&inheritance, &errors), 0);
 	cfg.address = inheritance.sockets[0].address;
 	cfg.address.transport = ADDRESS_TCP;
-	ck_assert_int_eq(inheritance_take(&inheritance, &cfg), -1);
+	ck_assert_int_eq(inheritance_take(&inheritance, &cfg, &errors), -EINVAL);
+	error_list_done(&errors);
 	cfg.address.transport = ADDRESS_UDP;
-	ck_assert_int_eq(inheritance_take(&inheritance, &cfg), fd);
+	ck_assert_int_eq(inheritance_take(&inheritance, &cfg, &errors), fd);
 	inheritance.sockets[0].fd = fd;
 	inheritance_done(&inheritance, false);
 }
@@ -192,14 +193,14 @@ START_TEST(inherited_sockets_match_by_name_then_address)
 	ck_assert_int_eq(inheritance_check(&inheritance, &errors), 0);
 	cfg.address = inheritance.sockets[0].address;
 	cfg.name = (char *)"other";
-	ck_assert_int_eq(inheritance_take(&inheritance, &cfg), fd);
-	ck_assert_int_eq(inheritance_take(&inheritance, &cfg), -1);
+	ck_assert_int_eq(inheritance_take(&inheritance, &cfg, &errors), fd);
+	ck_assert_int_eq(inheritance_take(&inheritance, &cfg, &errors), -ENOENT);
 	inheritance.sockets[0].fd = fd;
 	cfg.address.u.in.sin_port ^= 1;
-	ck_assert_int_eq(inheritance_take(&inheritance, &cfg), -1);
+	ck_assert_int_eq(inheritance_take(&inheritance, &cfg, &errors), -ENOENT);
 	cfg.name = (char *)"echo";
-	ck_assert_int_eq(inheritance_take(&inheritance, &cfg), fd);
-	ck_assert_int_eq(inheritance_take(NULL, &cfg), -1);
+	ck_assert_int_eq(inheritance_take(&inheritance, &cfg, &errors), fd);
+	ck_assert_int_eq(inheritance_take(NULL, &cfg, &errors), -ENOENT);
 	close(fd);
 	inheritance_done(&inheritance, false);
 }
@@ -357,7 +358,7 @@ START_TEST(a_plan_that_fails_changes_nothing)
 	ck_assert_ptr_nonnull(strstr(error_list_first(&errors), "bind"));
 	ck_assert_int_eq(TAILQ_FIRST(&engine->listeners)->socket.fd, kept);
 	ck_assert_ptr_null(TAILQ_NEXT(TAILQ_FIRST(&engine->listeners), next));
-	ck_assert_int_eq(engine->admission.limit, good->limits.connections);
+	ck_assert_int_eq(engine->acceptor.limit, good->limits.connections);
 
 	/* the same configuration again keeps the socket, and its port */
 	ck_assert_int_eq(plan_apply(engine, good, NULL, 0, &errors), 0);
