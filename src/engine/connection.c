@@ -225,6 +225,11 @@ connection_fail(struct connection *conn, int error, enum close_reason otherwise)
 		otherwise = CLOSE_CLIENT_RESET;
 		break;
 	case ETIMEDOUT:
+	/* the network had told why nothing gets there, which takes the place of the timeout */
+	case ECONNREFUSED:
+	case EHOSTDOWN:
+	case EHOSTUNREACH:
+	case ENETUNREACH:
 		/* what the kernel had for the client is still counted in the dead socket */
 		otherwise = conn->waiting > 0 || connection_unacknowledged(conn) > 0
 				? CLOSE_STALLED

@@ -8,7 +8,8 @@ import tempfile
 
 import pytest
 
-from harness import BINARY, Echod, settings
+from harness import BINARY, SANITIZED, Echod, settings
+from harness.faults import Faults, build
 
 
 def pytest_configure(config):
@@ -55,3 +56,19 @@ def as_root():
     """For tests that need to be root: mount a file system, change to another user."""
     if os.geteuid() != 0:
         pytest.skip("needs root")
+
+
+@pytest.fixture(scope="session")
+def faults_library(tmp_path_factory):
+    compiler = shutil.which("cc")
+    if not compiler:
+        pytest.skip("needs a C compiler")
+    if SANITIZED:
+        pytest.skip("a sanitizer wants to be the first library")
+    return build(compiler, tmp_path_factory.mktemp("faults"))
+
+
+@pytest.fixture
+def faults(faults_library, tmp_path):
+    """For launch(faults.options): calls of that daemon fail as the test says."""
+    return Faults(faults_library, tmp_path / "faults")

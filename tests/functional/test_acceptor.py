@@ -30,7 +30,7 @@ from harness import (
     wait_until,
 )
 from harness.activation import listening_socket, passing, tcp_address
-from harness.faults import Faults
+from harness.accept_faults import Faults
 from harness.namespaces import Namespace, join
 from harness.process import cpu_seconds, frozen_thread, standing_still, worker_threads
 

@@ -100,3 +100,14 @@ def join(one, two, device="veth0", peer="veth0"):
     one.ip("link", "add", device, "type", "veth", "peer", "name", peer, "netns", two.path)
     for namespace, name in ((one, device), (two, peer)):
         namespace.ip("link", "set", name, "addrgenmode", "none", "up")
+
+
+@contextlib.contextmanager
+def wired():
+    """The client's network (10.77.0.1, fd77::1) and the server's (.2, ::2), joined by veth0."""
+    with contextlib.ExitStack() as stack:
+        client, server = (stack.enter_context(contextlib.closing(Namespace())) for _ in range(2))
+        join(client, server)
+        client.add_addresses("veth0", "10.77.0.1/24", "fd77::1/64")
+        server.add_addresses("veth0", "10.77.0.2/24", "fd77::2/64")
+        yield client, server

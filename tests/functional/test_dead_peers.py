@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Clients that are gone without a word, and bytes that stay in the kernel's buffers for ever."""
+
+import os
+import shutil
+import socket
+import time
+
+import pytest
+
+from harness import KIB, exchange, hold, pattern, receive_exactly, seconds, wait_until
+from harness.namespaces import wired
+from harness.places import TCP, launch_at, only_row
+
+PORT = 20009
+HOSTS = {"tcp4": "10.77.0.2", "tcp6": "fd77::2"}
+
+
+@pytest.fixture
+def wire(as_root):
+    try:
+        for tool in ("ip", "nsenter"):
+            if not shutil.which(tool):
+                raise FileNotFoundError(tool)
+        with wired() as networks:
+            yield networks
+    except OSError as error:
+        text = f"needs networks of its own: {error}"
+        if os.environ.get("CI"):
+            pytest.fail(text)
+        pytest.skip(text)
+
+
+def launch_far(launch, server, host, stall, **keys):
+    listener = {"name": "echo", "address": f"tcp://*:{PORT}", "idle_timeout": "0s", **keys}
+    daemon = launch(
+        {"prefix": server.prefix},
+        listeners=[listener],
+        limits={"stall_timeout": stall},
+        log={"connections": "errors"},
+    )
+    daemon.control = daemon.local
+    return daemon
+
+
+def connect_far(daemon, client, host):
+    with client.entered():
+        sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    daemon.clients.append(sock)
+    sock.settimeout(seconds(10))
+    sock.connect((host, PORT))
+    return sock
+
+
+# How a client's machine goes: its wire is cut, or nobody there has its address any more.
+def cut_the_wire(client, server):
+    client.ip("link", "set", "veth0", "down")
+
+
+def cut_both_ends(client, server):
+    client.ip("link", "set", "veth0", "down")
+    server.ip("link", "set", "veth0", "down")
+
+
+def give_up_the_address(client, server):
+    client.ip("address", "flush", "dev", "veth0")
+
+
+GOINGS = [cut_the_wire, cut_both_ends, give_up_the_address]
+
+
+def wait_reason(daemon, reason, deadline):
+    wait_until(lambda: only_row(daemon) is None, deadline, "the connection is ended")
+    closed = {name: n for name, n in daemon.control.totals()["connections_closed"].items() if n}
+    assert closed == {reason: 1}
+    (record,) = daemon.log.wait_for("connection closed")
+    assert record["reason"] == reason
+
+
+@pytest.mark.parametrize("stall", ["2s", "0s"])
+@pytest.mark.parametrize("going", GOINGS)
+@pytest.mark.parametrize("kind", HOSTS)
+def test_a_machine_that_is_gone_has_a_reason(launch, wire, kind, going, stall):
+    """Keepalive finds out, also where idle_timeout is 0s; nothing was owed."""
+    client, server = wire
+    daemon = launch_far(launch, server, HOSTS[kind], stall, keepalive="1s")
+    sock = connect_far(daemon, client, HOSTS[kind])
+    exchange(sock)
+    going(client, server)
+    wait_reason(daemon, "timed_out", 25)
+
+
+@pytest.mark.parametrize("going", GOINGS)
+@pytest.mark.parametrize("kind", HOSTS)
+def test_a_machine_that_went_with_echo_under_way(launch, wire, kind, going):
+    """The daemon waits for nothing: all is in the kernel's buffer, and stays there."""
+    client, server = wire
+    daemon = launch_far(launch, server, HOSTS[kind], "2s")
+    sock = connect_far(daemon, client, HOSTS[kind])
+    exchange(sock)
+    # what the client sends last arrives, and its echo does not
+    with client.entered():
+        server.ip("route", "flush", "cache")
+    give_up = pattern(0, 500)
+    client.write("ipv4/tcp_timestamps", 1)
+    sock.sendall(give_up)
+    going(client, server)
+    wait_until(lambda: only_row(daemon) is None, 25, "the connection is ended")
+
+
+@pytest.mark.parametrize("place", TCP)
+def test_bytes_that_stay_in_the_kernel_are_stalled(launch, place):
+    """The client's window is closed, its machine answers: 500 bytes at a time, none waits here."""
+    daemon = launch_at(
+        launch,
+        place,
+        keys={"idle_timeout": "0s"},
+        limits={"stall_timeout": "2s"},
+        log={"connections": "errors"},
+    )
+    sock, address = daemon.open_socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * KIB)
+    sock.connect(address)
+    data = pattern(0, 500)
+    for number in range(80):
+        sock.sendall(data)
+        wait_until(
+            lambda number=number: (only_row(daemon) or {}).get("bytes_in") == 500 * (number + 1),
+            5,
+            "it is read",
+        )
+    row = only_row(daemon)
+    assert row["pending_bytes"] == 0
+    assert row["bytes_out"] == 80 * 500
+    begin = time.monotonic()
+    wait_reason(daemon, "stalled", 6)
+    assert time.monotonic() - begin > 1
+
+
+@pytest.mark.parametrize("place", TCP)
+def test_who_takes_from_the_kernel_in_time_is_not_stalled(launch, place):
+    """A client that takes a little now and then for several stall_timeouts."""
+    daemon = launch_at(
+        launch, place, keys={"idle_timeout": "0s"}, limits={"stall_timeout": "2s"}
+    )
+    sock, address = daemon.open_socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * KIB)
+    sock.connect(address)
+    data = pattern(0, 40 * KIB)
+    sock.sendall(data)
+    got = b""
+    for _ in range(6):
+        got += receive_exactly(sock, 4 * KIB)
+        hold(lambda: True, 1, "half of stall_timeout passes")
+    assert got + receive_exactly(sock, len(data) - len(got)) == data
+    exchange(sock)
+
+
+@pytest.mark.parametrize("place", TCP)
+def test_an_idle_client_whose_machine_answers_is_kept(launch, place):
+    daemon = launch_at(
+        launch,
+        place,
+        keys={"idle_timeout": "0s", "keepalive": "1s"},
+        limits={"stall_timeout": "1s"},
+    )
+    sock = daemon.connect()
+    exchange(sock)
+    hold(lambda: True, 5, "some keepalive intervals pass")
+    exchange(sock)
