@@ -32,6 +32,7 @@ enum slot {
 	SPLICE_SKIP,
 	SPLICE_FAIL, /* splice(2) */
 	IO_MOST,     /* not 0: the most bytes that one call moves */
+	SEND_MOST,   /* not 0: the most bytes that one send(2) takes */
 	EINTR_EVERY, /* not 0: this many calls that move bytes or wait, then one that fails */
 	SLOTS,
 };
@@ -113,9 +114,9 @@ faults_interrupt(void)
 }
 
 static size_t
-faults_clip(size_t length)
+faults_clip(enum slot slot, size_t length)
 {
-	int64_t most = slots[IO_MOST];
+	int64_t most = slots[slot];
 
 	return most > 0 && (uint64_t)most < length && faults_apply() ? (size_t)most : length;
 }
@@ -186,19 +187,21 @@ splice(int in, off_t *in_offset, int out, off_t *out_offset, size_t length, unsi
 	}
 	if (faults_interrupt())
 		return -1;
-	return REAL(splice)(in, in_offset, out, out_offset, faults_clip(length), flags);
+	return REAL(splice)(in, in_offset, out, out_offset, faults_clip(IO_MOST, length), flags);
 }
 
 ssize_t
 recv(int fd, void *buffer, size_t length, int flags)
 {
-	return faults_interrupt() ? -1 : REAL(recv)(fd, buffer, faults_clip(length), flags);
+	return faults_interrupt() ? -1
+				  : REAL(recv)(fd, buffer, faults_clip(IO_MOST, length), flags);
 }
 
 ssize_t
 send(int fd, const void *buffer, size_t length, int flags)
 {
-	return faults_interrupt() ? -1 : REAL(send)(fd, buffer, faults_clip(length), flags);
+	length = faults_clip(SEND_MOST, faults_clip(IO_MOST, length));
+	return faults_interrupt() ? -1 : REAL(send)(fd, buffer, length, flags);
 }
 
 /* Fewer bytes than asked for are the first of the first that has any. */
@@ -212,7 +215,7 @@ faults_clip_vector(const struct iovec *vector, int count, struct iovec *first)
 		count--;
 	}
 	*first = *vector;
-	first->iov_len = faults_clip(vector->iov_len);
+	first->iov_len = faults_clip(IO_MOST, vector->iov_len);
 	return 1;
 }
 

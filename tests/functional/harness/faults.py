@@ -13,7 +13,7 @@ SOURCE = pathlib.Path(__file__).with_suffix(".c")
 # The same names in the same order as in faults.c, which says what they do.
 _SLOTS = (
     "workers_only hits alloc_skip alloc_fail epoll_errno epoll_fail pipe_errno pipe_fail"
-    " splice_errno splice_skip splice_fail io_most eintr_every"
+    " splice_errno splice_skip splice_fail io_most send_most eintr_every"
 ).split()
 _NUMBER = struct.Struct("=q")
 
