@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 #include "base/attributes.h"
+#include "base/distribution.h"
 #include "engine/counters.h"
-#include "engine/distribution.h"
 
 struct evbuffer;
 

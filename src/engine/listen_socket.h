@@ -16,8 +16,8 @@
 #include "base/address.h"
 #include "base/attributes.h"
 #include "base/error_list.h"
+#include "base/socket_file.h"
 #include "config/config.h"
-#include "engine/socket_file.h"
 
 /* What a listening socket is set to, and may be set to again while it is open. */
 struct listen_options {

@@ -13,15 +13,14 @@
 #include <stdint.h>
 
 #include "base/attributes.h"
+#include "base/distribution.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "engine/connection.h"
 #include "engine/counters.h"
-#include "engine/distribution.h"
 #include "engine/echo.h"
 #include "engine/loop.h"
-#include "engine/sampling.h"
 
 /*
  * One worker's share of a service (a listener's name): settings, counters, connections. Made

@@ -20,11 +20,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/distribution.h"
+#include "base/socket_file.h"
 #include "engine/engine.h"
 #include "engine/listen_socket.h"
 #include "engine/plan.h"
-#include "engine/sampling.h"
-#include "engine/socket_file.h"
 
 #define POSTS 20000
 

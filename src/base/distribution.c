@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <config.h>
 
-#include "engine/distribution.h"
+#include "base/distribution.h"
 
 #include "base/clock.h"
 

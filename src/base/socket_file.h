@@ -3,8 +3,8 @@
  * The file of a UNIX socket. PATH.lock, held with flock(2), decides who may replace a stale
  * file; the file's device and inode decide who may remove it.
  */
-#ifndef ECHOD_ENGINE_SOCKET_FILE_H
-#define ECHOD_ENGINE_SOCKET_FILE_H
+#ifndef ECHOD_BASE_SOCKET_FILE_H
+#define ECHOD_BASE_SOCKET_FILE_H
 
 #include <stdint.h>
 #include <sys/types.h>

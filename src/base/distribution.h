@@ -3,10 +3,11 @@
  * How long things take, as Prometheus wants it: counts in fixed buckets and a sum. Like a struct
  * counters it has one writer, its owner, and any number of readers.
  */
-#ifndef ECHOD_ENGINE_DISTRIBUTION_H
-#define ECHOD_ENGINE_DISTRIBUTION_H
+#ifndef ECHOD_BASE_DISTRIBUTION_H
+#define ECHOD_BASE_DISTRIBUTION_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,5 +41,29 @@ void distribution_record(
 
 /* Add DISTRIBUTION to SUM. Any thread. The count is the sum of the buckets, so the two agree. */
 void distribution_add(const struct distribution *distribution, struct distribution_sum *sum);
+
+/*
+ * Which events are measured where there are too many for a precise clock each. It is decided before
+ * anybody knows what they come to. One thread.
+ */
+
+/* In a tick all of so many are measured, then one of each so many. */
+#define SAMPLING_FIRST 64
+#define SAMPLING_INTERVAL 16
+
+struct sampling {
+	int64_t tick_ns; /* clock_coarse_ns() of the last event */
+	unsigned events; /* in that tick */
+};
+
+/* Return whether to measure the event that begins now, at COARSE_NS of clock_coarse_ns(). */
+static inline bool
+sampling_take(struct sampling *sampling, int64_t coarse_ns)
+{
+	if (sampling->tick_ns != coarse_ns)
+		*sampling = (struct sampling){ .tick_ns = coarse_ns, .events = 0 };
+	sampling->events++;
+	return sampling->events <= SAMPLING_FIRST || sampling->events % SAMPLING_INTERVAL == 0;
+}
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <config.h>
 
-#include "engine/socket_file.h"
+#include "base/socket_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
