@@ -238,16 +238,15 @@ enum echoctl_exit
 echoctl_show_health(struct echoctl_session *session)
 {
 	enum echoctl_exit code = echoctl_session_fetch(session, ECHOCTL_GET, "/readyz");
-	long status;
+	const struct echoctl_answer *answer = echoctl_http_answer(session->http);
 
 	if (code != ECHOCTL_EXIT_OK)
 		return code;
-	status = echoctl_http_answer(session->http)->status;
-	if (status != 200 && status != 503)
+	if (answer->status != 200 && answer->status != 503)
 		return echoctl_session_refused(session, ECHOCTL_GET);
-	/* its word goes with the status: ok, starting, draining */
-	echoctl_session_print_body(session);
-	return status == 200 ? ECHOCTL_EXIT_OK : ECHOCTL_EXIT_FAILED;
+	/* its word goes with the status: ok, starting, draining; no document to pass on as it is */
+	echoctl_text_write_lines(stdout, answer->body, answer->length);
+	return answer->status == 200 ? ECHOCTL_EXIT_OK : ECHOCTL_EXIT_FAILED;
 }
 
 const char *

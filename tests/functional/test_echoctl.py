@@ -539,6 +539,7 @@ def test_output_that_cannot_be_written(ask):
 
 
 HOSTILE = "a\x1b]0;x\x07\x9b\u202e\u009b2J\r\nb\\x1b\x7f"
+UNSAFE = r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]"
 HARMLESS = r"a\x1b]0;x\x07\xc2\x9b\xe2\x80\xae\xc2\x9b2J\x0d\x0ab\x1b\x7f"
 
 
@@ -557,12 +558,17 @@ def test_what_the_daemon_says_is_harmless(ask, control):
     control.answers["POST", "/reload"] = (200, {"changed": [change], "needs_restart": [change]})
     control.answers["POST", "/drain"] = (409, {"error": HOSTILE})
     control.answers["POST", "/undrain"] = (422, {"errors": [HOSTILE]})
+    source = {"listener": HOSTILE, "source": HOSTILE, "echoed": 1, "dropped": 2}
+    control.answers["GET", "/sources"] = (200, {"sources": [source]})
+    control.answers["GET", "/readyz"] = (503, HOSTILE.replace("\n", ""))
+    for path in ("/stop", "/log/reopen", "/log/level", "/connections/2/close"):
+        control.answers["POST", path] = (409, {"error": HOSTILE})
     for verb in ("connections", "connection 1", "status", "stats", "config", "reload", "drain",
-                 "undrain"):
+                 "undrain", "sources", "health", "stop", "log-reopen", "log-level info", "close 2"):
         result = ask(*verb.split())
         text = result.stdout + result.stderr
-        assert HARMLESS in text, verb
-        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text), verb
+        assert (HARMLESS.replace(r"\x0a", "") if verb == "health" else HARMLESS) in text, verb
+        assert not re.search(UNSAFE, text), verb
 
 
 def on_terminal(control, tmp_path, *arguments, **changes):
