@@ -749,14 +749,6 @@ def test_completion_does_not_wait_for_a_daemon_without_end(control, tmp_path):
     assert time.monotonic() - begin < seconds(6)
 
 
-def test_completion_of_files_keeps_their_names_whole(tmp_path):
-    for name in ("a b.sock", "a$(touch FILE).sock"):
-        (tmp_path / name).touch()
-    found = complete(["echoctl", "-s", "a"], {"PATH": os.environ["PATH"]}, tmp_path, lines=True)
-    assert sorted(found) == ["a b.sock", "a$(touch FILE).sock"]
-    assert len(list(tmp_path.iterdir())) == 2
-
-
 def test_completion_knows_every_option(echoctl):
     offered = set()
     for verb in VERBS:
