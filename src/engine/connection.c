@@ -52,6 +52,23 @@ connection_set_state(struct connection *conn, enum connection_state state)
 	conn->state = state;
 }
 
+/* By_activity knows where those begin that nobody has looked at since their last byte. */
+static void
+connection_enter_activity(struct connection *conn)
+{
+	TAILQ_INSERT_TAIL(&conn->share->by_activity, conn, by_time);
+	if (conn->share->unseen == NULL)
+		conn->share->unseen = conn;
+}
+
+static void
+connection_leave_activity(struct connection *conn)
+{
+	if (conn->share->unseen == conn)
+		conn->share->unseen = TAILQ_NEXT(conn, by_time);
+	TAILQ_REMOVE(&conn->share->by_activity, conn, by_time);
+}
+
 /* A connection that is ending is no longer idle or too old; from now on its flush is timed. */
 static void
 connection_set_reason(struct connection *conn, enum close_reason reason)
@@ -60,7 +77,7 @@ connection_set_reason(struct connection *conn, enum close_reason reason)
 		return;
 	conn->reason = reason;
 	conn->ending_ns = clock_coarse_ns();
-	TAILQ_REMOVE(&conn->share->by_activity, conn, by_time);
+	connection_leave_activity(conn);
 	TAILQ_INSERT_TAIL(&conn->worker->ending, conn, by_time);
 }
 
@@ -71,8 +88,8 @@ connection_touch(struct connection *conn, int64_t now_ns)
 	if (now_ns - conn->queued_ns < ACTIVITY_SLACK_NS || conn->reason != CLOSE_NONE)
 		return;
 	conn->queued_ns = now_ns;
-	TAILQ_REMOVE(&conn->share->by_activity, conn, by_time);
-	TAILQ_INSERT_TAIL(&conn->share->by_activity, conn, by_time);
+	connection_leave_activity(conn);
+	connection_enter_activity(conn);
 }
 
 /* Return the bytes that the kernel took and the client's has not acknowledged. */
@@ -82,6 +99,17 @@ connection_unacknowledged(const struct connection *conn)
 	int unsent = 0;
 
 	return ioctl(conn->fd, SIOCOUTQ, &unsent) == 0 && unsent > 0 ? (uint64_t)unsent : 0;
+}
+
+/*
+ * Look whether the client has still to take some of its echo. What is in the kernel counts for TCP
+ * alone: a UNIX socket tells only of whole blocks, which a slow client takes long to empty.
+ */
+static bool
+connection_owes(const struct connection *conn)
+{
+	return conn->waiting > 0 ||
+	       (conn->peer.family != AF_UNIX && connection_unacknowledged(conn) > 0);
 }
 
 /* Look whether the client took anything since the last look. */
@@ -95,6 +123,25 @@ connection_progressed(struct connection *conn, int64_t now_ns)
 	conn->progress_mark = mark;
 	conn->progress_ns = now_ns;
 	return true;
+}
+
+/* From now on see whether the client takes what waits for it, here or in the kernel. */
+static void
+connection_watch(struct connection *conn, int64_t now_ns)
+{
+	conn->watched = true;
+	conn->checked_ns = conn->progress_ns = now_ns;
+	(void)connection_progressed(conn, now_ns);
+	TAILQ_INSERT_TAIL(&conn->worker->pending, conn, by_progress);
+}
+
+static void
+connection_unwatch(struct connection *conn)
+{
+	if (conn->watched)
+		TAILQ_REMOVE(&conn->worker->pending, conn, by_progress);
+	conn->watched = false;
+	conn->progress_ns = 0;
 }
 
 void
@@ -127,16 +174,11 @@ connection_account(struct connection *conn)
 	if (waiting == conn->waiting)
 		return;
 	counters_add(&conn->share->counters, COUNTER_PENDING_BYTES, waiting - conn->waiting);
-	if (conn->waiting == 0) {
-		conn->checked_ns = conn->progress_ns = clock_coarse_ns();
-		(void)connection_progressed(conn, conn->checked_ns);
-		TAILQ_INSERT_TAIL(&conn->worker->pending, conn, by_progress);
-	} else if (waiting == 0) {
-		TAILQ_REMOVE(&conn->worker->pending, conn, by_progress);
-		conn->progress_ns = 0;
-		connection_record_delay(conn);
-	}
 	conn->waiting = waiting;
+	if (waiting == 0)
+		connection_record_delay(conn);
+	else if (!conn->watched)
+		connection_watch(conn, clock_coarse_ns());
 }
 
 void
@@ -181,6 +223,7 @@ connection_linger(struct connection *conn)
 		return;
 	}
 	connection_set_state(conn, CONNECTION_LINGERING);
+	connection_unwatch(conn);
 	conn->ending_ns = clock_coarse_ns();
 	TAILQ_REMOVE(&conn->worker->ending, conn, by_time);
 	TAILQ_INSERT_TAIL(&conn->worker->lingering, conn, by_time);
@@ -231,9 +274,7 @@ connection_fail(struct connection *conn, int error, enum close_reason otherwise)
 	case EHOSTUNREACH:
 	case ENETUNREACH:
 		/* what the kernel had for the client is still counted in the dead socket */
-		otherwise = conn->waiting > 0 || connection_unacknowledged(conn) > 0
-				? CLOSE_STALLED
-				: CLOSE_TIMED_OUT;
+		otherwise = connection_owes(conn) ? CLOSE_STALLED : CLOSE_TIMED_OUT;
 		break;
 	case ENOMEM:
 	case ENOBUFS:
@@ -284,10 +325,8 @@ connection_close(struct connection *conn, enum close_reason reason)
 	conn->reason = reason;
 	if (connection_end_is_logged(conn))
 		worker_log(LOG_LEVEL_INFO, conn, "connection closed");
-	if (conn->waiting > 0) {
-		counters_add(&share->counters, COUNTER_PENDING_BYTES, -(uint64_t)conn->waiting);
-		TAILQ_REMOVE(&worker->pending, conn, by_progress);
-	}
+	counters_add(&share->counters, COUNTER_PENDING_BYTES, -(uint64_t)conn->waiting);
+	connection_unwatch(conn);
 	inspection_forget(conn);
 	TAILQ_REMOVE(lingering ? &worker->lingering : &worker->ending, conn, by_time);
 	TAILQ_REMOVE(&share->by_age, conn, by_age);
@@ -297,7 +336,7 @@ connection_close(struct connection *conn, enum close_reason reason)
 	    &share->duration, &distribution_lives, clock_coarse_ns() - conn->accepted_ns);
 
 	/* a client that is owed echo must not take what it got for the whole */
-	if (conn->waiting > 0 || conn->lost > 0) {
+	if (conn->waiting > 0 || conn->lost > 0 || reason == CLOSE_STALLED) {
 		struct linger reset = { .l_onoff = 1, .l_linger = 0 };
 
 		(void)setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
@@ -395,7 +434,7 @@ connection_new(struct worker *worker, struct share *share, int fd, uint64_t id,
 	conn->read_budget = share->cfg->byte_limit > 0 ? (uint64_t)share->cfg->byte_limit
 						       : UINT64_MAX;
 	TAILQ_INSERT_TAIL(&share->by_age, conn, by_age);
-	TAILQ_INSERT_TAIL(&share->by_activity, conn, by_time);
+	connection_enter_activity(conn);
 	if (worker->config->log.connections == CONFIG_LOG_CONNECTIONS_ALL)
 		worker_log(LOG_LEVEL_INFO, conn, "connection opened");
 
@@ -503,8 +542,10 @@ connection_check_pending(struct worker *worker, int64_t now_ns, int64_t timeout_
 		    conn->checked_ns == now_ns)
 			break;
 		connection_account(conn);
-		if (conn->waiting == 0)
+		if (!connection_owes(conn)) {
+			connection_unwatch(conn);
 			continue;
+		}
 		if (!connection_progressed(conn, now_ns) &&
 		    now_ns - conn->progress_ns >= timeout_ns) {
 			connection_close(conn, CLOSE_STALLED);
@@ -513,6 +554,23 @@ connection_check_pending(struct worker *worker, int64_t now_ns, int64_t timeout_
 		conn->checked_ns = now_ns;
 		TAILQ_REMOVE(&worker->pending, conn, by_progress);
 		TAILQ_INSERT_TAIL(&worker->pending, conn, by_progress);
+	}
+}
+
+/*
+ * Echo that the kernel has and the client does not take shows in nothing that we do: look once at
+ * each connection that has become quiet.
+ */
+static void
+connection_check_quiet(struct share *share, int64_t now_ns, int64_t timeout_ns)
+{
+	struct connection *conn;
+
+	while ((conn = share->unseen) != NULL &&
+	       now_ns - conn->queued_ns >= timeout_ns / PROGRESS_CHECKS) {
+		share->unseen = TAILQ_NEXT(conn, by_time);
+		if (!conn->watched && connection_owes(conn))
+			connection_watch(conn, now_ns);
 	}
 }
 
@@ -561,6 +619,8 @@ connection_check_all(struct worker *worker)
 		if (worker->phase != WORKER_SERVING)
 			connection_check_drain(worker, share, now_ns);
 		connection_check_share(share, now_ns);
+		if (limits->stall_timeout > 0)
+			connection_check_quiet(share, now_ns, limits->stall_timeout);
 	}
 }
 

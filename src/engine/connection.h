@@ -57,7 +57,7 @@ struct connection {
 	TAILQ_ENTRY(connection) by_age; /* share->by_age; worker->dead once CLOSED */
 	/* share->by_activity while reason is CLOSE_NONE; then worker->ending, worker->lingering */
 	TAILQ_ENTRY(connection) by_time;
-	TAILQ_ENTRY(connection) by_progress; /* worker->pending while waiting is not 0 */
+	TAILQ_ENTRY(connection) by_progress; /* worker->pending while watched */
 	uint64_t id;                         /* unique in the process */
 	uint64_t read_budget;        /* bytes that may still be read; UINT64_MAX: no bound */
 	uint64_t bytes_in;           /* read to be echoed */
@@ -81,6 +81,7 @@ struct connection {
 	enum close_reason reason;    /* why it is ending, CLOSE_NONE while it is not */
 	bool peer_fin;               /* the client's FIN was read */
 	bool read_paused;            /* reading waits for the client to take its echo */
+	bool watched;                /* it is looked at whether the client takes its echo */
 	bool bulk;                   /* the last read filled the buffer: try splice(2) next */
 	bool splice_refused;         /* this kind of socket has none */
 	union connection_peer peer;

@@ -39,6 +39,7 @@ struct share {
 	struct distribution echo_delay;
 	struct connection_list by_age;      /* oldest first */
 	struct connection_list by_activity; /* longest idle first, within a tenth of a second */
+	struct connection *unseen; /* the first of them not looked at since it became quiet */
 };
 
 TAILQ_HEAD(share_list, share);
@@ -80,7 +81,7 @@ struct worker {
 	_Atomic int64_t load;            /* connections handed over and not yet freed; any reader */
 	const struct config *config;     /* a reference; what its connections obey */
 	struct share_list shares;
-	struct connection_list pending;   /* output not empty, least recently checked first */
+	struct connection_list pending;   /* watched ones, least recently checked first */
 	struct connection_list ending;    /* have a reason and are not LINGERING, oldest first */
 	struct connection_list lingering; /* longest lingering first */
 	struct connection_list dead;      /* CLOSED, to be freed */
