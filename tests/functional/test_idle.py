@@ -208,18 +208,19 @@ def test_who_never_reads_is_ended_without_a_stall_timeout(launch, place, size, h
 
 def test_a_pause_ends_with_the_reading(launch):
     """A paused connection that begins to flush reads no more: nothing is paused then."""
-    daemon = launch(limits={"stall_timeout": "60s"})
-    sock = daemon.connect()
-    fill(sock, 64 * MIB)
-    wait_until(lambda: only_row(daemon)["read_paused"], 5, "reading is paused")
-    sock.shutdown(socket.SHUT_WR)
-
-    def flushing():
-        sock.recv(128 * KIB)
-        row = only_row(daemon)
-        assert not (row["state"] != "open" and row["read_paused"]), row
-        return row["state"] == "flushing"
-
-    wait_until(flushing, 20, "the end of the stream is read")
-    assert only_row(daemon)["paused_seconds"] > 0
-    receive_to_end(sock)
+    daemon = launch(
+        listeners=[{"name": "echo", "address": "tcp://127.0.0.1:0", "lifetime": "3s"}],
+        limits={"stall_timeout": "60s"},
+    )
+    sock = daemon.connect_narrow()
+    sent = daemon.queue_some(sock)
+    while not only_row(daemon)["read_paused"]:
+        sent += sock.send(bytes(16 * KIB))
+        wait_until(lambda: only_row(daemon)["bytes_in"] == sent, 5, "all of it is read")
+    assert only_row(daemon)["state"] == "open", "too slow for the lifetime"
+    wait_until(lambda: only_row(daemon)["state"] == "flushing", 5, "its time is over")
+    row = only_row(daemon)
+    assert row["pending_bytes"] > 0
+    assert row["read_paused"] is False
+    assert row["paused_seconds"] > 0
+    assert len(receive_to_end(sock)) == sent
