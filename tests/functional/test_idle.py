@@ -214,8 +214,9 @@ def test_a_pause_ends_with_the_reading(launch):
     )
     sock = daemon.connect_narrow()
     sent = daemon.queue_some(sock)
-    while not only_row(daemon)["read_paused"]:
-        sent += sock.send(bytes(16 * KIB))
+    # exactly to the mark: nothing is left to read when its time is over
+    while not (row := only_row(daemon))["read_paused"]:
+        sent += sock.send(bytes(min(16 * KIB, 256 * KIB - row["pending_bytes"])))
         wait_until(lambda: only_row(daemon)["bytes_in"] == sent, 5, "all of it is read")
     assert only_row(daemon)["state"] == "open", "too slow for the lifetime"
     wait_until(lambda: only_row(daemon)["state"] == "flushing", 5, "its time is over")
