@@ -57,7 +57,7 @@ def test_who_takes_its_echo_slowly_is_not_idle(launch, place, stall):
     )
     sock = narrow(daemon)
     sent = fill(sock, 16 * MIB)
-    early = take_slowly(sock, sent, 40 * KIB, 3 * idle)
+    early = take_slowly(sock, sent, 40 * KIB / SLOW_FACTOR, 3 * idle)
     assert len(early) < sent, "not slow enough to prove anything"
     assert only_row(daemon)["state"] == "open"
     rest = receive_exactly(sock, sent - len(early))
@@ -78,7 +78,7 @@ def test_who_takes_slowly_from_the_kernel_alone_is_not_idle(launch, place):
     while sent < len(data) and only_row_pending(daemon) == 0:
         sent += sock.send(data[sent : sent + 16 * KIB])
         wait_until(lambda: (only_row(daemon) or {}).get("bytes_in") == sent, 5, "all is read")
-    early = take_slowly(sock, sent, 20 * KIB, 2.5 * idle)
+    early = take_slowly(sock, sent, 20 * KIB / SLOW_FACTOR, 2.5 * idle)
     rest = receive_exactly(sock, sent - len(early))
     assert early + rest == data[:sent]
     exchange(sock, b"and later")
