@@ -32,6 +32,11 @@ listen_socket_set(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
+/*
+ * TCP_USER_TIMEOUT is left out on purpose: its clock goes on while a small window opens and closes,
+ * so it ends clients that take their echo steadily, only slowly (seen with Linux 6.18). What the
+ * kernel holds for a client is watched by connection.c instead.
+ */
 static int
 listen_socket_set_tcp(int fd, const struct listen_options *options)
 {
@@ -44,7 +49,6 @@ listen_socket_set_tcp(int fd, const struct listen_options *options)
 		{ IPPROTO_TCP, TCP_KEEPIDLE, idle },
 		{ IPPROTO_TCP, TCP_KEEPINTVL, (idle + KEEPALIVE_PART - 1) / KEEPALIVE_PART },
 		{ IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES },
-		{ IPPROTO_TCP, TCP_USER_TIMEOUT, options->user_timeout },
 		{ SOL_SOCKET, SO_KEEPALIVE, options->keepalive > 0 ? 1 : 0 },
 		/* an urgent byte is a byte of the stream like any other */
 		{ SOL_SOCKET, SO_OOBINLINE, 1 },
@@ -278,17 +282,15 @@ listen_socket_update(struct listen_socket *sock, const struct listener_config *c
 }
 
 int
-listen_options_read(const struct listener_config *cfg, const struct limits_config *limits,
-    struct listen_options *ret_options, struct error_list *errors)
+listen_options_read(const struct listener_config *cfg, struct listen_options *ret_options,
+    struct error_list *errors)
 {
-	int64_t stall_ms = (limits->stall_timeout + NS_PER_MS - 1) / NS_PER_MS;
 	struct listen_options options = { .backlog = (int)cfg->backlog,
 		.nodelay = cfg->nodelay,
 		.dscp = (int)cfg->dscp,
 		.mss = (int)cfg->mss,
 		/* the kernel counts in whole seconds, and too late is better than never */
 		.keepalive = (int)((cfg->keepalive + NS_PER_S - 1) / NS_PER_S),
-		.user_timeout = stall_ms < INT_MAX ? (int)stall_ms : INT_MAX,
 		.mode = (mode_t)cfg->mode,
 		.group = getegid() };
 	int r = cfg->group[0] == '\0' ? 0 : socket_file_find_group(cfg->group, &options.group);

@@ -24,12 +24,11 @@ struct listen_options {
 	int backlog;
 	bool nodelay;
 	int dscp;
-	int mss;          /* bytes, 0: the kernel's choice */
-	int keepalive;    /* seconds of silence before probes, 0: none */
-	int user_timeout; /* ms without an acknowledgement, 0: the kernel's own */
-	mode_t mode;      /* of a UNIX socket's file */
-	gid_t group;      /* the same */
-	bool overlap;     /* a datagram socket of ours at the same address is about to be closed */
+	int mss;       /* bytes, 0: the kernel's choice */
+	int keepalive; /* seconds of silence before probes, 0: none */
+	mode_t mode;   /* of a UNIX socket's file */
+	gid_t group;   /* the same */
+	bool overlap;  /* a datagram socket of ours at the same address is about to be closed */
 };
 
 struct listen_socket {
@@ -49,12 +48,11 @@ struct listen_socket {
 	}
 
 /*
- * Take from CFG and LIMITS what to set. Returns 0, or -errno with a line in ERRORS: a group nobody
+ * Take from CFG what to set. Returns 0, or -errno with a line in ERRORS: a group nobody
  * knows.
  */
 ATTR_MUSTCHECK int listen_options_read(const struct listener_config *cfg,
-    const struct limits_config *limits, struct listen_options *ret_options,
-    struct error_list *errors);
+    struct listen_options *ret_options, struct error_list *errors);
 
 /*
  * Make, bind and listen as CFG says, with OPTIONS. An address that is in use is tried again until

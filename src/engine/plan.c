@@ -154,7 +154,7 @@ plan_make_entry(struct engine *engine, const struct config *cfg, struct plan_ent
 	int r = plan_find_service(engine, entry, errors);
 
 	if (r == 0)
-		r = listen_options_read(entry->cfg, &cfg->limits, &entry->options, errors);
+		r = listen_options_read(entry->cfg, &entry->options, errors);
 	if (r == 0)
 		r = plan_make_settings(cfg, entry, errors);
 	if (r < 0)

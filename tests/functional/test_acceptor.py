@@ -343,19 +343,18 @@ def sockets_of(daemon):
 
 
 def options_of(daemon):
-    """Keep-alive, its idle time, interval and number of probes, and the user timeout."""
+    """Keep-alive, its idle time, interval and number of probes."""
     with daemon.connect() as client:
         exchange(client)
         name = client.getsockname()
         sock = next(s for s in sockets_of(daemon) if s.getpeername() == name)
         tcp = [socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT]
-        tcp.append(socket.TCP_USER_TIMEOUT)
         values = [sock.getsockopt(socket.IPPROTO_TCP, option) for option in tcp]
         return [bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)), *values]
 
 
 @pytest.mark.parametrize("origin", ["bound", "inherited"])
-def test_keepalive_and_stall_timeout_reach_the_kernel(launch, origin):
+def test_keepalive_reaches_the_kernel(launch, origin):
     with contextlib.ExitStack() as stack:
         listener = dict(_TWO[0])
         options = {}
@@ -363,18 +362,15 @@ def test_keepalive_and_stall_timeout_reach_the_kernel(launch, origin):
             inherited = stack.enter_context(listening_socket())
             listener["address"] = tcp_address(inherited)
             options = passing([inherited], "echo")
-        daemon = launch(options, listeners=[listener], limits={"stall_timeout": "7s"})
-        assert options_of(daemon) == [True, 120, 30, 3, 7000]
-        for keepalive, stall, expected in (
-            ("4s", "1500us", [True, 4, 1, 3, 2]),
-            ("1ms", "0s", [True, 1, 1, 3, 0]),
-            ("0s", "1h", [False, 1, 1, 3, 3600000]),
-            ("32767s", "365d", [True, 32767, 8192, 3, 2147483647]),
+        daemon = launch(options, listeners=[listener])
+        assert options_of(daemon) == [True, 120, 30, 3]
+        for keepalive, expected in (
+            ("4s", [True, 4, 1, 3]),
+            ("1ms", [True, 1, 1, 3]),
+            ("0s", [False, 1, 1, 3]),
+            ("32767s", [True, 32767, 8192, 3]),
         ):
-            daemon.configure(
-                settings(listeners=[dict(listener, keepalive=keepalive)],
-                         limits={"stall_timeout": stall})
-            )
+            daemon.configure(settings(listeners=[dict(listener, keepalive=keepalive)]))
             assert daemon.local.post("/reload").status == 200
             assert options_of(daemon) == expected
 
