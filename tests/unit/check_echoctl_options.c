@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "client/echoctl_locate.h"
-#include "client/echoctl_options.h"
-#include "client/echoctl_query.h"
+#include "echoctl/locate.h"
+#include "echoctl/options.h"
+#include "echoctl/query.h"
 
 static struct error_list errors;
 static struct echoctl_options options;

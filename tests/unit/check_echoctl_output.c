@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/echoctl_figures.h"
-#include "client/echoctl_json.h"
-#include "client/echoctl_table.h"
-#include "client/echoctl_text.h"
-#include "client/echoctl_units.h"
+#include "echoctl/figures.h"
+#include "echoctl/json.h"
+#include "echoctl/table.h"
+#include "echoctl/text.h"
+#include "echoctl/units.h"
 
 #define CLEAR_SCREEN "\033[2J"
 

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/echoctl_sample.h"
-#include "client/echoctl_top_view.h"
+#include "echoctl/sample.h"
+#include "echoctl/top_view.h"
 
 #define UNKNOWN ECHOCTL_RATE_UNKNOWN
 

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "client/echoping_worker.h"
+#include "echoping/worker.h"
 
 /* Fewer than net.unix.max_dgram_qlen. */
 #define PIPELINE 8

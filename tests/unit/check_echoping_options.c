@@ -12,9 +12,9 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "client/echoping_draw.h"
-#include "client/echoping_options.h"
-#include "client/echoping_pace.h"
+#include "echoping/draw.h"
+#include "echoping/options.h"
+#include "echoping/pace.h"
 
 static struct error_list errors;
 static struct echoping_options options;

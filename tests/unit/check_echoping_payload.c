@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/echoping_payload.h"
-#include "client/echoping_window.h"
+#include "echoping/payload.h"
+#include "echoping/window.h"
 
 #define SIZE 256
 

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "echoctl/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "client/option_value.h"
+
+#define DIGITS "0123456789"
+#define NUMBER_DIGITS_MAX 19 /* fits in 64 bits with a sign */
+
+static const char short_options[] = "s:u:jt:wi:l:p:S:k:o:n:O:Vh";
+static const struct option long_options[] = {
+	{ "socket", required_argument, NULL, 's' },
+	{ "url", required_argument, NULL, 'u' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "timeout", required_argument, NULL, 't' },
+	{ "wait", no_argument, NULL, 'w' },
+	{ "interval", required_argument, NULL, 'i' },
+	{ "listener", required_argument, NULL, 'l' },
+	{ "peer", required_argument, NULL, 'p' },
+	{ "state", required_argument, NULL, 'S' },
+	{ "sort", required_argument, NULL, 'k' },
+	{ "order", required_argument, NULL, 'o' },
+	{ "limit", required_argument, NULL, 'n' },
+	{ "offset", required_argument, NULL, 'O' },
+	{ "version", no_argument, NULL, 'V' },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+/* Options that some verbs have and no other; the second may be the first again. */
+static const struct {
+	int option;
+	enum echoctl_verb verb;
+	enum echoctl_verb also;
+} belongings[] = {
+	{ 'w', ECHOCTL_STOP, ECHOCTL_STOP },
+	{ 'i', ECHOCTL_TOP, ECHOCTL_TOP },
+	{ 'l', ECHOCTL_CONNECTIONS, ECHOCTL_SOURCES },
+	{ 'p', ECHOCTL_CONNECTIONS, ECHOCTL_CONNECTIONS },
+	{ 'S', ECHOCTL_CONNECTIONS, ECHOCTL_CONNECTIONS },
+	{ 'k', ECHOCTL_CONNECTIONS, ECHOCTL_CONNECTIONS },
+	{ 'o', ECHOCTL_CONNECTIONS, ECHOCTL_CONNECTIONS },
+	{ 'n', ECHOCTL_CONNECTIONS, ECHOCTL_SOURCES },
+	{ 'O', ECHOCTL_CONNECTIONS, ECHOCTL_CONNECTIONS },
+};
+
+/* The command line as far as it is read. */
+struct command_line {
+	struct echoctl_options options;
+	struct error_list *errors;
+	uint64_t given; /* bit I: long_options[I] */
+};
+
+static size_t
+option_index(int option)
+{
+	size_t i = 0;
+
+	while (long_options[i].val != option)
+		i++;
+	return i;
+}
+
+static void
+options_refuse(struct command_line *line, int option, const char *text, const char *what)
+{
+	option_value_refuse(line->errors, option_name(long_options, option), text, what);
+}
+
+static bool
+options_is_number(const char *text)
+{
+	size_t length = strspn(text, DIGITS);
+
+	return length > 0 && length <= NUMBER_DIGITS_MAX && text[length] == '\0';
+}
+
+/* Digits go to the daemon as they are: it knows the range. */
+static const char *
+options_number(struct command_line *line, int option, const char *text)
+{
+	if (!options_is_number(text))
+		options_refuse(line, option, text, "is not a whole number");
+	return text;
+}
+
+static int64_t
+options_duration(
+    struct command_line *line, int option, const char *text, int64_t least_ns, int64_t most_ns)
+{
+	return option_value_duration(
+	    line->errors, option_name(long_options, option), text, least_ns, most_ns);
+}
+
+static const char *
+options_socket(struct command_line *line, const char *text)
+{
+	struct sockaddr_un address;
+
+	if (*text == '\0')
+		options_refuse(line, 's', text, "is no path");
+	else if (strlen(text) >= sizeof(address.sun_path))
+		options_refuse(line, 's', text, "is longer than the path of a socket can be");
+	return text;
+}
+
+static const char *
+options_url(struct command_line *line, const char *text)
+{
+	const char *scheme = strstr(text, "://");
+	bool known = strncasecmp(text, "http://", 7) == 0 || strncasecmp(text, "https://", 8) == 0;
+
+	if (*text == '\0' || (scheme != NULL && !known) || strpbrk(text, "?#") != NULL)
+		options_refuse(line, 'u', text, "is not of the form http://HOST:PORT");
+	return text;
+}
+
+/* Options of `connections`. */
+static void
+options_take_filter(struct command_line *line, int option, const char *text)
+{
+	struct echoctl_filter *filter = &line->options.filter;
+
+	switch (option) {
+	case 'l':
+		filter->listener = text;
+		break;
+	case 'p':
+		filter->peer = text;
+		break;
+	case 'S':
+		filter->state = text;
+		break;
+	case 'k':
+		filter->sort = text;
+		break;
+	case 'o':
+		filter->order = text;
+		break;
+	case 'n':
+		filter->limit = options_number(line, option, text);
+		break;
+	case 'O':
+		filter->offset = options_number(line, option, text);
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+options_take(struct command_line *line, int option, const char *text)
+{
+	struct echoctl_options *options = &line->options;
+
+	line->given |= UINT64_C(1) << option_index(option);
+	switch (option) {
+	case 's':
+		options->socket = options_socket(line, text);
+		break;
+	case 'u':
+		options->url = options_url(line, text);
+		break;
+	case 'j':
+		options->json = true;
+		break;
+	case 't':
+		options->timeout_ns = options_duration(
+		    line, option, text, NS_PER_MS, 24 * 3600 * NS_PER_S);
+		break;
+	case 'w':
+		options->wait = true;
+		break;
+	case 'i':
+		options->interval_ns = options_duration(
+		    line, option, text, 100 * NS_PER_MS, 3600 * NS_PER_S);
+		break;
+	default:
+		options_take_filter(line, option, text);
+	}
+}
+
+static void
+options_take_verb(struct command_line *line, const char *name)
+{
+	char escaped[64];
+	const char *nearest;
+
+	line->options.verb = echoctl_verb_find(name);
+	if (line->options.verb < ECHOCTL_VERBS)
+		return;
+	nearest = echoctl_verb_nearest(name);
+	text_escape_string(name, escaped, sizeof(escaped));
+	if (nearest != NULL)
+		error_list_add(
+		    line->errors, "unknown verb \"%s\": did you mean \"%s\"?", escaped, nearest);
+	else
+		error_list_add(line->errors, "unknown verb \"%s\"", escaped);
+}
+
+static void
+options_take_operands(struct command_line *line, int count, char **operands)
+{
+	const struct echoctl_verb_info *info;
+	char escaped[64];
+
+	if (count == 0) {
+		error_list_add(line->errors, "no verb");
+		return;
+	}
+	options_take_verb(line, operands[0]);
+	if (line->options.verb == ECHOCTL_VERBS)
+		return;
+	info = echoctl_verb_info(line->options.verb);
+	if (info->operand != NULL && count == 1) {
+		error_list_add(line->errors, "%s: which %s?", info->name, info->operand);
+		return;
+	}
+	if (count > (info->operand != NULL ? 2 : 1)) {
+		text_escape_string(operands[count - 1], escaped, sizeof(escaped));
+		error_list_add(line->errors, "%s: \"%s\" is too much", info->name, escaped);
+		return;
+	}
+	line->options.operand = info->operand != NULL ? operands[1] : NULL;
+	if (info->operand != NULL && strcmp(info->operand, "ID") == 0 &&
+	    !options_is_number(operands[1])) {
+		text_escape_string(operands[1], escaped, sizeof(escaped));
+		error_list_add(line->errors, "%s: \"%s\" is not the number of a connection",
+		    info->name, escaped);
+	}
+}
+
+static void
+options_check_together(struct command_line *line)
+{
+	const struct echoctl_options *options = &line->options;
+
+	if (options->socket != NULL && options->url != NULL)
+		error_list_add(line->errors, "--socket and --url do not go together");
+	if (options->verb == ECHOCTL_VERBS)
+		return;
+	if (options->json && options->verb == ECHOCTL_TOP)
+		error_list_add(
+		    line->errors, "top draws on a terminal: for --json there is connections");
+	for (size_t i = 0; i < ARRAY_SIZE(belongings); i++) {
+		size_t index = option_index(belongings[i].option);
+
+		if ((line->given >> index & 1) != 0 && belongings[i].verb != options->verb &&
+		    belongings[i].also != options->verb)
+			error_list_add(line->errors, "--%s belongs to the verb %s",
+			    long_options[index].name, echoctl_verb_info(belongings[i].verb)->name);
+	}
+}
+
+int
+echoctl_options_parse(
+    int argc, char **argv, struct error_list *errors, struct echoctl_options *ret_options)
+{
+	struct command_line line = {
+		.options = { .verb = ECHOCTL_VERBS, .interval_ns = NS_PER_S },
+		.errors = errors,
+	};
+	size_t before = error_list_count(errors);
+	int option;
+
+	while ((option = getopt_long(argc, argv, short_options, long_options, NULL)) != -1) {
+		if (option == '?')
+			return -EINVAL;
+		if (option == 'h' || option == 'V') {
+			*ret_options = line.options;
+			ret_options->action = option == 'h' ? ECHOCTL_HELP : ECHOCTL_VERSION;
+			return 0;
+		}
+		options_take(&line, option, optarg);
+	}
+	options_take_operands(&line, argc - optind, argv + optind);
+	options_check_together(&line);
+	if (error_list_count(errors) > before)
+		return -EINVAL;
+	*ret_options = line.options;
+	return 0;
+}
+
+void
+echoctl_options_print_help(FILE *out)
+{
+	(void)fputs("Usage: echoctl [OPTION ...] VERB\n"
+		    "See and steer a running echod.\n"
+		    "\n",
+	    out);
+	for (int verb = 0; verb < ECHOCTL_VERBS; verb++) {
+		const struct echoctl_verb_info *info = echoctl_verb_info((enum echoctl_verb)verb);
+		char words[32];
+
+		(void)snprintf(words, sizeof(words), "%s%s%s", info->name,
+		    info->operand != NULL ? " " : "", info->operand != NULL ? info->operand : "");
+		(void)fprintf(out, "  %-16s  %s\n", words, info->help);
+	}
+	(void)fputs(
+	    "\n"
+	    "  -s, --socket PATH    ask at this UNIX socket\n"
+	    "  -u, --url URL        ask here, such as http://127.0.0.1:9862: read only\n"
+	    "  -j, --json           print the answer as it came\n"
+	    "  -t, --timeout TIME   wait so long for an answer [10s; stop --wait 90s]\n"
+	    "  -V, --version        print the version and exit\n"
+	    "  -h, --help           print this text and exit\n"
+	    "\n"
+	    "connections:\n"
+	    "  -l, --listener NAME  only those of this listener\n"
+	    "  -p, --peer CIDR      only those from there, such as 192.0.2.0/24\n"
+	    "  -S, --state STATE    only those in this state\n"
+	    "  -k, --sort KEY       age, idle, bytes_in, bytes_out or pending\n"
+	    "  -o, --order ORDER    asc or desc\n"
+	    "  -n, --limit N        so many at most [100]\n"
+	    "  -O, --offset N       leave out the first N\n"
+	    "sources:\n"
+	    "  -l, --listener NAME  only those of this listener\n"
+	    "  -n, --limit N        so many at most [100]\n"
+	    "stop:\n"
+	    "  -w, --wait           return when the daemon is gone\n"
+	    "top:\n"
+	    "  -i, --interval TIME  from one sample to the next [1s]\n"
+	    "\n"
+	    "Without -s and -u the first of these sockets that exists is asked:\n"
+	    "$RUNTIME_DIRECTORY/control.sock, /run/echod/control.sock,\n"
+	    "$XDG_RUNTIME_DIR/echod/control.sock.\n"
+	    "Exit: 0 done, 1 refused or failed check, 64 usage, 69 unreachable. See echoctl(1).\n",
+	    out);
+}

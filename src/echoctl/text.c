@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "echoctl/text.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <wchar.h>
+
+#include "base/text.h"
+
+#define ESCAPED_MAX 4 /* a byte becomes \xNN */
+#define PIECE 256
+
+char *
+echoctl_text_escape(const char *source, size_t length, char *buffer, size_t size)
+{
+	const char *end = source + length;
+	size_t used = 0;
+
+	if (size == 0)
+		return buffer;
+	buffer[0] = '\0';
+	while (source < end) {
+		const char *backslash = memchr(source, '\\', (size_t)(end - source));
+		const char *stop = backslash != NULL ? backslash : end;
+
+		text_escape(source, (size_t)(stop - source), buffer + used, size - used);
+		used += strlen(buffer + used);
+		if (backslash == NULL || used + 2 > size)
+			break;
+		buffer[used++] = '\\';
+		buffer[used] = '\0';
+		source = backslash + 1;
+	}
+	return buffer;
+}
+
+char *
+echoctl_text_dup(const char *source)
+{
+	size_t length = strlen(source), size = length * ESCAPED_MAX + 1;
+	char *text = malloc(size);
+
+	if (text != NULL)
+		echoctl_text_escape(source, length, text, size);
+	return text;
+}
+
+/* Return how many bytes of SOURCE make a piece that does not end within a character. */
+static size_t
+text_piece(const char *source, size_t length)
+{
+	size_t n = PIECE;
+
+	if (length <= PIECE)
+		return length;
+	while (n > PIECE - ESCAPED_MAX && ((unsigned char)source[n] & 0xc0) == 0x80)
+		n--;
+	return n;
+}
+
+void
+echoctl_text_write(FILE *out, const char *source, size_t length)
+{
+	char buffer[PIECE * ESCAPED_MAX + 1];
+
+	while (length > 0) {
+		size_t n = text_piece(source, length);
+
+		(void)fputs(echoctl_text_escape(source, n, buffer, sizeof(buffer)), out);
+		source += n;
+		length -= n;
+	}
+}
+
+void
+echoctl_text_write_lines(FILE *out, const char *source, size_t length)
+{
+	const char *end = source + length, *start = source;
+
+	for (; source < end; source++) {
+		if (*source != '\n' && *source != '\t')
+			continue;
+		echoctl_text_write(out, start, (size_t)(source - start));
+		(void)fputc(*source, out);
+		start = source + 1;
+	}
+	echoctl_text_write(out, start, (size_t)(end - start));
+}
+
+/* Read one character of valid UTF-8; returns its length in bytes. */
+static size_t
+text_decode(const char *text, wchar_t *ret_code)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	size_t length = p[0] < 0x80 ? 1 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+	uint32_t code = length == 1 ? p[0] : p[0] & (0xffu >> (length + 1));
+
+	for (size_t i = 1; i < length; i++)
+		code = code << 6 | (p[i] & 0x3f);
+	*ret_code = (wchar_t)code;
+	return length;
+}
+
+size_t
+echoctl_text_fit(const char *text, size_t columns, size_t *ret_columns)
+{
+	size_t bytes = 0, used = 0;
+
+	while (text[bytes] != '\0') {
+		wchar_t code;
+		size_t length = text_decode(text + bytes, &code);
+		int width = wcwidth(code);
+
+		/* below 0: the locale does not know it, and the terminal shows something */
+		if (width < 0)
+			width = 1;
+		if (used + (size_t)width > columns)
+			break;
+		used += (size_t)width;
+		bytes += length;
+	}
+	*ret_columns = used;
+	return bytes;
+}
+
+size_t
+echoctl_text_columns(const char *text)
+{
+	size_t columns;
+
+	(void)echoctl_text_fit(text, SIZE_MAX, &columns);
+	return columns;
+}

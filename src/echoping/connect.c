@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "echoping/connect.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+/* More at once would only overflow the server's backlog and wait for retransmissions. */
+#define CONNECT_AT_ONCE 128
+/* How long to wait for a UNIX server whose backlog is full before the next attempt. */
+#define CONNECT_RETRY_MS 2
+
+/* Standard streams, name lookups and what else needs one for a while. */
+#define CONNECT_OTHER_DESCRIPTORS 32
+
+int
+echoping_connect_reserve(size_t count, struct error_list *errors)
+{
+	rlim_t wanted = (rlim_t)count + CONNECT_OTHER_DESCRIPTORS;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+		return 0;
+	if (limit.rlim_max >= wanted) {
+		limit.rlim_cur = wanted;
+		if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+			return 0;
+	}
+	error_list_add(errors,
+	    "%llu descriptors are needed, but at most %llu are allowed (raise ulimit -Hn)",
+	    (unsigned long long)wanted, (unsigned long long)limit.rlim_max);
+	return -EMFILE;
+}
+
+int
+echoping_connect_begin(enum echoping_transport transport, const struct echoping_place *place,
+    size_t receive_bytes, int *ret_fd)
+{
+	int type = transport == ECHOPING_UDP ? SOCK_DGRAM : SOCK_STREAM;
+	int fd = socket(place->u.sa.sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const int on = 1;
+	int r = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (transport == ECHOPING_TCP)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (receive_bytes > 0) {
+		int room = receive_bytes < INT_MAX ? (int)receive_bytes : INT_MAX;
+
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+	}
+	if (connect(fd, &place->u.sa, place->length) < 0)
+		r = -errno;
+	if (r < 0 && r != -EINPROGRESS) {
+		(void)close(fd);
+		return r;
+	}
+	*ret_fd = fd;
+	return r;
+}
+
+static int
+connect_result(int fd)
+{
+	int error = 0;
+	socklen_t length = sizeof(error);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
+		return -errno;
+	return -error;
+}
+
+static int
+connect_ms_left(int64_t deadline_ns)
+{
+	int64_t left = (deadline_ns - clock_now_ns() + NS_PER_MS - 1) / NS_PER_MS;
+
+	if (left < 0)
+		return 0;
+	return left < INT_MAX ? (int)left : INT_MAX;
+}
+
+/* Sit out a full backlog; returns whether WAKE_FD ends the wait. */
+static bool
+connect_pause(int wake_fd)
+{
+	struct pollfd wake = { .fd = wake_fd, .events = POLLIN };
+
+	return poll(&wake, 1, CONNECT_RETRY_MS) > 0;
+}
+
+/* Wait until FD is connected. Leaves FD open. */
+static int
+connect_await(int fd, int64_t deadline_ns, int wake_fd)
+{
+	struct pollfd fds[] = { { .fd = fd, .events = POLLOUT },
+		{ .fd = wake_fd, .events = POLLIN } };
+
+	for (;;) {
+		int n = poll(fds, ARRAY_SIZE(fds), connect_ms_left(deadline_ns));
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n == 0 && clock_now_ns() >= deadline_ns)
+			return -ETIMEDOUT;
+		if (n > 0 && fds[1].revents != 0)
+			return -ECANCELED;
+		if (n > 0 && fds[0].revents != 0)
+			return connect_result(fd);
+	}
+}
+
+static int
+connect_place(enum echoping_transport transport, const struct echoping_place *place,
+    int64_t deadline_ns, int wake_fd, int *ret_fd)
+{
+	int fd, r;
+
+	while ((r = echoping_connect_begin(transport, place, 0, &fd)) == -EAGAIN) {
+		if (clock_now_ns() >= deadline_ns)
+			return -ETIMEDOUT;
+		if (connect_pause(wake_fd))
+			return -ECANCELED;
+	}
+	if (r == -EINPROGRESS) {
+		r = connect_await(fd, deadline_ns, wake_fd);
+		if (r < 0)
+			(void)close(fd);
+	}
+	if (r == 0)
+		*ret_fd = fd;
+	return r;
+}
+
+int
+echoping_connect_first(struct echoping_target *target, int64_t timeout_ns, int wake_fd, int *ret_fd)
+{
+	int r = -ENXIO;
+
+	for (size_t i = 0; i < target->count; i++) {
+		r = connect_place(target->transport, &target->places[i],
+		    clock_now_ns() + timeout_ns, wake_fd, ret_fd);
+		if (r == 0)
+			echoping_target_choose(target, i);
+		if (r == 0 || r == -ECANCELED)
+			break;
+	}
+	return r;
+}
+
+/* The sockets of echoping_connect_many() that are still to be connected. */
+struct connect_crowd {
+	struct pollfd fds[CONNECT_AT_ONCE + 1]; /* the one at `count` is that of wake_fd */
+	int64_t deadlines_ns[CONNECT_AT_ONCE];
+	size_t count;
+};
+
+/* Take in what is connected, end what took too long. Appends to FDS at *done. */
+static int
+connect_collect(struct connect_crowd *crowd, int *fds, size_t *done)
+{
+	int64_t now = clock_now_ns();
+	size_t left = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < crowd->count; i++) {
+		int fd = crowd->fds[i].fd, result = -EINPROGRESS;
+
+		if (crowd->fds[i].revents != 0)
+			result = connect_result(fd);
+		else if (now >= crowd->deadlines_ns[i])
+			result = -ETIMEDOUT;
+		if (result == 0) {
+			fds[(*done)++] = fd;
+		} else if (result == -EINPROGRESS) {
+			crowd->fds[left] = (struct pollfd){ .fd = fd, .events = POLLOUT };
+			crowd->deadlines_ns[left++] = crowd->deadlines_ns[i];
+		} else {
+			(void)close(fd);
+			r = r == 0 ? result : r;
+		}
+	}
+	crowd->count = left;
+	return r;
+}
+
+/* Begin one more; -EAGAIN asks for patience with a full backlog. */
+static int
+connect_add(const struct echoping_target *target, struct connect_crowd *crowd, int64_t timeout_ns,
+    size_t receive_bytes, int *fds, size_t *done)
+{
+	int fd;
+	int r = echoping_connect_begin(target->transport, &target->places[0], receive_bytes, &fd);
+
+	if (r == 0) {
+		fds[(*done)++] = fd;
+	} else if (r == -EINPROGRESS) {
+		crowd->fds[crowd->count] = (struct pollfd){ .fd = fd, .events = POLLOUT };
+		crowd->deadlines_ns[crowd->count++] = clock_now_ns() + timeout_ns;
+		r = 0;
+	}
+	return r;
+}
+
+/* Wait until one of the crowd is connected or failed. */
+static int
+connect_wait(struct connect_crowd *crowd, int wake_fd, int *fds, size_t *done)
+{
+	struct pollfd *wake = &crowd->fds[crowd->count];
+
+	*wake = (struct pollfd){ .fd = wake_fd, .events = POLLIN };
+	/* a failed poll leaves the answers of the one before it */
+	if (poll(crowd->fds, crowd->count + 1, 100) < 0)
+		return 0;
+	return wake->revents != 0 ? -ECANCELED : connect_collect(crowd, fds, done);
+}
+
+int
+echoping_connect_many(const struct echoping_target *target, size_t count, int64_t timeout_ns,
+    size_t receive_bytes, int wake_fd, int *fds)
+{
+	struct connect_crowd crowd = { .count = 0 };
+	int64_t patience_ns = clock_now_ns() + timeout_ns;
+	size_t done = 0;
+	int r = 0;
+
+	while (r == 0 && done < count) {
+		size_t before = done + crowd.count;
+
+		while (r == 0 && done + crowd.count < count && crowd.count < CONNECT_AT_ONCE)
+			r = connect_add(target, &crowd, timeout_ns, receive_bytes, fds, &done);
+		if (done + crowd.count > before)
+			patience_ns = clock_now_ns() + timeout_ns;
+		if (r == -EAGAIN) {
+			r = clock_now_ns() < patience_ns ? 0 : -ETIMEDOUT;
+			if (r == 0 && connect_pause(wake_fd))
+				r = -ECANCELED;
+		}
+		if (r == 0 && crowd.count > 0)
+			r = connect_wait(&crowd, wake_fd, fds, &done);
+	}
+	for (size_t i = 0; i < crowd.count; i++)
+		(void)close(crowd.fds[i].fd);
+	return r;
+}

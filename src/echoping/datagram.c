@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A UDP socket of a load. Each datagram carries its number, so each is matched for itself:
+ * whatever comes back that is not a whole, equal datagram of this socket is a mismatch.
+ */
+#include <config.h>
+
+#include "echoping/worker.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "base/clock.h"
+#include "echoping/window.h"
+
+/* Datagrams read and sent with one call, before the other sockets get their turn. */
+#define DATAGRAM_BATCH 32
+/* How long to look for a second echo in the end. */
+#define DATAGRAM_LINGER_NS (20 * NS_PER_MS)
+
+struct echoping_datagram {
+	struct echoping_link link;
+	struct echoping_window window;
+	uint32_t held;  /* so many are begun, but the socket did not take them yet */
+	uint32_t burst; /* so many may still begin; with --burst */
+	int64_t starts_ns[DATAGRAM_BATCH]; /* when the time of each of these begins */
+	int64_t ended_ns; /* when nothing was out any more and nothing to be sent; 0 before */
+};
+
+/* What sendmmsg(2) takes. */
+struct datagram_batch {
+	uint64_t seals[DATAGRAM_BATCH];
+	struct iovec parts[DATAGRAM_BATCH][2];
+	struct mmsghdr messages[DATAGRAM_BATCH];
+};
+
+static struct echoping_datagram *
+datagram_of(struct echoping_link *link)
+{
+	return (struct echoping_datagram *)(void *)link;
+}
+
+static int
+datagram_init(struct echoping_link *link)
+{
+	int r = echoping_window_init(
+	    &datagram_of(link)->window, 2 * link->worker->plan->options->pipeline);
+
+	if (r < 0)
+		return r;
+	echoping_worker_watch(link, EPOLLIN);
+	return link->retired ? -ENOMEM : 0;
+}
+
+/* Move what the window counted to the tally. */
+static void
+datagram_settle(struct echoping_datagram *datagram)
+{
+	struct echoping_tally *tally = datagram->link.worker->tally;
+	struct echoping_window *window = &datagram->window;
+
+	if (window->lost > 0)
+		echoping_worker_trouble(&datagram->link, "no echo within the timeout");
+	tally->lost += window->lost;
+	tally->duplicates += window->duplicates;
+	tally->late += window->late;
+	tally->reordered += window->reordered;
+	window->lost = window->duplicates = window->late = window->reordered = 0;
+}
+
+/* This one is over; what is still out, or was to be, will not be waited for. */
+static void
+datagram_retire(struct echoping_datagram *datagram)
+{
+	datagram_settle(datagram);
+	datagram->link.worker->tally->lost += datagram->window.outstanding + datagram->held;
+	datagram->held = 0;
+	echoping_worker_retire(&datagram->link);
+}
+
+static void
+datagram_done(struct echoping_link *link)
+{
+	echoping_window_done(&datagram_of(link)->window);
+}
+
+static void
+datagram_fail(struct echoping_datagram *datagram, int error)
+{
+	echoping_worker_trouble(&datagram->link, strerror(error));
+	datagram_retire(datagram);
+}
+
+/*
+ * What the port's refusal means, which comes as an ICMP error of some datagram before: nobody
+ * there, if nobody ever answered; else a server that restarts, and lost datagrams. Returns
+ * whether to go on.
+ */
+static bool
+datagram_refused(struct echoping_datagram *datagram)
+{
+	struct echoping_tally *tally = datagram->link.worker->tally;
+
+	tally->refused = true;
+	if (tally->received > 0)
+		return true;
+	datagram_fail(datagram, ECONNREFUSED);
+	return false;
+}
+
+/* How many more may begin. A burst begins anew when nothing of the last one is out any more. */
+static uint32_t
+datagram_room(struct echoping_datagram *datagram)
+{
+	const struct echoping_options *options = datagram->link.worker->plan->options;
+	const uint32_t out = datagram->window.outstanding + datagram->held;
+
+	if (!options->burst)
+		return options->pipeline - out;
+	if (out == 0)
+		datagram->burst = options->pipeline;
+	return datagram->burst;
+}
+
+/* Begin as many as may begin and one call can send; returns whether there is any to be sent. */
+static bool
+datagram_begin(struct echoping_datagram *datagram, int64_t now_ns)
+{
+	uint32_t room = datagram_room(datagram);
+
+	while (
+	    datagram->held < DATAGRAM_BATCH && room > 0 &&
+	    echoping_worker_take(&datagram->link, now_ns, &datagram->starts_ns[datagram->held])) {
+		datagram->held++;
+		room--;
+	}
+	datagram->burst = room;
+	return datagram->held > 0;
+}
+
+/* Number all that is held, as if it were out. */
+static void
+datagram_compose(struct echoping_datagram *datagram, int64_t now_ns, struct datagram_batch *batch)
+{
+	const struct echoping_plan *plan = datagram->link.worker->plan;
+	const uint32_t number = datagram->link.number;
+	const size_t size = plan->options->size;
+
+	for (uint32_t i = 0; i < datagram->held; i++) {
+		uint64_t sequence = echoping_window_add(
+		    &datagram->window, datagram->starts_ns[i], now_ns);
+		const unsigned char *body = echoping_payload_body(
+		    plan->payload, number, sequence, size);
+		struct iovec *parts = batch->parts[i];
+
+		batch->seals[i] = echoping_payload_seal(number, sequence);
+		parts[0] = (struct iovec){ &batch->seals[i], sizeof(batch->seals[i]) };
+		parts[1] = (struct iovec){ (void *)(uintptr_t)body,
+			size - sizeof(batch->seals[i]) };
+		batch->messages[i] = (struct mmsghdr){ .msg_hdr = {
+							   .msg_iov = parts, .msg_iovlen = 2 } };
+	}
+}
+
+/* The first so many of those held are out; the others give their numbers back. */
+static void
+datagram_keep_rest(struct echoping_datagram *datagram, uint32_t sent)
+{
+	datagram->held -= sent;
+	for (uint32_t i = 0; i < datagram->held; i++)
+		echoping_window_undo(&datagram->window);
+	memmove(datagram->starts_ns, datagram->starts_ns + sent,
+	    datagram->held * sizeof(datagram->starts_ns[0]));
+}
+
+/*
+ * Send all that is held with one call, so that a server finds it together; returns whether to go
+ * on with the next. Of what stops the call in the middle the kernel does not tell: either the next
+ * call fails for it at once, or it was the refusal of a datagram that went before, which is then
+ * missed after the timeout.
+ */
+static bool
+datagram_send(struct echoping_datagram *datagram, int64_t now_ns)
+{
+	struct echoping_link *link = &datagram->link;
+	struct datagram_batch batch;
+	int sent;
+
+	datagram_compose(datagram, now_ns, &batch);
+	sent = sendmmsg(link->fd, batch.messages, datagram->held, MSG_NOSIGNAL);
+	datagram_keep_rest(datagram, sent > 0 ? (uint32_t)sent : 0);
+	if (sent > 0 || errno == EINTR)
+		return true;
+	if (errno != EAGAIN && errno != ECONNREFUSED)
+		datagram_fail(datagram, errno);
+	else if (errno == EAGAIN || datagram_refused(datagram))
+		echoping_worker_watch(link, EPOLLIN | EPOLLOUT);
+	return false;
+}
+
+static void
+datagram_pump(struct echoping_link *link, int64_t now_ns)
+{
+	struct echoping_datagram *datagram = datagram_of(link);
+	struct echoping_worker *worker = link->worker;
+
+	/* what is held after this waits for EPOLLOUT */
+	while (!(link->watched & EPOLLOUT) && datagram_begin(datagram, now_ns) &&
+	       datagram_send(datagram, now_ns))
+		;
+	if (link->retired || worker->sending)
+		return;
+	worker->tally->sent -= datagram->held;
+	worker->tally->unsent += datagram->held;
+	datagram->held = 0;
+	if (datagram->window.outstanding == 0 && datagram->ended_ns == 0)
+		datagram->ended_ns = now_ns;
+}
+
+static void
+datagram_judge(
+    struct echoping_datagram *datagram, const unsigned char *data, size_t length, int64_t now_ns)
+{
+	struct echoping_link *link = &datagram->link;
+	struct echoping_worker *worker = link->worker;
+	uint64_t sequence;
+	int64_t start_ns;
+
+	if (echoping_payload_open(worker->plan->payload, link->number, data, length,
+		worker->plan->options->size, &sequence) < 0) {
+		worker->tally->mismatched++;
+		echoping_worker_trouble(link, "a datagram came back different");
+		return;
+	}
+	switch (echoping_window_receive(&datagram->window, sequence, &start_ns)) {
+	case ECHOPING_MATCHED:
+		echoping_worker_receive(worker, start_ns, now_ns);
+		break;
+	case ECHOPING_UNKNOWN:
+		worker->tally->mismatched++;
+		echoping_worker_trouble(link, "a datagram came that was never sent");
+		break;
+	case ECHOPING_DUPLICATE:
+	case ECHOPING_LATE:
+		break;
+	}
+}
+
+/*
+ * How many to read at once: no more than are out, since a call that finds its fill does not look
+ * for another in vain; what else there is comes with the next event.
+ */
+static uint32_t
+datagram_read_most(const struct echoping_datagram *datagram)
+{
+	size_t most = ECHOPING_PAYLOAD_PIECE / datagram->link.worker->plan->options->size;
+
+	if (most > DATAGRAM_BATCH)
+		most = DATAGRAM_BATCH;
+	if (most > datagram->window.outstanding)
+		most = datagram->window.outstanding;
+	return most > 0 ? (uint32_t)most : 1;
+}
+
+/* Read what is there with one call and judge each. Returns the time. */
+static int64_t
+datagram_receive(struct echoping_datagram *datagram)
+{
+	struct echoping_link *link = &datagram->link;
+	const size_t size = link->worker->plan->options->size;
+	const uint32_t most = datagram_read_most(datagram);
+	unsigned char *buffer = link->worker->buffer;
+	struct mmsghdr messages[DATAGRAM_BATCH];
+	struct iovec parts[DATAGRAM_BATCH];
+	int64_t now_ns;
+	int count;
+
+	for (uint32_t i = 0; i < most; i++) {
+		parts[i] = (struct iovec){ buffer + i * size, size };
+		messages[i] = (struct mmsghdr){ .msg_hdr = {
+						    .msg_iov = &parts[i], .msg_iovlen = 1 } };
+	}
+	/* MSG_TRUNC: the whole length even of what is longer than it should be */
+	count = recvmmsg(link->fd, messages, most, MSG_DONTWAIT | MSG_TRUNC, NULL);
+	if (count < 0 && errno == ECONNREFUSED)
+		(void)datagram_refused(datagram);
+	else if (count < 0 && errno != EAGAIN && errno != EINTR)
+		datagram_fail(datagram, errno);
+	now_ns = clock_now_ns();
+	for (int i = 0; i < count; i++)
+		datagram_judge(datagram, parts[i].iov_base, messages[i].msg_len, now_ns);
+	return now_ns;
+}
+
+static void
+datagram_on_event(struct echoping_link *link, uint32_t events)
+{
+	int64_t now_ns;
+
+	if (events & EPOLLOUT)
+		echoping_worker_watch(link, EPOLLIN);
+	if (link->retired)
+		return;
+	now_ns = datagram_receive(datagram_of(link));
+	if (!link->retired)
+		datagram_pump(link, now_ns);
+}
+
+static void
+datagram_on_tick(struct echoping_link *link, int64_t now_ns)
+{
+	struct echoping_datagram *datagram = datagram_of(link);
+
+	echoping_window_expire(&datagram->window, now_ns - link->worker->plan->options->timeout_ns);
+	datagram_settle(datagram);
+	datagram_pump(link, now_ns);
+	if (!link->retired && datagram->ended_ns != 0 &&
+	    now_ns - datagram->ended_ns >= DATAGRAM_LINGER_NS)
+		datagram_retire(datagram);
+}
+
+const struct echoping_link_kind echoping_datagram_kind = {
+	.size = sizeof(struct echoping_datagram),
+	.init = datagram_init,
+	.done = datagram_done,
+	.pump = datagram_pump,
+	.on_event = datagram_on_event,
+	.on_tick = datagram_on_tick,
+};

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The command line of echoping: which form, which numbers, and whether they go together.
+ */
+#ifndef ECHOD_ECHOPING_OPTIONS_H
+#define ECHOD_ECHOPING_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/attributes.h"
+#include "base/error_list.h"
+#include "echoping/target.h"
+
+enum echoping_action {
+	ECHOPING_PING, /* one probe after the other, a line for each */
+	ECHOPING_LOAD, /* many messages, figures in the end */
+	ECHOPING_HELP,
+	ECHOPING_VERSION,
+};
+
+/* How the figures are written. */
+enum echoping_output {
+	ECHOPING_HUMAN,
+	ECHOPING_JSON,
+	ECHOPING_CSV,
+};
+
+struct echoping_options {
+	enum echoping_action action;
+	enum echoping_output output;
+	struct echoping_target target; /* parsed, not resolved */
+	int family;                    /* AF_UNSPEC, AF_INET (-4) or AF_INET6 (-6) */
+	size_t size;                   /* bytes of a message */
+	uint64_t count;                /* messages in all; 0: no such limit */
+	int64_t duration_ns;           /* load: how long to send; 0: no such limit */
+	int64_t interval_ns;           /* ping: from one probe to the next */
+	int64_t timeout_ns;            /* without any echo for so long is a loss */
+	uint64_t rate;                 /* messages a second over all connections; 0: closed loop */
+	uint32_t connections;
+	uint32_t pipeline; /* messages in flight on each connection, at most */
+	uint32_t threads;
+	uint32_t idle;   /* silent connections besides */
+	uint32_t sample; /* one message of so many is verified, the others are counted */
+	bool churn;      /* a connection for each message */
+	bool burst;      /* the pipeline is sent at once, and again when all came back; UDP only */
+	bool quiet;      /* no line per probe, no progress, no histogram */
+};
+
+/*
+ * Parse the command line. Returns 0, or -EINVAL with at least one line added to ERRORS (getopt's
+ * own complaints excepted: those are on stderr already). getopt(3) reorders ARGV.
+ */
+ATTR_MUSTCHECK int echoping_options_parse(
+    int argc, char **argv, struct error_list *errors, struct echoping_options *ret_options);
+
+/* Print the help text to OUT. */
+void echoping_options_print_help(FILE *out);
+
+#endif

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "echoping/payload.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define PAYLOAD_BYTES ((size_t)ECHOPING_PAYLOAD_PERIOD + ECHOPING_PAYLOAD_PIECE)
+
+/* From how many bytes on lending costs less than copying: some pages. */
+#define LEND_MIN 16384
+
+#define SEQUENCE_BITS 40
+#define SEQUENCE_MASK ((UINT64_C(1) << SEQUENCE_BITS) - 1)
+
+/* An odd number and its inverse modulo 2^64. */
+#define SEAL_FACTOR UINT64_C(0x9e3779b97f4a7c15)
+#define SEAL_INVERSE UINT64_C(0xf1de83e19937733d)
+
+/* SplitMix64 (Steele, Lea, Flood 2014): any seed gives a sequence that passes for random. */
+static uint64_t
+payload_random(uint64_t *state)
+{
+	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
+
+	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return z ^ (z >> 31);
+}
+
+static void
+payload_fill(unsigned char *bytes)
+{
+	uint64_t state = 862;
+
+	for (size_t i = 0; i < ECHOPING_PAYLOAD_PERIOD; i++)
+		bytes[i] = (unsigned char)payload_random(&state);
+	for (size_t i = ECHOPING_PAYLOAD_PERIOD; i < PAYLOAD_BYTES; i++)
+		bytes[i] = bytes[i - ECHOPING_PAYLOAD_PERIOD];
+}
+
+struct echoping_payload *
+echoping_payload_new(void)
+{
+	struct echoping_payload *payload = malloc(sizeof(*payload));
+	unsigned char *bytes;
+
+	if (payload == NULL)
+		return NULL;
+	payload->fd = memfd_create("echoping-payload", MFD_CLOEXEC);
+	if (payload->fd < 0 || ftruncate(payload->fd, PAYLOAD_BYTES) < 0)
+		goto fail;
+	bytes = mmap(NULL, PAYLOAD_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, payload->fd, 0);
+	if (bytes == MAP_FAILED)
+		goto fail;
+	payload_fill(bytes);
+	payload->bytes = bytes;
+	return payload;
+fail:
+	if (payload->fd >= 0)
+		(void)close(payload->fd);
+	free(payload);
+	return NULL;
+}
+
+void
+echoping_payload_free(struct echoping_payload *payload)
+{
+	if (payload == NULL)
+		return;
+	(void)munmap((void *)(uintptr_t)payload->bytes, PAYLOAD_BYTES);
+	(void)close(payload->fd);
+	free(payload);
+}
+
+ssize_t
+echoping_payload_send(
+    const struct echoping_payload *payload, int fd, uint64_t position, size_t length)
+{
+	off_t offset = (off_t)(position % ECHOPING_PAYLOAD_PERIOD);
+	ssize_t n;
+
+	if (length < LEND_MIN)
+		n = send(fd, payload->bytes + offset, length, MSG_NOSIGNAL);
+	else
+		n = sendfile(fd, payload->fd, &offset, length);
+	return n < 0 ? -errno : n;
+}
+
+uint64_t
+echoping_payload_origin(uint32_t number)
+{
+	return (uint64_t)number * 40503 % ECHOPING_PAYLOAD_PERIOD;
+}
+
+size_t
+echoping_payload_match(const struct echoping_payload *payload, uint64_t position,
+    const unsigned char *data, size_t length)
+{
+	const unsigned char *expected = echoping_payload_at(payload, position);
+	size_t i = 0;
+
+	if (memcmp(expected, data, length) == 0)
+		return length;
+	while (expected[i] == data[i])
+		i++;
+	return i;
+}
+
+/*
+ * Multiplying spreads each bit upwards, the shifts bring it down again: a datagram with one bit
+ * of its number changed reads as one of some far-off number, not as its neighbour.
+ */
+uint64_t
+echoping_payload_seal(uint32_t number, uint64_t sequence)
+{
+	uint64_t x = (uint64_t)number << SEQUENCE_BITS | (sequence & SEQUENCE_MASK);
+
+	x = (x ^ x >> 32) * SEAL_FACTOR;
+	return (x ^ x >> 32) * SEAL_FACTOR;
+}
+
+static uint64_t
+payload_unseal(uint64_t x)
+{
+	x *= SEAL_INVERSE;
+	x = (x ^ x >> 32) * SEAL_INVERSE;
+	return x ^ x >> 32;
+}
+
+const unsigned char *
+echoping_payload_body(
+    const struct echoping_payload *payload, uint32_t number, uint64_t sequence, size_t size)
+{
+	return echoping_payload_at(payload, echoping_payload_origin(number) + sequence * size);
+}
+
+int
+echoping_payload_open(const struct echoping_payload *payload, uint32_t number,
+    const unsigned char *data, size_t length, size_t size, uint64_t *ret_sequence)
+{
+	uint64_t x;
+
+	if (length != size || length < sizeof(x))
+		return -EBADMSG;
+	memcpy(&x, data, sizeof(x));
+	x = payload_unseal(x);
+	if (x >> SEQUENCE_BITS != (number & (UINT64_MAX >> SEQUENCE_BITS)))
+		return -EBADMSG;
+	x &= SEQUENCE_MASK;
+	if (memcmp(echoping_payload_body(payload, number, x, size), data + sizeof(x),
+		length - sizeof(x)) != 0)
+		return -EBADMSG;
+	*ret_sequence = x;
+	return 0;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What is sent, and whether it is what came back: one endless pseudo-random stream of bytes, the
+ * same in every run. A connection sends it from a place of its own, so that a byte that is lost,
+ * doubled, moved, changed or another connection's does not fit where it arrives. A stream is
+ * compared where it lies with one memcmp(3); a datagram also carries its number, sealed.
+ * Nothing is changed after echoping_payload_new(): all threads read the same one.
+ */
+#ifndef ECHOD_ECHOPING_PAYLOAD_H
+#define ECHOD_ECHOPING_PAYLOAD_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/attributes.h"
+
+/* After how many bytes the stream repeats: a prime, so that no usual block size divides it. */
+#define ECHOPING_PAYLOAD_PERIOD 65521
+/* How many bytes from any place on lie in one piece. */
+#define ECHOPING_PAYLOAD_PIECE 262144
+/* The smallest datagram: its number and nothing else. */
+#define ECHOPING_DATAGRAM_MIN 8
+
+/* The stream once around, and as much again as a piece needs, in memory that is a file, too. */
+struct echoping_payload {
+	const unsigned char *bytes;
+	int fd; /* memfd_create(2) */
+};
+
+/* Make the stream. NULL with errno set on failure. */
+struct echoping_payload *echoping_payload_new(void);
+
+/* Free it; NULL is fine. */
+void echoping_payload_free(struct echoping_payload *payload);
+
+/* Return where in the stream the connection with this number begins. */
+uint64_t echoping_payload_origin(uint32_t number);
+
+/* Return the stream from POSITION on, ECHOPING_PAYLOAD_PIECE bytes in one piece. */
+static inline const unsigned char *
+echoping_payload_at(const struct echoping_payload *payload, uint64_t position)
+{
+	return payload->bytes + position % ECHOPING_PAYLOAD_PERIOD;
+}
+
+/*
+ * Send up to LENGTH (at most a piece) bytes of the stream from POSITION on to the stream socket
+ * FD. Much at a time is not copied but lent to the kernel, see sendfile(2): the sender should not
+ * be what bounds a measurement. Returns what the socket took, or -errno. SIGPIPE is to be ignored.
+ */
+ssize_t echoping_payload_send(
+    const struct echoping_payload *payload, int fd, uint64_t position, size_t length);
+
+/*
+ * Compare LENGTH (at most a piece) received bytes with the stream at POSITION. Returns how many
+ * agree before the first that does not: LENGTH when all do.
+ */
+size_t echoping_payload_match(const struct echoping_payload *payload, uint64_t position,
+    const unsigned char *data, size_t length);
+
+/* Return the first eight bytes of datagram SEQUENCE (below 2^40) of connection NUMBER. */
+uint64_t echoping_payload_seal(uint32_t number, uint64_t sequence);
+
+/* Return the bytes that follow the seal in that datagram when it has SIZE bytes in all. */
+const unsigned char *echoping_payload_body(
+    const struct echoping_payload *payload, uint32_t number, uint64_t sequence, size_t size);
+
+/*
+ * Check that a received datagram is one of connection NUMBER and of SIZE bytes, as it was sent.
+ * Returns 0 and its sequence number, or -EBADMSG. Whether that number was ever sent is the
+ * caller's to know.
+ */
+ATTR_MUSTCHECK int echoping_payload_open(const struct echoping_payload *payload, uint32_t number,
+    const unsigned char *data, size_t length, size_t size, uint64_t *ret_sequence);
+
+#endif

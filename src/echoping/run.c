@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "echoping/run.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "echoping/load.h"
+#include "echoping/payload.h"
+#include "echoping/ping.h"
+#include "echoping/report.h"
+#include "echoping/target.h"
+
+/* Make the signals that end a run readable; from here on they do nothing else. */
+static int
+run_catch_signals(int *ret_fd)
+{
+	sigset_t signals;
+	int fd;
+
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGINT);
+	(void)sigaddset(&signals, SIGTERM);
+	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
+}
+
+/* Whether it was this machine that refused, and not the way there or the other side. */
+static bool
+run_is_local(int error)
+{
+	switch (-error) {
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case ENOBUFS:
+	case EADDRNOTAVAIL:
+	case EAGAIN:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static enum echoping_exit
+run_report(const struct echoping_options *options, const struct echoping_target *target,
+    const struct echoping_tally *tally, struct error_list *errors)
+{
+	int r = 0;
+
+	if (options->output == ECHOPING_JSON)
+		r = echoping_report_json(stdout, options, target, tally);
+	else if (options->output == ECHOPING_CSV)
+		echoping_report_csv(stdout, options, target, tally);
+	else
+		echoping_report_human(stdout, options, target, tally);
+	if (r < 0 || fflush(stdout) != 0 || ferror(stdout)) {
+		error_list_add(errors, "standard output: %s", strerror(r < 0 ? -r : errno));
+		return ECHOPING_EXIT_SYSTEM;
+	}
+	return echoping_tally_exit(tally);
+}
+
+enum echoping_exit
+echoping_run(const struct echoping_options *options, struct error_list *errors)
+{
+	struct echoping_target target = options->target;
+	struct echoping_tally *tally = calloc(1, sizeof(*tally));
+	struct echoping_payload *payload = echoping_payload_new();
+	enum echoping_exit code = ECHOPING_EXIT_UNREACHABLE;
+	int signal_fd = -1;
+	int r = tally == NULL || payload == NULL ? -errno : 0;
+
+	if (r == 0)
+		r = run_catch_signals(&signal_fd);
+	if (r < 0)
+		error_list_add(errors, "%s", strerror(-r));
+	else
+		r = echoping_target_resolve(&target, options->family, errors);
+	if (r == 0 && options->action == ECHOPING_LOAD)
+		r = echoping_load_run(options, &target, payload, signal_fd, errors, tally);
+	else if (r == 0)
+		r = echoping_ping_run(options, &target, payload, signal_fd, errors, tally);
+	if (r == 0)
+		code = run_report(options, &target, tally, errors);
+	else if (run_is_local(r))
+		code = ECHOPING_EXIT_SYSTEM;
+	if (signal_fd >= 0)
+		(void)close(signal_fd);
+	echoping_payload_free(payload);
+	free(tally);
+	return code;
+}
