@@ -17,7 +17,8 @@
 #define WAIT_MS_MAX 60000
 
 struct echoctl_http {
-	const struct echoctl_location *location;
+	const char *base;   /* borrowed; the URL that every target follows */
+	const char *socket; /* borrowed; NULL: over the network */
 	int64_t timeout_ns;
 	CURLM *multi;
 	CURL *easy;     /* set up anew for each request */
@@ -26,11 +27,11 @@ struct echoctl_http {
 	bool too_long; /* the body was, and was broken off */
 	struct echoctl_answer answer;
 	size_t size; /* allocated for answer.body */
-	char trouble[CURL_ERROR_SIZE];
+	char error_text[CURL_ERROR_SIZE];
 };
 
 struct echoctl_http *
-echoctl_http_new(const struct echoctl_location *location, int64_t timeout_ns)
+echoctl_http_new(const char *url, const char *socket, int64_t timeout_ns)
 {
 	struct echoctl_http *http;
 
@@ -38,7 +39,8 @@ echoctl_http_new(const struct echoctl_location *location, int64_t timeout_ns)
 		return NULL;
 	http = calloc(1, sizeof(*http));
 	if (http != NULL) {
-		http->location = location;
+		http->base = url;
+		http->socket = socket;
 		http->timeout_ns = timeout_ns;
 		http->multi = curl_multi_init();
 		http->easy = curl_easy_init();
@@ -133,11 +135,11 @@ http_set_up(struct echoctl_http *http, enum echoctl_method method, const char *u
 	r |= curl_easy_setopt(
 	    easy, CURLOPT_TIMEOUT_MS, (long)((http->timeout_ns + NS_PER_MS - 1) / NS_PER_MS));
 	r |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "echoctl/" PACKAGE_VERSION);
-	r |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, http->trouble);
+	r |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, http->error_text);
 	r |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, http_on_body);
 	r |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, http);
-	if (http->location->socket != NULL)
-		r |= curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, http->location->socket);
+	if (http->socket != NULL)
+		r |= curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, http->socket);
 	if (method == ECHOCTL_POST) {
 		r |= curl_easy_setopt(easy, CURLOPT_POST, 1L);
 		r |= curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, 0L);
@@ -155,12 +157,12 @@ echoctl_http_start(struct echoctl_http *http, enum echoctl_method method, const 
 	http_end(http);
 	http->answer = (struct echoctl_answer){ .body = http->answer.body };
 	http->too_long = false;
-	http->trouble[0] = '\0';
+	http->error_text[0] = '\0';
 	http->result = CURLE_OK;
 	if (!http_reserve(http, 0))
 		return -ENOMEM;
 	http->answer.body[0] = '\0';
-	if (asprintf(&url, "%s%s", http->location->url, target) < 0)
+	if (asprintf(&url, "%s%s", http->base, target) < 0)
 		return -ENOMEM;
 	ready = http_set_up(http, method, url);
 	free(url);
@@ -255,7 +257,7 @@ echoctl_http_ask(struct echoctl_http *http, enum echoctl_method method, const ch
 }
 
 const char *
-echoctl_http_trouble(const struct echoctl_http *http)
+echoctl_http_reason(const struct echoctl_http *http)
 {
 	if (http->too_long)
 		return "the answer is too long";
@@ -266,9 +268,31 @@ echoctl_http_trouble(const struct echoctl_http *http)
 		return "the connection was closed without an answer";
 	if (http->answer.error != 0)
 		return strerror(http->answer.error);
-	if (http->trouble[0] != '\0')
-		return http->trouble;
+	if (http->error_text[0] != '\0')
+		return http->error_text;
 	return curl_easy_strerror(http->result);
+}
+
+char *
+echoctl_http_target(const char *path, const struct echoctl_parameter *parameters, size_t count)
+{
+	char *target = strdup(path), separator = '?';
+
+	for (size_t i = 0; i < count && target != NULL; i++) {
+		char *value, *longer = NULL;
+
+		if (parameters[i].value == NULL)
+			continue;
+		value = curl_easy_escape(NULL, parameters[i].value, 0);
+		if (value == NULL ||
+		    asprintf(&longer, "%s%c%s=%s", target, separator, parameters[i].key, value) < 0)
+			longer = NULL;
+		curl_free(value);
+		free(target);
+		target = longer;
+		separator = '&';
+	}
+	return target;
 }
 
 const char *

@@ -2,7 +2,7 @@
 /*
  * One HTTP request at a time to one place, through libcurl. A request can be waited for together
  * with other descriptors, so that a daemon that hangs does not make the keyboard hang. The only
- * room of echoctl that knows libcurl.
+ * file of echoctl that knows libcurl.
  */
 #ifndef ECHOD_ECHOCTL_HTTP_H
 #define ECHOD_ECHOCTL_HTTP_H
@@ -13,7 +13,6 @@
 #include <stdint.h>
 
 #include "base/attributes.h"
-#include "echoctl/locate.h"
 
 enum echoctl_method {
 	ECHOCTL_GET,
@@ -28,13 +27,19 @@ struct echoctl_answer {
 	bool gone; /* nobody listens there: refused, or no such socket */
 };
 
+/* One key of a query. */
+struct echoctl_parameter {
+	const char *key;
+	const char *value; /* NULL: not given */
+};
+
 struct echoctl_http;
 
 /*
- * Make one for LOCATION, which must outlive it. Waits TIMEOUT_NS for an answer at most. NULL
- * when memory is short.
+ * Make one that asks below URL, through the UNIX socket at SOCKET unless that is NULL; both must
+ * outlive it. Waits TIMEOUT_NS for an answer at most. NULL when memory is short.
  */
-struct echoctl_http *echoctl_http_new(const struct echoctl_location *location, int64_t timeout_ns);
+struct echoctl_http *echoctl_http_new(const char *url, const char *socket, int64_t timeout_ns);
 
 /* Free HTTP and its answer, breaking off what is under way; NULL is fine. */
 void echoctl_http_free(struct echoctl_http *http);
@@ -49,7 +54,7 @@ ATTR_MUSTCHECK int echoctl_http_start(
 /*
  * Go on with the request and wait until it has something, or one of the COUNT descriptors of
  * FDS has (its revents tell), for TIMEOUT_MS at most (below 0: as long as it takes). Returns 1
- * when the request is over, 0 when it is not, -errno for trouble that is not the daemon's.
+ * when the request is over, 0 when it is not, -errno for a failure that is not the daemon's.
  * Without a request it waits for FDS alone and returns 0.
  */
 ATTR_MUSTCHECK int echoctl_http_poll(
@@ -63,7 +68,14 @@ ATTR_MUSTCHECK int echoctl_http_ask(
     struct echoctl_http *http, enum echoctl_method method, const char *target);
 
 /* Return in words why no answer came. */
-const char *echoctl_http_trouble(const struct echoctl_http *http);
+const char *echoctl_http_reason(const struct echoctl_http *http);
+
+/*
+ * Return a request target: PATH and a query (RFC 3986) of those of COUNT PARAMETERS that have a
+ * value, percent-encoded. The caller frees it. NULL when memory is short.
+ */
+char *echoctl_http_target(
+    const char *path, const struct echoctl_parameter *parameters, size_t count);
 
 /* Return libcurl's version for --version. */
 const char *echoctl_http_version(void);

@@ -12,6 +12,62 @@
 #include "base/text.h"
 #include "client/option_value.h"
 
+/* So many edits away is still taken for a slip of the finger. */
+#define NEAR 2
+
+static const struct echoctl_verb_info verbs[ECHOCTL_VERBS] = {
+	[ECHOCTL_STATUS] = { "status", NULL, "what runs, how it is, what it does" },
+	[ECHOCTL_STATS] = { "stats", NULL, "all figures, one a line" },
+	[ECHOCTL_CONNECTIONS] = { "connections", NULL, "who is connected" },
+	[ECHOCTL_CONNECTION] = { "connection", "ID", "all about one connection" },
+	[ECHOCTL_SOURCES] = { "sources", NULL, "who sends datagrams" },
+	[ECHOCTL_TOP] = { "top", NULL, "connections and rates, live; q leaves" },
+	[ECHOCTL_METRICS] = { "metrics", NULL, "the counters as Prometheus reads them" },
+	[ECHOCTL_CONFIG] = { "config", NULL, "the configuration in force, with origins" },
+	[ECHOCTL_HEALTH] = { "health", NULL, "fail unless clients are served" },
+	[ECHOCTL_RELOAD] = { "reload", NULL, "read the configuration again" },
+	[ECHOCTL_DRAIN] = { "drain", NULL, "take no more clients, finish with the present ones" },
+	[ECHOCTL_UNDRAIN] = { "undrain", NULL, "take clients again" },
+	[ECHOCTL_STOP] = { "stop", NULL, "drain, then end the daemon" },
+	[ECHOCTL_CLOSE] = { "close", "ID", "close one connection" },
+	[ECHOCTL_LOG_LEVEL] = { "log-level", "LEVEL", "error, warning, notice, info or debug" },
+	[ECHOCTL_LOG_REOPEN] = { "log-reopen", NULL, "open the log file again" },
+};
+
+const struct echoctl_verb_info *
+echoctl_verb_info(enum echoctl_verb verb)
+{
+	return &verbs[verb];
+}
+
+enum echoctl_verb
+echoctl_verb_find(const char *name)
+{
+	int verb = 0;
+
+	while (verb < ECHOCTL_VERBS && strcmp(verbs[verb].name, name) != 0)
+		verb++;
+	return (enum echoctl_verb)verb;
+}
+
+const char *
+echoctl_verb_nearest(const char *name)
+{
+	const char *nearest = NULL;
+	size_t least = NEAR + 1;
+
+	for (int verb = 0; verb < ECHOCTL_VERBS; verb++) {
+		size_t distance = text_distance(name, verbs[verb].name);
+
+		/* for short names two edits are most of the word */
+		if (distance < least && distance < strlen(verbs[verb].name) - 1) {
+			least = distance;
+			nearest = verbs[verb].name;
+		}
+	}
+	return nearest;
+}
+
 #define DIGITS "0123456789"
 #define NUMBER_DIGITS_MAX 19 /* fits in 64 bits with a sign */
 
@@ -51,6 +107,9 @@ static const struct {
 	{ 'n', ECHOCTL_CONNECTIONS, ECHOCTL_SOURCES },
 	{ 'O', ECHOCTL_CONNECTIONS, ECHOCTL_CONNECTIONS },
 };
+
+/* One letter for each enum echoctl_filter. */
+static const char filter_options[] = "lpSkonO";
 
 /* The command line as far as it is read. */
 struct command_line {
@@ -123,37 +182,16 @@ options_url(struct command_line *line, const char *text)
 	return text;
 }
 
-/* Options of `connections`. */
 static void
 options_take_filter(struct command_line *line, int option, const char *text)
 {
-	struct echoctl_filter *filter = &line->options.filter;
+	const char *place = strchr(filter_options, option);
 
-	switch (option) {
-	case 'l':
-		filter->listener = text;
-		break;
-	case 'p':
-		filter->peer = text;
-		break;
-	case 'S':
-		filter->state = text;
-		break;
-	case 'k':
-		filter->sort = text;
-		break;
-	case 'o':
-		filter->order = text;
-		break;
-	case 'n':
-		filter->limit = options_number(line, option, text);
-		break;
-	case 'O':
-		filter->offset = options_number(line, option, text);
-		break;
-	default:
-		break;
-	}
+	if (place == NULL)
+		return;
+	if (option == 'n' || option == 'O')
+		text = options_number(line, option, text);
+	line->options.filter[place - filter_options] = text;
 }
 
 static void
@@ -287,6 +325,12 @@ echoctl_options_parse(
 		return -EINVAL;
 	*ret_options = line.options;
 	return 0;
+}
+
+const char *
+echoctl_filter_name(enum echoctl_filter filter)
+{
+	return option_name(long_options, filter_options[filter]);
 }
 
 void

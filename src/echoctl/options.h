@@ -1,18 +1,53 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The command line of echoctl: where to ask, the verb with its operand, and the options that
- * only some verbs have.
+ * The command line of echoctl: where to ask, the verb with its operand, and the options that only
+ * some verbs have. What a verb does is elsewhere.
  */
 #ifndef ECHOD_ECHOCTL_OPTIONS_H
 #define ECHOD_ECHOCTL_OPTIONS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
 #include "base/attributes.h"
 #include "base/error_list.h"
-#include "echoctl/verbs.h"
+
+enum echoctl_verb {
+	ECHOCTL_STATUS,
+	ECHOCTL_STATS,
+	ECHOCTL_CONNECTIONS,
+	ECHOCTL_CONNECTION,
+	ECHOCTL_SOURCES,
+	ECHOCTL_TOP,
+	ECHOCTL_METRICS,
+	ECHOCTL_CONFIG,
+	ECHOCTL_HEALTH,
+	ECHOCTL_RELOAD,
+	ECHOCTL_DRAIN,
+	ECHOCTL_UNDRAIN,
+	ECHOCTL_STOP,
+	ECHOCTL_CLOSE,
+	ECHOCTL_LOG_LEVEL,
+	ECHOCTL_LOG_REOPEN,
+	ECHOCTL_VERBS, /* how many there are */
+};
+
+struct echoctl_verb_info {
+	const char *name;
+	const char *operand; /* "ID", "LEVEL"; NULL: takes none */
+	const char *help;
+};
+
+/* Return what is known of VERB. */
+const struct echoctl_verb_info *echoctl_verb_info(enum echoctl_verb verb);
+
+/* Return the verb called NAME, or ECHOCTL_VERBS. */
+enum echoctl_verb echoctl_verb_find(const char *name);
+
+/* Return the name most like NAME, or NULL when none is near. */
+const char *echoctl_verb_nearest(const char *name);
 
 /* How long an answer may take, and a stop with --wait, unless --timeout says otherwise. */
 #define ECHOCTL_ANSWER_TIMEOUT_NS (INT64_C(10) * 1000000000)
@@ -24,15 +59,16 @@ enum echoctl_action {
 	ECHOCTL_VERSION,
 };
 
-/* What `connections` is to show; NULL: not given, the daemon decides. */
-struct echoctl_filter {
-	const char *listener;
-	const char *peer;
-	const char *state;
-	const char *sort;
-	const char *order;
-	const char *limit;  /* digits */
-	const char *offset; /* digits */
+/* Options that the daemon takes as they are: each goes by the same name in a query. */
+enum echoctl_filter {
+	ECHOCTL_LISTENER,
+	ECHOCTL_PEER,
+	ECHOCTL_STATE,
+	ECHOCTL_SORT,
+	ECHOCTL_ORDER,
+	ECHOCTL_LIMIT,  /* digits */
+	ECHOCTL_OFFSET, /* digits */
+	ECHOCTL_FILTERS,
 };
 
 /* All texts are borrowed from the command line. */
@@ -43,10 +79,10 @@ struct echoctl_options {
 	const char *socket;  /* -s; at most one of these two is given */
 	const char *url;     /* -u */
 	bool json;
-	bool wait;           /* stop: until the daemon is gone */
-	int64_t timeout_ns;  /* 0: not given */
-	int64_t interval_ns; /* top: from one sample to the next */
-	struct echoctl_filter filter;
+	bool wait;                           /* stop: until the daemon is gone */
+	int64_t timeout_ns;                  /* 0: not given */
+	int64_t interval_ns;                 /* top: from one sample to the next */
+	const char *filter[ECHOCTL_FILTERS]; /* NULL: not given, the daemon decides */
 };
 
 /*
@@ -55,6 +91,9 @@ struct echoctl_options {
  */
 ATTR_MUSTCHECK int echoctl_options_parse(
     int argc, char **argv, struct error_list *errors, struct echoctl_options *ret_options);
+
+/* Return the name of an option that goes into a query: "listener", "peer", ... */
+const char *echoctl_filter_name(enum echoctl_filter filter);
 
 /* Print the help text to OUT. */
 void echoctl_options_print_help(FILE *out);

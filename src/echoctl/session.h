@@ -1,19 +1,50 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One run of echoctl: the daemon that is asked, and what every verb does alike: find it, tell
- * when nobody answers or the answer is no, pass an answer through. Complaints go to stderr here.
+ * One run of echoctl against one daemon: finds its control socket, asks, and prints on stderr why
+ * no answer came or why the answer is a refusal. Every verb works through a session.
  */
 #ifndef ECHOD_ECHOCTL_SESSION_H
 #define ECHOD_ECHOCTL_SESSION_H
 
 #include <jansson.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/attributes.h"
 #include "echoctl/http.h"
-#include "echoctl/locate.h"
 #include "echoctl/options.h"
-#include "echoctl/style.h"
+#include "echoctl/text.h"
+
+/* One place of the search. */
+struct echoctl_place {
+	char *path; /* owned */
+	int error;  /* why it cannot be used: ENOENT, EACCES, ENAMETOOLONG ...; 0: it is there */
+};
+
+struct echoctl_location {
+	char *url;                    /* owned; what every path of a request follows */
+	const char *socket;           /* path to connect to; borrowed; NULL: the URL's host */
+	struct echoctl_place *places; /* owned; in order of the search; empty: a place was given */
+	size_t count;
+};
+
+/* The environment that the search looks at; NULL: not set. */
+struct echoctl_surroundings {
+	const char *runtime_directory; /* RUNTIME_DIRECTORY: one or more, with colons between */
+	const char *run;               /* where the packaged service has its socket */
+	const char *xdg_runtime_dir;   /* XDG_RUNTIME_DIR */
+};
+
+/*
+ * Find the daemon at SOCKET or URL, or search when both are NULL. SOCKET must live as long as the
+ * location. Returns 0; -ENOENT when no default socket exists (places then tell); -ENOMEM.
+ * Call echoctl_location_done() in each case.
+ */
+ATTR_MUSTCHECK int echoctl_locate(const char *socket, const char *url,
+    const struct echoctl_surroundings *around, struct echoctl_location *ret_location);
+
+/* Free what the location owns. */
+void echoctl_location_done(struct echoctl_location *location);
 
 /* Exit codes; those above 1 as in sysexits(3). */
 enum echoctl_exit {

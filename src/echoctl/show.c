@@ -3,12 +3,11 @@
 
 #include "echoctl/show.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "echoctl/figures.h"
 #include "echoctl/json.h"
-#include "echoctl/query.h"
 #include "echoctl/table.h"
 #include "echoctl/text.h"
 #include "echoctl/units.h"
@@ -24,11 +23,24 @@ show_table(struct echoctl_session *session, struct echoctl_table *table, json_t 
 	return r < 0 ? echoctl_session_no_memory() : ECHOCTL_EXIT_OK;
 }
 
-/* Ask at TARGET, which is freed; NULL is a lack of memory. The answer is NULL with *ret_code set.
- */
-static json_t *
-show_ask(struct echoctl_session *session, char *target, enum echoctl_exit *ret_code)
+char *
+echoctl_show_target(const struct echoctl_options *options, const char *path, bool tcp)
 {
+	struct echoctl_parameter parameters[1 + ECHOCTL_FILTERS] = { { "tcp", tcp ? "1" : NULL } };
+
+	for (int i = 0; i < ECHOCTL_FILTERS; i++)
+		parameters[1 + i] = (struct echoctl_parameter){
+			echoctl_filter_name((enum echoctl_filter)i),
+			options->filter[i],
+		};
+	return echoctl_http_target(path, parameters, ARRAY_SIZE(parameters));
+}
+
+/* Ask at a target of echoctl_show_target(). NULL: *ret_code is the code to leave with. */
+static json_t *
+show_ask(struct echoctl_session *session, const char *path, bool tcp, enum echoctl_exit *ret_code)
+{
+	char *target = echoctl_show_target(session->options, path, tcp);
 	json_t *document = NULL;
 
 	if (target == NULL)
@@ -143,8 +155,8 @@ echoctl_show_connections(struct echoctl_session *session)
 		{ .title = "RTT", .right = true },
 	};
 	enum echoctl_exit code;
-	json_t *document = show_ask(
-	    session, echoctl_query_connections(&session->options->filter), &code);
+	/* what the kernel knows costs the daemon a system call each, so one has to ask for it */
+	json_t *document = show_ask(session, "/connections", true, &code);
 	json_t *rows, *row;
 	struct echoctl_table *table;
 	size_t i;
@@ -172,8 +184,7 @@ echoctl_show_sources(struct echoctl_session *session)
 		{ .title = "IDLE", .right = true },
 	};
 	enum echoctl_exit code;
-	json_t *document = show_ask(
-	    session, echoctl_query_sources(&session->options->filter), &code);
+	json_t *document = show_ask(session, "/sources", false, &code);
 	struct echoctl_table *table;
 	json_t *row;
 	size_t i;
@@ -277,4 +288,375 @@ echoctl_show_tone(const char *state)
 		if (strcmp(tones[i].state, state) == 0)
 			return tones[i].tone;
 	return ECHOCTL_PLAIN;
+}
+
+#define PATH_MAX_BYTES 512
+
+struct flatten {
+	struct echoctl_table *table;
+	bool human;
+	char path[PATH_MAX_BYTES];
+	size_t length;
+};
+
+static bool
+key_ends(const char *key, const char *end)
+{
+	size_t length = strlen(key), tail = strlen(end);
+
+	return length >= tail && strcmp(key + length - tail, end) == 0;
+}
+
+char *
+echoctl_figures_format(const char *key, double value, bool human, char *buffer, size_t size)
+{
+	if (key_ends(key, "_seconds"))
+		return echoctl_units_seconds(value, human, buffer, size);
+	if (key_ends(key, "_bytes") || strncmp(key, "bytes_", 6) == 0)
+		return echoctl_units_bytes(value, human, buffer, size);
+	if (key_ends(key, "_rate") && human) {
+		echoctl_units_bytes(value, human, buffer, size);
+		(void)strncat(buffer, "/s", size - strlen(buffer) - 1);
+		return buffer;
+	}
+	return echoctl_units_number(value, buffer, size);
+}
+
+static void
+figures_add(struct flatten *flatten, const char *key, const json_t *value)
+{
+	char text[ECHOCTL_UNITS_TEXT_MAX];
+
+	echoctl_table_add(flatten->table, flatten->path);
+	switch (json_typeof(value)) {
+	case JSON_STRING:
+		echoctl_table_add(flatten->table, json_string_value(value));
+		break;
+	case JSON_INTEGER:
+		/* a double would round a large one, which only people take for the same */
+		if (!flatten->human) {
+			echoctl_table_addf(
+			    flatten->table, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+			break;
+		}
+		/* fall through */
+	case JSON_REAL:
+		echoctl_table_add(
+		    flatten->table, echoctl_figures_format(key, json_number_value(value),
+					flatten->human, text, sizeof(text)));
+		break;
+	case JSON_TRUE:
+	case JSON_FALSE:
+		echoctl_table_add(flatten->table, json_is_true(value) ? "true" : "false");
+		break;
+	default:
+		echoctl_table_add(flatten->table, NULL);
+		break;
+	}
+}
+
+/* Append NAME to the path; what is too long is cut. */
+static void
+flatten_enter(struct flatten *flatten, const char *separator, const char *name, const char *end)
+{
+	int n = snprintf(flatten->path + flatten->length, sizeof(flatten->path) - flatten->length,
+	    "%s%s%s", flatten->length > 0 ? separator : "", name, end);
+
+	if (n > 0)
+		flatten->length += (size_t)n;
+	if (flatten->length >= sizeof(flatten->path))
+		flatten->length = sizeof(flatten->path) - 1;
+}
+
+static void
+flatten_leave(struct flatten *flatten, size_t length)
+{
+	flatten->length = length;
+	flatten->path[length] = '\0';
+}
+
+static void figures_flatten(struct flatten *flatten, const char *key, const json_t *value);
+
+static void
+figures_flatten_list(struct flatten *flatten, const char *key, const json_t *list)
+{
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *row = json_array_get(list, i);
+		const json_t *id = json_object_get(row, "id");
+		const char *name = json_string_value(json_object_get(row, "name"));
+		size_t length = flatten->length;
+		char number[32];
+
+		(void)snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT,
+		    json_is_integer(id) ? json_integer_value(id) : (json_int_t)i);
+		flatten_enter(flatten, "[", name != NULL ? name : number, "]");
+		figures_flatten(flatten, key, row);
+		flatten_leave(flatten, length);
+	}
+}
+
+static void
+figures_flatten(struct flatten *flatten, const char *key, const json_t *value)
+{
+	const char *member_key;
+	json_t *member;
+
+	if (json_is_array(value)) {
+		figures_flatten_list(flatten, key, value);
+		return;
+	}
+	if (!json_is_object(value)) {
+		figures_add(flatten, key, value);
+		return;
+	}
+	json_object_foreach((json_t *)value, member_key, member)
+	{
+		size_t length = flatten->length;
+
+		flatten_enter(flatten, ".", member_key, "");
+		figures_flatten(flatten, member_key, member);
+		flatten_leave(flatten, length);
+	}
+}
+
+int
+echoctl_figures_print(const json_t *document, const struct echoctl_style *style, FILE *out)
+{
+	static const struct echoctl_column columns[] = { { .title = NULL }, { .title = NULL } };
+	struct flatten flatten = {
+		.table = echoctl_table_new(columns, ARRAY_SIZE(columns)),
+		.human = style->human,
+	};
+	int r;
+
+	figures_flatten(&flatten, "", document);
+	r = echoctl_table_print(flatten.table, style, ECHOCTL_PLAIN, 0, "\n", out);
+	echoctl_table_free(flatten.table);
+	return r;
+}
+
+/*
+ * `echoctl status`: the page an operator looks at first. It is for people, wherever it goes: units
+ * everywhere.
+ */
+
+/* The figures of one status, as the lines need them. */
+struct status {
+	const json_t *stats;
+	char text[8][ECHOCTL_UNITS_TEXT_MAX]; /* one for each figure of a line */
+	unsigned used;
+};
+
+/* Return the text of a figure; it lives until eight more were asked for. */
+static char *
+status_text(struct status *status)
+{
+	return status->text[status->used++ % ARRAY_SIZE(status->text)];
+}
+
+static const char *
+status_bytes(struct status *status, const json_t *row, const char *path)
+{
+	double bytes = echoctl_json_number(row, path);
+
+	return bytes < 0
+		   ? "-"
+		   : echoctl_units_bytes(bytes, true, status_text(status), ECHOCTL_UNITS_TEXT_MAX);
+}
+
+static const char *
+status_seconds(struct status *status, const json_t *row, const char *path)
+{
+	double seconds = echoctl_json_number(row, path);
+
+	return seconds < 0 ? "-"
+			   : echoctl_units_seconds(
+				 seconds, true, status_text(status), ECHOCTL_UNITS_TEXT_MAX);
+}
+
+/* A count, or the sum of the counts with a label. */
+static const char *
+status_count(struct status *status, const json_t *row, const char *path)
+{
+	json_int_t count = echoctl_json_sum(row, path);
+	char *text = status_text(status);
+
+	if (count < 0)
+		return "-";
+	(void)snprintf(text, ECHOCTL_UNITS_TEXT_MAX, "%" JSON_INTEGER_FORMAT, count);
+	return text;
+}
+
+static void
+status_print_head(struct echoctl_session *session, struct status *status)
+{
+	const char *version = echoctl_json_text(status->stats, "process.version");
+	const char *state = echoctl_show_state(status->stats);
+	char text[64];
+
+	echoctl_text_escape(version != NULL ? version : "-", version != NULL ? strlen(version) : 1,
+	    text, sizeof(text));
+	(void)printf(
+	    "echod %s, process %s: ", text, status_count(status, status->stats, "process.pid"));
+	echoctl_style_begin(&session->style, echoctl_show_tone(state), stdout);
+	(void)fputs(state, stdout);
+	echoctl_style_end(&session->style, echoctl_show_tone(state), stdout);
+	(void)printf(", up %s\n", status_seconds(status, status->stats, "process.uptime_seconds"));
+}
+
+static void
+status_add_reload(struct status *status, struct echoctl_table *table)
+{
+	json_int_t failed = echoctl_json_integer(status->stats, "process.reloads.failure");
+	json_int_t done = echoctl_json_integer(status->stats, "process.reloads.success");
+
+	echoctl_table_add(table, "last reload");
+	if (failed <= 0 && done <= 0)
+		echoctl_table_add(table, "none since the start");
+	else if (echoctl_json_is_true(status->stats, "process.last_reload_successful"))
+		echoctl_table_addf(table,
+		    "successful (%" JSON_INTEGER_FORMAT " so far, %" JSON_INTEGER_FORMAT " failed)",
+		    done, failed);
+	else
+		echoctl_table_add_tone(
+		    table, "failed: the configuration before it is in force", ECHOCTL_BAD);
+}
+
+static void
+status_add_figures(struct status *status, struct echoctl_table *table)
+{
+	const json_t *stats = status->stats;
+
+	echoctl_table_add(table, "connections");
+	echoctl_table_addf(table, "%s of %s; %s accepted, %s rejected, %s closed",
+	    status_count(status, stats, "totals.connections"),
+	    status_count(status, stats, "limits.connections"),
+	    status_count(status, stats, "totals.connections_accepted"),
+	    status_count(status, stats, "totals.connections_rejected"),
+	    status_count(status, stats, "totals.connections_closed"));
+	echoctl_table_add(table, "traffic");
+	echoctl_table_addf(table, "%s received, %s sent, %s pending",
+	    status_bytes(status, stats, "totals.received_bytes"),
+	    status_bytes(status, stats, "totals.sent_bytes"),
+	    status_bytes(status, stats, "totals.pending_bytes"));
+	echoctl_table_add(table, "process");
+	echoctl_table_addf(table, "%s resident, %s of %s descriptors, %s of CPU time",
+	    status_bytes(status, stats, "process.resident_bytes"),
+	    status_count(status, stats, "process.open_fds"),
+	    status_count(status, stats, "process.max_fds"),
+	    status_seconds(status, stats, "process.cpu_seconds"));
+	echoctl_table_add(table, "log");
+	echoctl_table_addf(table, "%s lines written, %s dropped, %s suppressed",
+	    status_count(status, stats, "totals.log_written"),
+	    status_count(status, stats, "totals.log_dropped"),
+	    status_count(status, stats, "totals.log_suppressed"));
+	status_add_reload(status, table);
+}
+
+static struct echoctl_table *
+status_figures(struct status *status)
+{
+	static const struct echoctl_column columns[] = { { .title = NULL }, { .title = NULL } };
+	struct echoctl_table *table = echoctl_table_new(columns, ARRAY_SIZE(columns));
+
+	status_add_figures(status, table);
+	return table;
+}
+
+static struct echoctl_table *
+status_listeners(struct status *status)
+{
+	static const struct echoctl_column columns[] = {
+		{ .title = "LISTENER" },
+		{ .title = "ADDRESS" },
+		{ .title = "STATE" },
+		{ .title = "OPEN", .right = true },
+		{ .title = "ACCEPTED", .right = true },
+		{ .title = "REJECTED", .right = true },
+		{ .title = "RECEIVED", .right = true },
+		{ .title = "SENT", .right = true },
+	};
+	struct echoctl_table *table = echoctl_table_new(columns, ARRAY_SIZE(columns));
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(echoctl_json_get(status->stats, "listeners"), i, row)
+	{
+		const char *state = echoctl_json_is_true(row, "accepting")      ? "accepting"
+				    : echoctl_json_text(row, "address") != NULL ? "not accepting"
+										: "closed";
+
+		echoctl_table_add(table, echoctl_json_text(row, "name"));
+		echoctl_table_add(table, echoctl_json_text(row, "address"));
+		echoctl_table_add_tone(table, state, echoctl_show_tone(state));
+		echoctl_table_add(table, status_count(status, row, "connections"));
+		echoctl_table_add(table, status_count(status, row, "connections_accepted"));
+		echoctl_table_add(table, status_count(status, row, "connections_rejected"));
+		echoctl_table_add(table, status_bytes(status, row, "received_bytes"));
+		echoctl_table_add(table, status_bytes(status, row, "sent_bytes"));
+	}
+	return table;
+}
+
+/* How late the loop of ROW, which has CONNECTIONS, comes to its work. */
+static void
+status_add_loop(struct status *status, struct echoctl_table *table, const json_t *row,
+    const char *name, const char *connections)
+{
+	echoctl_table_add(table, name);
+	echoctl_table_add(table, connections);
+	echoctl_table_add(table, status_seconds(status, row, "loop_lag.p50_seconds"));
+	echoctl_table_add(table, status_seconds(status, row, "loop_lag.p99_seconds"));
+}
+
+static struct echoctl_table *
+status_workers(struct status *status)
+{
+	static const struct echoctl_column columns[] = {
+		{ .title = "LOOP" },
+		{ .title = "OPEN", .right = true },
+		{ .title = "LAG P50", .right = true },
+		{ .title = "LAG P99", .right = true },
+	};
+	struct echoctl_table *table = echoctl_table_new(columns, ARRAY_SIZE(columns));
+	json_t *row;
+	size_t i;
+
+	status_add_loop(status, table, echoctl_json_get(status->stats, "process"), "main", NULL);
+	json_array_foreach(echoctl_json_get(status->stats, "workers"), i, row)
+	{
+		char name[64];
+
+		(void)snprintf(name, sizeof(name), "worker %s", status_count(status, row, "id"));
+		status_add_loop(status, table, row, name, status_count(status, row, "connections"));
+	}
+	return table;
+}
+
+enum echoctl_exit
+echoctl_show_status(struct echoctl_session *session)
+{
+	static struct echoctl_table *(*const parts[])(struct status *) = {
+		status_figures,
+		status_listeners,
+		status_workers,
+	};
+	enum echoctl_exit code;
+	json_t *stats = echoctl_session_ask(session, ECHOCTL_GET, "/stats", &code);
+	struct status status = { .stats = stats };
+
+	if (stats == NULL)
+		return code;
+	status_print_head(session, &status);
+	for (size_t i = 0; i < ARRAY_SIZE(parts) && code == ECHOCTL_EXIT_OK; i++) {
+		struct echoctl_table *table = parts[i](&status);
+
+		if (i > 0)
+			(void)fputc('\n', stdout);
+		if (echoctl_table_print(table, &session->style, ECHOCTL_TITLE, 0, "\n", stdout) < 0)
+			code = echoctl_session_no_memory();
+		echoctl_table_free(table);
+	}
+	json_decref(stats);
+	return code;
 }

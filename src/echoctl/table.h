@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 #include "base/attributes.h"
-#include "echoctl/style.h"
+#include "echoctl/text.h"
 
 struct echoctl_column {
 	const char *title; /* NULL in all columns: a table without titles */

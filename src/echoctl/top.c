@@ -5,15 +5,394 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "echoctl/json.h"
-#include "echoctl/sample.h"
 #include "echoctl/screen.h"
-#include "echoctl/top_view.h"
+#include "echoctl/show.h"
+#include "echoctl/table.h"
+#include "echoctl/text.h"
+#include "echoctl/units.h"
+
+double
+echoctl_sample_rate(double before, double after, double seconds)
+{
+	if (before < 0 || after < before || seconds <= 0)
+		return ECHOCTL_RATE_UNKNOWN;
+	return (after - before) / seconds;
+}
+
+static int
+sample_compare_ids(const void *a, const void *b)
+{
+	const struct echoctl_row *x = a, *y = b;
+
+	return (x->id > y->id) - (x->id < y->id);
+}
+
+static bool
+sample_read_rows(struct echoctl_sample *sample)
+{
+	const json_t *list = echoctl_json_get(sample->connections, "connections"), *json;
+	size_t i, count = json_array_size(list);
+
+	sample->rows = calloc(count + 1, sizeof(*sample->rows));
+	sample->order = calloc(count + 1, sizeof(struct echoctl_row *));
+	if (sample->rows == NULL || sample->order == NULL)
+		return false;
+	json_array_foreach(list, i, json)
+	{
+		sample->rows[i] = (struct echoctl_row){
+			.id = echoctl_json_integer(json, "id"),
+			.json = json,
+			.age_seconds = echoctl_json_number(json, "age_seconds"),
+			.bytes_in = echoctl_json_number(json, "bytes_in"),
+			.bytes_out = echoctl_json_number(json, "bytes_out"),
+			.pending_bytes = echoctl_json_number(json, "pending_bytes"),
+			.in_rate = ECHOCTL_RATE_UNKNOWN,
+			.out_rate = ECHOCTL_RATE_UNKNOWN,
+		};
+	}
+	sample->count = count;
+	qsort(sample->rows, count, sizeof(*sample->rows), sample_compare_ids);
+	for (i = 0; i < count; i++)
+		sample->order[i] = &sample->rows[i];
+	return true;
+}
+
+/* Whether both samples are of one run of the daemon. */
+static bool
+sample_is_same_run(const struct echoctl_sample *a, const struct echoctl_sample *b)
+{
+	const char *started_a = echoctl_json_text(a->stats, "process.started");
+	const char *started_b = echoctl_json_text(b->stats, "process.started");
+
+	if (echoctl_json_integer(a->stats, "process.pid") !=
+	    echoctl_json_integer(b->stats, "process.pid"))
+		return false;
+	return started_a == NULL || started_b == NULL || strcmp(started_a, started_b) == 0;
+}
+
+/* Rate of the count at PATH, or of the sum of those that have a label. */
+static double
+sample_total_rate(const struct echoctl_sample *before, const struct echoctl_sample *after,
+    const char *path, double seconds)
+{
+	return echoctl_sample_rate((double)echoctl_json_sum(before->stats, path),
+	    (double)echoctl_json_sum(after->stats, path), seconds);
+}
+
+static void
+sample_rate_totals(
+    struct echoctl_sample *sample, const struct echoctl_sample *before, double seconds)
+{
+	struct echoctl_total_rates *rates = &sample->rates;
+
+	rates->received_bytes = sample_total_rate(before, sample, "totals.received_bytes", seconds);
+	rates->sent_bytes = sample_total_rate(before, sample, "totals.sent_bytes", seconds);
+	rates->accepted = sample_total_rate(before, sample, "totals.connections_accepted", seconds);
+	rates->closed = sample_total_rate(before, sample, "totals.connections_closed", seconds);
+	rates->rejected = sample_total_rate(before, sample, "totals.connections_rejected", seconds);
+}
+
+static void
+sample_rate_row(struct echoctl_row *row, const struct echoctl_sample *before, double seconds)
+{
+	const struct echoctl_row *old = bsearch(
+	    row, before->rows, before->count, sizeof(*row), sample_compare_ids);
+	double age = row->age_seconds;
+
+	if (old != NULL) {
+		row->in_rate = echoctl_sample_rate(
+		    old->bytes_in, row->bytes_in, age - old->age_seconds);
+		row->out_rate = echoctl_sample_rate(
+		    old->bytes_out, row->bytes_out, age - old->age_seconds);
+	} else if (age <= seconds) {
+		/* it came since then; older ones were only not among those that were told */
+		row->in_rate = echoctl_sample_rate(0, row->bytes_in, age);
+		row->out_rate = echoctl_sample_rate(0, row->bytes_out, age);
+	}
+}
+
+static void
+sample_compare(struct echoctl_sample *sample, const struct echoctl_sample *before)
+{
+	double seconds = echoctl_json_number(sample->stats, "process.uptime_seconds") -
+			 echoctl_json_number(before->stats, "process.uptime_seconds");
+
+	if (!sample_is_same_run(before, sample))
+		return;
+	sample_rate_totals(sample, before, seconds);
+	for (size_t i = 0; i < sample->count; i++)
+		sample_rate_row(&sample->rows[i], before, seconds);
+}
+
+struct echoctl_sample *
+echoctl_sample_new(json_t *stats, json_t *connections, const struct echoctl_sample *before)
+{
+	struct echoctl_sample *sample = calloc(1, sizeof(*sample));
+
+	if (sample == NULL) {
+		json_decref(stats);
+		json_decref(connections);
+		return NULL;
+	}
+	sample->stats = stats;
+	sample->connections = connections;
+	sample->rates = (struct echoctl_total_rates){ ECHOCTL_RATE_UNKNOWN, ECHOCTL_RATE_UNKNOWN,
+		ECHOCTL_RATE_UNKNOWN, ECHOCTL_RATE_UNKNOWN, ECHOCTL_RATE_UNKNOWN };
+	if (!sample_read_rows(sample)) {
+		echoctl_sample_free(sample);
+		return NULL;
+	}
+	if (before != NULL)
+		sample_compare(sample, before);
+	return sample;
+}
+
+void
+echoctl_sample_free(struct echoctl_sample *sample)
+{
+	if (sample == NULL)
+		return;
+	free(sample->order);
+	free(sample->rows);
+	json_decref(sample->stats);
+	json_decref(sample->connections);
+	free(sample);
+}
+
+struct order {
+	enum echoctl_sort sort;
+	bool ascending;
+};
+
+static double
+sample_sort_value(const struct echoctl_row *row, enum echoctl_sort sort)
+{
+	switch (sort) {
+	case ECHOCTL_SORT_IN:
+		return row->in_rate;
+	case ECHOCTL_SORT_OUT:
+		return row->out_rate;
+	case ECHOCTL_SORT_PENDING:
+		return row->pending_bytes;
+	case ECHOCTL_SORT_AGE:
+		return row->age_seconds;
+	case ECHOCTL_SORT_RATE:
+		break;
+	}
+	return row->in_rate + row->out_rate;
+}
+
+static int
+sample_compare_rows(const void *a, const void *b, void *context)
+{
+	const struct order *order = context;
+	const struct echoctl_row *x = *(struct echoctl_row *const *)a;
+	const struct echoctl_row *y = *(struct echoctl_row *const *)b;
+	double value_x = sample_sort_value(x, order->sort);
+	double value_y = sample_sort_value(y, order->sort);
+	int larger = (value_x > value_y) - (value_x < value_y);
+
+	if (larger == 0)
+		return (x->id > y->id) - (x->id < y->id);
+	return order->ascending ? larger : -larger;
+}
+
+void
+echoctl_sample_sort(struct echoctl_sample *sample, enum echoctl_sort sort, bool ascending)
+{
+	struct order order = { sort, ascending };
+
+	qsort_r(sample->order, sample->count, sizeof(struct echoctl_row *), sample_compare_rows,
+	    &order);
+}
+
+#define LINE_END "\033[K\n"
+#define HEAD_LINES 5 /* above the first connection, titles included */
+
+static const struct {
+	int key;
+	const char *name;
+} sorts[] = {
+	[ECHOCTL_SORT_RATE] = { 'r', "rate" },
+	[ECHOCTL_SORT_IN] = { 'i', "in" },
+	[ECHOCTL_SORT_OUT] = { 'o', "out" },
+	[ECHOCTL_SORT_PENDING] = { 'p', "pending" },
+	[ECHOCTL_SORT_AGE] = { 'a', "age" },
+};
+
+bool
+echoctl_top_choice_take(struct echoctl_top_choice *choice, int key)
+{
+	if (key == ' ') {
+		choice->paused = !choice->paused;
+		return true;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(sorts); i++) {
+		if (sorts[i].key != key)
+			continue;
+		choice->ascending = choice->sort == (enum echoctl_sort)i && !choice->ascending;
+		choice->sort = (enum echoctl_sort)i;
+		return true;
+	}
+	return false;
+}
+
+struct view {
+	const struct echoctl_sample *sample;
+	const struct echoctl_style *style;
+	size_t width; /* columns in use: the last one stays free, or erasing would take it */
+	FILE *out;
+};
+
+static void view_line(const struct view *view, enum echoctl_tone tone, const char *format, ...)
+    ATTR_PRINTF(3, 4);
+
+/* One line of what printf(3) makes, made harmless and cut. */
+static void
+view_line(const struct view *view, enum echoctl_tone tone, const char *format, ...)
+{
+	char text[512], escaped[1024];
+	size_t columns, bytes;
+	va_list ap;
+
+	va_start(ap, format);
+	(void)vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	echoctl_text_escape(text, strlen(text), escaped, sizeof(escaped));
+	bytes = echoctl_text_fit(escaped, view->width, &columns);
+	echoctl_style_begin(view->style, tone, view->out);
+	(void)fwrite(escaped, 1, bytes, view->out);
+	echoctl_style_end(view->style, tone, view->out);
+	(void)fputs(LINE_END, view->out);
+}
+
+static const char *
+view_bytes(double bytes, const char *per, char *buffer, size_t size)
+{
+	if (bytes < 0)
+		return "-";
+	echoctl_units_bytes(bytes, true, buffer, size);
+	(void)strncat(buffer, per, size - strlen(buffer) - 1);
+	return buffer;
+}
+
+static const char *
+view_rate(double rate, char *buffer, size_t size)
+{
+	if (rate < 0)
+		return "-";
+	echoctl_units_number(rate, buffer, size);
+	(void)strncat(buffer, "/s", size - strlen(buffer) - 1);
+	return buffer;
+}
+
+static const char *
+view_seconds(double seconds, char *buffer, size_t size)
+{
+	return seconds < 0 ? "-" : echoctl_units_seconds(seconds, true, buffer, size);
+}
+
+static void
+view_process(const struct view *view)
+{
+	const json_t *stats = view->sample->stats;
+	const char *version = echoctl_json_text(stats, "process.version");
+	const char *state = echoctl_show_state(stats);
+	double uptime = echoctl_json_number(stats, "process.uptime_seconds");
+	enum echoctl_tone tone = echoctl_show_tone(state);
+	char up[ECHOCTL_UNITS_TEXT_MAX];
+
+	view_line(view, tone == ECHOCTL_GOOD ? ECHOCTL_PLAIN : tone,
+	    "echod %s, process %" JSON_INTEGER_FORMAT ": %s, up %s",
+	    version != NULL ? version : "-", echoctl_json_integer(stats, "process.pid"), state,
+	    view_seconds(uptime, up, sizeof(up)));
+}
+
+static void
+view_totals(const struct view *view)
+{
+	const json_t *stats = view->sample->stats;
+	const struct echoctl_total_rates *rates = &view->sample->rates;
+	char a[ECHOCTL_UNITS_TEXT_MAX], b[ECHOCTL_UNITS_TEXT_MAX], c[ECHOCTL_UNITS_TEXT_MAX];
+	char d[ECHOCTL_UNITS_TEXT_MAX], e[ECHOCTL_UNITS_TEXT_MAX];
+
+	view_line(view, ECHOCTL_PLAIN,
+	    "connections %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT
+	    ", accepted %s, closed %s, rejected %s",
+	    echoctl_json_integer(stats, "totals.connections"),
+	    echoctl_json_integer(stats, "limits.connections"),
+	    view_rate(rates->accepted, a, sizeof(a)), view_rate(rates->closed, b, sizeof(b)),
+	    view_rate(rates->rejected, c, sizeof(c)));
+	view_line(view, ECHOCTL_PLAIN, "received %s (%s), sent %s (%s), pending %s",
+	    view_bytes(rates->received_bytes, "/s", a, sizeof(a)),
+	    view_bytes(echoctl_json_number(stats, "totals.received_bytes"), "", b, sizeof(b)),
+	    view_bytes(rates->sent_bytes, "/s", c, sizeof(c)),
+	    view_bytes(echoctl_json_number(stats, "totals.sent_bytes"), "", d, sizeof(d)),
+	    view_bytes(echoctl_json_number(stats, "totals.pending_bytes"), "", e, sizeof(e)));
+}
+
+static void
+view_row(struct echoctl_table *table, const struct echoctl_row *row)
+{
+	const char *state = echoctl_json_text(row->json, "state");
+	char text[ECHOCTL_UNITS_TEXT_MAX];
+
+	echoctl_table_addf(table, "%" JSON_INTEGER_FORMAT, row->id);
+	echoctl_table_add(table, echoctl_json_text(row->json, "peer"));
+	echoctl_table_add(table, view_bytes(row->in_rate, "/s", text, sizeof(text)));
+	echoctl_table_add(table, view_bytes(row->out_rate, "/s", text, sizeof(text)));
+	echoctl_table_add(table, view_bytes(row->pending_bytes, "", text, sizeof(text)));
+	echoctl_table_add(table, view_seconds(row->age_seconds, text, sizeof(text)));
+	echoctl_table_add_tone(table, state, echoctl_show_tone(state));
+	echoctl_table_add(table, echoctl_json_text(row->json, "listener"));
+	echoctl_table_add(table, view_bytes(row->bytes_in, "", text, sizeof(text)));
+	echoctl_table_add(table, view_bytes(row->bytes_out, "", text, sizeof(text)));
+}
+
+int
+echoctl_top_view(const struct echoctl_sample *sample, const struct echoctl_top_choice *choice,
+    const struct echoctl_style *style, size_t lines, size_t columns, FILE *out)
+{
+	/*
+	 * Wide enough for what is usual, so that the columns stand still; in the order of their
+	 * worth, because a narrow screen cuts the last ones: the first seven take 79 columns.
+	 */
+	static const struct echoctl_column titles[] = {
+		{ .title = "ID", .right = true, .least = 4 },
+		{ .title = "PEER", .least = 21 },
+		{ .title = "IN", .right = true, .least = 10 },
+		{ .title = "OUT", .right = true, .least = 10 },
+		{ .title = "PENDING", .right = true, .least = 7 },
+		{ .title = "AGE", .right = true, .least = 6 },
+		{ .title = "STATE", .least = 9 },
+		{ .title = "LISTENER", .least = 8 },
+		{ .title = "RECEIVED", .right = true, .least = 8 },
+		{ .title = "SENT", .right = true, .least = 8 },
+	};
+	struct view view = { sample, style, columns > 1 ? columns - 1 : 1, out };
+	size_t rows = lines > HEAD_LINES ? lines - HEAD_LINES : 0;
+	struct echoctl_table *table = echoctl_table_new(titles, ARRAY_SIZE(titles));
+	int r;
+
+	view_process(&view);
+	view_totals(&view);
+	view_line(&view, choice->paused ? ECHOCTL_WARN : ECHOCTL_PLAIN,
+	    "%sby %s, %s first; q quit, space pause, r/i/o/p/a rate/in/out/pending/age",
+	    choice->paused ? "PAUSED; " : "", sorts[choice->sort].name,
+	    choice->ascending ? "least" : "most");
+	for (size_t i = 0; i < sample->count && i < rows; i++)
+		view_row(table, sample->order[i]);
+	r = echoctl_table_print(table, style, ECHOCTL_BAR, view.width, LINE_END, out);
+	echoctl_table_free(table);
+	return r;
+}
 
 /* The busiest: as many as the daemon tells of at once, those with traffic most lately. */
 #define TARGET_CONNECTIONS "/connections?sort=idle&order=asc&limit=1000"
@@ -34,7 +413,7 @@ enum top_end {
 	TOP_SIGNAL,   /* number in `signal` */
 	TOP_NO_REPLY, /* the daemon is gone, or does not answer */
 	TOP_REFUSED,  /* it answers something else */
-	TOP_TROUBLE,  /* of our own, in `error` */
+	TOP_FAILED,   /* of our own, in `error` */
 };
 
 struct top {
@@ -61,7 +440,7 @@ static void
 top_fail(struct top *top, int error)
 {
 	top->error = error;
-	top_end(top, TOP_TROUBLE);
+	top_end(top, TOP_FAILED);
 }
 
 static void
@@ -222,7 +601,7 @@ top_tell(struct top *top)
 		return ECHOCTL_EXIT_UNREACHABLE;
 	case TOP_REFUSED:
 		return echoctl_session_refused(top->session, ECHOCTL_GET);
-	case TOP_TROUBLE:
+	case TOP_FAILED:
 		(void)fprintf(stderr, "echoctl: %s\n", strerror(-top->error));
 		return ECHOCTL_EXIT_FAILED;
 	case TOP_SIGNAL:

@@ -157,7 +157,7 @@ echoping_connect_first(struct echoping_target *target, int64_t timeout_ns, int w
 }
 
 /* The sockets of echoping_connect_many() that are still to be connected. */
-struct connect_crowd {
+struct connect_pending {
 	struct pollfd fds[CONNECT_AT_ONCE + 1]; /* the one at `count` is that of wake_fd */
 	int64_t deadlines_ns[CONNECT_AT_ONCE];
 	size_t count;
@@ -165,37 +165,37 @@ struct connect_crowd {
 
 /* Take in what is connected, end what took too long. Appends to FDS at *done. */
 static int
-connect_collect(struct connect_crowd *crowd, int *fds, size_t *done)
+connect_collect(struct connect_pending *pending, int *fds, size_t *done)
 {
 	int64_t now = clock_now_ns();
 	size_t left = 0;
 	int r = 0;
 
-	for (size_t i = 0; i < crowd->count; i++) {
-		int fd = crowd->fds[i].fd, result = -EINPROGRESS;
+	for (size_t i = 0; i < pending->count; i++) {
+		int fd = pending->fds[i].fd, result = -EINPROGRESS;
 
-		if (crowd->fds[i].revents != 0)
+		if (pending->fds[i].revents != 0)
 			result = connect_result(fd);
-		else if (now >= crowd->deadlines_ns[i])
+		else if (now >= pending->deadlines_ns[i])
 			result = -ETIMEDOUT;
 		if (result == 0) {
 			fds[(*done)++] = fd;
 		} else if (result == -EINPROGRESS) {
-			crowd->fds[left] = (struct pollfd){ .fd = fd, .events = POLLOUT };
-			crowd->deadlines_ns[left++] = crowd->deadlines_ns[i];
+			pending->fds[left] = (struct pollfd){ .fd = fd, .events = POLLOUT };
+			pending->deadlines_ns[left++] = pending->deadlines_ns[i];
 		} else {
 			(void)close(fd);
 			r = r == 0 ? result : r;
 		}
 	}
-	crowd->count = left;
+	pending->count = left;
 	return r;
 }
 
 /* Begin one more; -EAGAIN asks for patience with a full backlog. */
 static int
-connect_add(const struct echoping_target *target, struct connect_crowd *crowd, int64_t timeout_ns,
-    size_t receive_bytes, int *fds, size_t *done)
+connect_add(const struct echoping_target *target, struct connect_pending *pending,
+    int64_t timeout_ns, size_t receive_bytes, int *fds, size_t *done)
 {
 	int fd;
 	int r = echoping_connect_begin(target->transport, &target->places[0], receive_bytes, &fd);
@@ -203,51 +203,51 @@ connect_add(const struct echoping_target *target, struct connect_crowd *crowd, i
 	if (r == 0) {
 		fds[(*done)++] = fd;
 	} else if (r == -EINPROGRESS) {
-		crowd->fds[crowd->count] = (struct pollfd){ .fd = fd, .events = POLLOUT };
-		crowd->deadlines_ns[crowd->count++] = clock_now_ns() + timeout_ns;
+		pending->fds[pending->count] = (struct pollfd){ .fd = fd, .events = POLLOUT };
+		pending->deadlines_ns[pending->count++] = clock_now_ns() + timeout_ns;
 		r = 0;
 	}
 	return r;
 }
 
-/* Wait until one of the crowd is connected or failed. */
+/* Wait until one of those pending is connected or failed. */
 static int
-connect_wait(struct connect_crowd *crowd, int wake_fd, int *fds, size_t *done)
+connect_wait(struct connect_pending *pending, int wake_fd, int *fds, size_t *done)
 {
-	struct pollfd *wake = &crowd->fds[crowd->count];
+	struct pollfd *wake = &pending->fds[pending->count];
 
 	*wake = (struct pollfd){ .fd = wake_fd, .events = POLLIN };
 	/* a failed poll leaves the answers of the one before it */
-	if (poll(crowd->fds, crowd->count + 1, 100) < 0)
+	if (poll(pending->fds, pending->count + 1, 100) < 0)
 		return 0;
-	return wake->revents != 0 ? -ECANCELED : connect_collect(crowd, fds, done);
+	return wake->revents != 0 ? -ECANCELED : connect_collect(pending, fds, done);
 }
 
 int
 echoping_connect_many(const struct echoping_target *target, size_t count, int64_t timeout_ns,
     size_t receive_bytes, int wake_fd, int *fds)
 {
-	struct connect_crowd crowd = { .count = 0 };
+	struct connect_pending pending = { .count = 0 };
 	int64_t patience_ns = clock_now_ns() + timeout_ns;
 	size_t done = 0;
 	int r = 0;
 
 	while (r == 0 && done < count) {
-		size_t before = done + crowd.count;
+		size_t before = done + pending.count;
 
-		while (r == 0 && done + crowd.count < count && crowd.count < CONNECT_AT_ONCE)
-			r = connect_add(target, &crowd, timeout_ns, receive_bytes, fds, &done);
-		if (done + crowd.count > before)
+		while (r == 0 && done + pending.count < count && pending.count < CONNECT_AT_ONCE)
+			r = connect_add(target, &pending, timeout_ns, receive_bytes, fds, &done);
+		if (done + pending.count > before)
 			patience_ns = clock_now_ns() + timeout_ns;
 		if (r == -EAGAIN) {
 			r = clock_now_ns() < patience_ns ? 0 : -ETIMEDOUT;
 			if (r == 0 && connect_pause(wake_fd))
 				r = -ECANCELED;
 		}
-		if (r == 0 && crowd.count > 0)
-			r = connect_wait(&crowd, wake_fd, fds, &done);
+		if (r == 0 && pending.count > 0)
+			r = connect_wait(&pending, wake_fd, fds, &done);
 	}
-	for (size_t i = 0; i < crowd.count; i++)
-		(void)close(crowd.fds[i].fd);
+	for (size_t i = 0; i < pending.count; i++)
+		(void)close(pending.fds[i].fd);
 	return r;
 }

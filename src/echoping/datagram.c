@@ -5,7 +5,7 @@
  */
 #include <config.h>
 
-#include "echoping/worker.h"
+#include "echoping/load.h"
 
 #include <errno.h>
 #include <string.h>
@@ -55,19 +55,19 @@ datagram_init(struct echoping_link *link)
 	return link->retired ? -ENOMEM : 0;
 }
 
-/* Move what the window counted to the tally. */
+/* Move what the window counted to the results. */
 static void
 datagram_settle(struct echoping_datagram *datagram)
 {
-	struct echoping_tally *tally = datagram->link.worker->tally;
+	struct echoping_results *results = datagram->link.worker->results;
 	struct echoping_window *window = &datagram->window;
 
 	if (window->lost > 0)
-		echoping_worker_trouble(&datagram->link, "no echo within the timeout");
-	tally->lost += window->lost;
-	tally->duplicates += window->duplicates;
-	tally->late += window->late;
-	tally->reordered += window->reordered;
+		echoping_worker_note(&datagram->link, "no echo within the timeout");
+	results->lost += window->lost;
+	results->duplicates += window->duplicates;
+	results->late += window->late;
+	results->reordered += window->reordered;
 	window->lost = window->duplicates = window->late = window->reordered = 0;
 }
 
@@ -76,7 +76,7 @@ static void
 datagram_retire(struct echoping_datagram *datagram)
 {
 	datagram_settle(datagram);
-	datagram->link.worker->tally->lost += datagram->window.outstanding + datagram->held;
+	datagram->link.worker->results->lost += datagram->window.outstanding + datagram->held;
 	datagram->held = 0;
 	echoping_worker_retire(&datagram->link);
 }
@@ -90,7 +90,7 @@ datagram_done(struct echoping_link *link)
 static void
 datagram_fail(struct echoping_datagram *datagram, int error)
 {
-	echoping_worker_trouble(&datagram->link, strerror(error));
+	echoping_worker_note(&datagram->link, strerror(error));
 	datagram_retire(datagram);
 }
 
@@ -102,10 +102,10 @@ datagram_fail(struct echoping_datagram *datagram, int error)
 static bool
 datagram_refused(struct echoping_datagram *datagram)
 {
-	struct echoping_tally *tally = datagram->link.worker->tally;
+	struct echoping_results *results = datagram->link.worker->results;
 
-	tally->refused = true;
-	if (tally->received > 0)
+	results->refused = true;
+	if (results->received > 0)
 		return true;
 	datagram_fail(datagram, ECONNREFUSED);
 	return false;
@@ -213,8 +213,8 @@ datagram_pump(struct echoping_link *link, int64_t now_ns)
 		;
 	if (link->retired || worker->sending)
 		return;
-	worker->tally->sent -= datagram->held;
-	worker->tally->unsent += datagram->held;
+	worker->results->sent -= datagram->held;
+	worker->results->unsent += datagram->held;
 	datagram->held = 0;
 	if (datagram->window.outstanding == 0 && datagram->ended_ns == 0)
 		datagram->ended_ns = now_ns;
@@ -231,8 +231,8 @@ datagram_judge(
 
 	if (echoping_payload_open(worker->plan->payload, link->number, data, length,
 		worker->plan->options->size, &sequence) < 0) {
-		worker->tally->mismatched++;
-		echoping_worker_trouble(link, "a datagram came back different");
+		worker->results->mismatched++;
+		echoping_worker_note(link, "a datagram came back different");
 		return;
 	}
 	switch (echoping_window_receive(&datagram->window, sequence, &start_ns)) {
@@ -240,8 +240,8 @@ datagram_judge(
 		echoping_worker_receive(worker, start_ns, now_ns);
 		break;
 	case ECHOPING_UNKNOWN:
-		worker->tally->mismatched++;
-		echoping_worker_trouble(link, "a datagram came that was never sent");
+		worker->results->mismatched++;
+		echoping_worker_note(link, "a datagram came that was never sent");
 		break;
 	case ECHOPING_DUPLICATE:
 	case ECHOPING_LATE:

@@ -1,25 +1,181 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The load form from the main thread's side: opens the connections, starts the workers, waits
- * while they run (^C ends it early), and adds up.
+ * The load form: many connections kept busy by some threads. The main thread opens the
+ * connections, starts the workers, waits (^C ends it early) and adds up. A worker is one thread
+ * with an epoll loop over its links: it decides when a message may begin (closed loop: when there
+ * is room in the pipeline; open loop: when it is due), when sending ends, and counts. What a
+ * message is, and whether it came back, the kinds of links know: stream.c, datagram.c.
  */
 #ifndef ECHOD_ECHOPING_LOAD_H
 #define ECHOD_ECHOPING_LOAD_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "base/attributes.h"
 #include "base/error_list.h"
 #include "echoping/options.h"
 #include "echoping/payload.h"
-#include "echoping/tally.h"
+#include "echoping/results.h"
 #include "echoping/target.h"
 
 /*
+ * The timetable of an open loop: message INDEX of the whole run is due at a fixed time, whatever
+ * became of the ones before it. A latency that is counted from there also contains the time that
+ * a message had to wait because the server or the connection stood still.
+ */
+struct echoping_pace {
+	int64_t start_ns;   /* when message 0 is due */
+	double interval_ns; /* from one message to the next */
+};
+
+/* A timetable that begins at START_NS with RATE (above 0) messages a second. */
+static inline struct echoping_pace
+echoping_pace_of(int64_t start_ns, uint64_t rate)
+{
+	return (struct echoping_pace){ start_ns, 1e9 / (double)rate };
+}
+
+/* Return when message INDEX is due. It is multiplied, not added up: no drift. */
+static inline int64_t
+echoping_pace_time(const struct echoping_pace *pace, uint64_t index)
+{
+	return pace->start_ns + (int64_t)((double)index * pace->interval_ns);
+}
+
+struct echoping_link;
+struct echoping_worker;
+
+/*
+ * What a link is: a stream, a socket for datagrams, or a place in which one connection after the
+ * other is made. A link belongs to one worker and is touched by its thread only: each
+ * function runs there, and none is called after echoping_worker_retire().
+ */
+struct echoping_link_kind {
+	size_t size; /* of the struct that begins with a struct echoping_link */
+	/* Prepare an all-zero one whose link is set. Returns 0 or -errno; done() follows anyway. */
+	int (*init)(struct echoping_link *link);
+	/* Free what init() took; the descriptor is the worker's to close. */
+	void (*done)(struct echoping_link *link);
+	/* Begin what may be begun now, or wind up when sending is over and nothing is out. */
+	void (*pump)(struct echoping_link *link, int64_t now_ns);
+	/* The descriptor has EVENTS of epoll(7). */
+	void (*on_event)(struct echoping_link *link, uint32_t events);
+	/* Look for timeouts; some ten times a second. */
+	void (*on_tick)(struct echoping_link *link, int64_t now_ns);
+};
+
+struct echoping_link {
+	const struct echoping_link_kind *kind;
+	struct echoping_worker *worker;
+	int fd;            /* owned; -1 when there is none */
+	uint32_t number;   /* from 0, over all threads */
+	uint32_t watched;  /* events that epoll is asked for; 0 when it is not */
+	bool retired;      /* over, for good or ill */
+	uint64_t released; /* open loop: messages whose time has come */
+	uint64_t taken;    /* messages begun */
+};
+
+/* One TCP or UNIX connection, `pipeline` messages in flight. */
+extern const struct echoping_link_kind echoping_stream_kind;
+/* One UDP socket, `pipeline` datagrams in flight. */
+extern const struct echoping_link_kind echoping_datagram_kind;
+/* Connect, send one message, read it back, close, and again. */
+extern const struct echoping_link_kind echoping_churn_kind;
+
+enum echoping_stop {
+	ECHOPING_RUN,
+	ECHOPING_STOP, /* send no more, wait for what is out */
+	ECHOPING_QUIT, /* at once */
+};
+
+/* What all threads of a load share; fixed before the first starts, but for `stop`. */
+struct echoping_plan {
+	const struct echoping_options *options;
+	const struct echoping_target *target; /* with one place */
+	const struct echoping_payload *payload;
+	int64_t start_ns;
+	int64_t end_ns;      /* when sending ends; INT64_MAX: not by time */
+	atomic_int stop;     /* enum echoping_stop; the main thread raises it */
+	atomic_uint running; /* threads that have not ended */
+	int done_fd;         /* an eventfd that is written when a thread ends */
+};
+
+struct echoping_worker {
+	struct echoping_plan *plan; /* borrowed */
+	pthread_t thread;
+	int epoll_fd;
+	int timer_fd; /* open loop: wakes for the next message; else -1 */
+	const struct echoping_link_kind *kind;
+	unsigned char *links; /* owned; link_count structs of kind->size bytes */
+	uint32_t link_count;
+	uint32_t open; /* links that are not retired */
+	bool sending;
+	int64_t now_ns;     /* at the beginning of the turn */
+	int64_t stopped_ns; /* when sending ended */
+	int64_t last_ns;    /* when the last echo came */
+	uint64_t quota;     /* messages that may still be begun; UINT64_MAX: no limit */
+	/* Open loop. */
+	struct echoping_pace pace;
+	uint64_t released;   /* messages of this thread whose time has come */
+	uint64_t backlog;    /* of those, not begun */
+	int64_t timer_at_ns; /* what timer_fd is set to */
+
+	unsigned char *buffer; /* owned; one piece of the payload, for what is received */
+	struct echoping_results *results; /* owned */
+	_Atomic uint64_t received_so_far; /* for the progress line */
+	_Atomic uint64_t failed_so_far;
+};
+
+/*
+ * Prepare links FIRST to FIRST + COUNT - 1 of the run. FDS are their connected sockets, which the
+ * worker takes and FDS loses (-1), or NULL for churn. QUOTA is its share of the messages. Returns
+ * 0 or -errno; echoping_worker_done() follows in any case.
+ */
+ATTR_MUSTCHECK int echoping_worker_init(struct echoping_worker *worker, struct echoping_plan *plan,
+    uint32_t first, uint32_t count, uint64_t quota, int *fds);
+
+/* Free everything; the thread, if it was started, has been joined. */
+void echoping_worker_done(struct echoping_worker *worker);
+
+/*
+ * For links. Ask to begin a message; true counts it as sent and tells when its time begins.
+ */
+bool echoping_worker_take(struct echoping_link *link, int64_t now_ns, int64_t *ret_start_ns);
+
+/* For links. Count an echo that came at NOW_NS. */
+static inline void
+echoping_worker_receive(struct echoping_worker *worker, int64_t start_ns, int64_t now_ns)
+{
+	worker->last_ns = now_ns;
+	echoping_results_receive(worker->results, now_ns - start_ns);
+}
+
+/* For links. Return whether this one will be asked to begin another message, as far as is known. */
+bool echoping_worker_wants_more(const struct echoping_link *link);
+
+/* For links. Wait for these events of link->fd; 0 for none. Out of memory retires the link. */
+void echoping_worker_watch(struct echoping_link *link, uint32_t events);
+
+/* For links. Close the descriptor but keep the link. */
+void echoping_worker_close(struct echoping_link *link);
+
+/* For links. This one is over: close it; it is not called any more. */
+void echoping_worker_retire(struct echoping_link *link);
+
+/* For links. Write down what happened to link->number, if it is the first such thing. */
+void echoping_worker_note(const struct echoping_link *link, const char *what);
+
+/*
  * Run the load against TARGET (resolved; it is narrowed to the place that answers) and fill
- * *ret_tally. SIGNAL_FD is a signalfd(2) of the signals that end it. Returns 0 when there was a
+ * *ret_results. SIGNAL_FD is a signalfd(2) of the signals that end it. Returns 0 when there was a
  * run, else -errno with lines added to ERRORS.
  */
 ATTR_MUSTCHECK int echoping_load_run(const struct echoping_options *options,
     struct echoping_target *target, const struct echoping_payload *payload, int signal_fd,
-    struct error_list *errors, struct echoping_tally *ret_tally);
+    struct error_list *errors, struct echoping_results *ret_results);
 
 #endif

@@ -1,20 +1,114 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * echoping: round-trip times, load and verification of an echo service. Only the command line is
- * decided here.
+ * echoping: round-trip times, load and verification of an echo service. Here one run goes from
+ * the command line to the results: look the target up, ping or load it, report.
  */
 #include <config.h>
 
 #include <errno.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
+#include "echoping/load.h"
 #include "echoping/options.h"
-#include "echoping/run.h"
+#include "echoping/payload.h"
+#include "echoping/ping.h"
+#include "echoping/report.h"
+#include "echoping/target.h"
+
+/* Make the signals that end a run readable; from here on they do nothing else. */
+static int
+main_catch_signals(int *ret_fd)
+{
+	sigset_t signals;
+	int fd;
+
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGINT);
+	(void)sigaddset(&signals, SIGTERM);
+	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
+}
+
+/* Whether it was this machine that refused, and not the way there or the other side. */
+static bool
+main_is_local(int error)
+{
+	switch (-error) {
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case ENOBUFS:
+	case EADDRNOTAVAIL:
+	case EAGAIN:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static enum echoping_exit
+main_report(const struct echoping_options *options, const struct echoping_target *target,
+    const struct echoping_results *results, struct error_list *errors)
+{
+	int r = 0;
+
+	if (options->output == ECHOPING_JSON)
+		r = echoping_report_json(stdout, options, target, results);
+	else if (options->output == ECHOPING_CSV)
+		echoping_report_csv(stdout, options, target, results);
+	else
+		echoping_report_human(stdout, options, target, results);
+	if (r < 0 || fflush(stdout) != 0 || ferror(stdout)) {
+		error_list_add(errors, "standard output: %s", strerror(r < 0 ? -r : errno));
+		return ECHOPING_EXIT_SYSTEM;
+	}
+	return echoping_results_exit(results);
+}
+
+static enum echoping_exit
+main_run(const struct echoping_options *options, struct error_list *errors)
+{
+	struct echoping_target target = options->target;
+	struct echoping_results *results = calloc(1, sizeof(*results));
+	struct echoping_payload *payload = echoping_payload_new();
+	enum echoping_exit code = ECHOPING_EXIT_UNREACHABLE;
+	int signal_fd = -1;
+	int r = results == NULL || payload == NULL ? -errno : 0;
+
+	if (r == 0)
+		r = main_catch_signals(&signal_fd);
+	if (r < 0)
+		error_list_add(errors, "%s", strerror(-r));
+	else
+		r = echoping_target_resolve(&target, options->family, errors);
+	if (r == 0 && options->action == ECHOPING_LOAD)
+		r = echoping_load_run(options, &target, payload, signal_fd, errors, results);
+	else if (r == 0)
+		r = echoping_ping_run(options, &target, payload, signal_fd, errors, results);
+	if (r == 0)
+		code = main_report(options, &target, results, errors);
+	else if (main_is_local(r))
+		code = ECHOPING_EXIT_SYSTEM;
+	if (signal_fd >= 0)
+		(void)close(signal_fd);
+	echoping_payload_free(payload);
+	free(results);
+	return code;
+}
 
 static void
-echoping_complain(const struct error_list *errors)
+main_complain(const struct error_list *errors)
 {
 	for (size_t i = 0; i < errors->count; i++)
 		(void)fprintf(stderr, "echoping: %s\n", errors->lines[i]);
@@ -31,7 +125,7 @@ main(int argc, char **argv)
 
 	(void)setlocale(LC_CTYPE, "");
 	if (echoping_options_parse(argc, argv, &errors, &options) < 0) {
-		echoping_complain(&errors);
+		main_complain(&errors);
 		(void)fprintf(stderr, "Try 'echoping --help'.\n");
 		code = ECHOPING_EXIT_USAGE;
 	} else if (options.action == ECHOPING_HELP) {
@@ -39,8 +133,8 @@ main(int argc, char **argv)
 	} else if (options.action == ECHOPING_VERSION) {
 		(void)printf("echoping %s\n", PACKAGE_VERSION);
 	} else {
-		code = echoping_run(&options, &errors);
-		echoping_complain(&errors);
+		code = main_run(&options, &errors);
+		main_complain(&errors);
 	}
 	error_list_done(&errors);
 	return code;

@@ -10,16 +10,16 @@
 #include "base/error_list.h"
 #include "echoping/options.h"
 #include "echoping/payload.h"
-#include "echoping/tally.h"
+#include "echoping/results.h"
 #include "echoping/target.h"
 
 /*
  * Send the probes to TARGET (resolved; it is narrowed to the place that answers), print a line
- * for each unless told otherwise, and fill *ret_tally. SIGNAL_FD is a signalfd(2) of the signals
+ * for each unless told otherwise, and fill *ret_results. SIGNAL_FD is a signalfd(2) of the signals
  * that end it. Returns 0 when there was a run, else -errno with lines added to ERRORS.
  */
 ATTR_MUSTCHECK int echoping_ping_run(const struct echoping_options *options,
     struct echoping_target *target, const struct echoping_payload *payload, int signal_fd,
-    struct error_list *errors, struct echoping_tally *ret_tally);
+    struct error_list *errors, struct echoping_results *ret_results);
 
 #endif

@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "echoctl/locate.h"
+#include "echoctl/session.h"
 #include "echoctl/options.h"
-#include "echoctl/query.h"
+#include "echoctl/show.h"
 
 static struct error_list errors;
 static struct echoctl_options options;
@@ -145,7 +145,7 @@ assert_target(const char *words, const char *target)
 	char *text;
 
 	ck_assert_int_eq(parse(words), 0);
-	text = echoctl_query_connections(&options.filter);
+	text = echoctl_show_target(&options, "/connections", true);
 	ck_assert_str_eq(text, target);
 	free(text);
 }
@@ -155,7 +155,7 @@ START_TEST(filters_become_a_query)
 	assert_target("echoctl connections", "/connections?tcp=1");
 	assert_target("echoctl connections -n 0", "/connections?tcp=1&limit=0");
 	assert_target("echoctl connections -k bytes_in -o asc -p 2001:db8::/32",
-	    "/connections?tcp=1&peer=2001:db8::/32&sort=bytes_in&order=asc");
+	    "/connections?tcp=1&peer=2001%3Adb8%3A%3A%2F32&sort=bytes_in&order=asc");
 	assert_target("echoctl connections -l a&b=c#d%+\"\r\n\x7f\xff?",
 	    "/connections?tcp=1&listener=a%26b%3Dc%23d%25%2B%22%0D%0A%7F%FF%3F");
 }
@@ -166,7 +166,7 @@ START_TEST(sources_take_a_listener_and_a_limit)
 	char *target;
 
 	ck_assert_int_eq(parse("echoctl sources -l echo-udp -n 5"), 0);
-	target = echoctl_query_sources(&options.filter);
+	target = echoctl_show_target(&options, "/sources", false);
 	ck_assert_str_eq(target, "/sources?listener=echo-udp&limit=5");
 	free(target);
 }
@@ -174,7 +174,8 @@ END_TEST
 
 START_TEST(one_value_becomes_a_query)
 {
-	char *text = echoctl_query_one("/log/level", "level", "a b");
+	const struct echoctl_parameter level = { "level", "a b" };
+	char *text = echoctl_http_target("/log/level", &level, 1);
 
 	ck_assert_str_eq(text, "/log/level?level=a%20b");
 	free(text);

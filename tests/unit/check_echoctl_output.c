@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "echoctl/figures.h"
+#include "echoctl/show.h"
 #include "echoctl/json.h"
 #include "echoctl/table.h"
 #include "echoctl/text.h"

@@ -9,8 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "echoctl/sample.h"
-#include "echoctl/top_view.h"
+#include "echoctl/top.h"
 
 #define UNKNOWN ECHOCTL_RATE_UNKNOWN
 

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "echoping/worker.h"
+#include "echoping/load.h"
 
 /* Fewer than net.unix.max_dgram_qlen. */
 #define PIPELINE 8
@@ -127,7 +127,7 @@ START_TEST(what_may_begin_goes_out_with_one_call)
 	pump();
 	ck_assert_uint_eq(calls, 1);
 	server_finds(0, PIPELINE - 1, false);
-	ck_assert_uint_eq(worker.tally->sent, PIPELINE);
+	ck_assert_uint_eq(worker.results->sent, PIPELINE);
 }
 END_TEST
 
@@ -136,7 +136,7 @@ START_TEST(what_came_back_together_is_followed_together)
 	pump();
 	server_finds(0, PIPELINE - 1, true);
 	on_event(EPOLLIN);
-	ck_assert_uint_eq(worker.tally->received, PIPELINE);
+	ck_assert_uint_eq(worker.results->received, PIPELINE);
 	ck_assert_uint_eq(calls, 2);
 	server_finds(PIPELINE, 2 * PIPELINE - 1, false);
 }
@@ -166,11 +166,11 @@ START_TEST(burst_follows_when_all_came_back)
 	server_takes(data, PIPELINE);
 	server_gives(data, 3);
 	on_event(EPOLLIN);
-	ck_assert_uint_eq(worker.tally->received, 3);
+	ck_assert_uint_eq(worker.results->received, 3);
 	server_finds(1, 0, false); /* nothing */
 	server_gives(data + 3, PIPELINE - 3);
 	on_event(EPOLLIN);
-	ck_assert_uint_eq(worker.tally->received, PIPELINE);
+	ck_assert_uint_eq(worker.results->received, PIPELINE);
 	server_finds(PIPELINE, 2 * PIPELINE - 1, false);
 }
 END_TEST
@@ -186,7 +186,7 @@ START_TEST(burst_follows_when_some_were_lost)
 	on_event(EPOLLIN);
 	server_finds(1, 0, false); /* nothing */
 	echoping_datagram_kind.on_tick(party, clock_now_ns() + options.timeout_ns + 1);
-	ck_assert_uint_eq(worker.tally->lost, 1);
+	ck_assert_uint_eq(worker.results->lost, 1);
 	server_finds(PIPELINE, 2 * PIPELINE - 1, false);
 }
 END_TEST
@@ -205,7 +205,7 @@ send_forty(bool echo)
 			on_event(EPOLLOUT);
 		server_finds(next, next + 4, echo && next > 0);
 	}
-	ck_assert_uint_eq(worker.tally->sent, 40);
+	ck_assert_uint_eq(worker.results->sent, 40);
 	ck_assert_uint_eq(party->watched & EPOLLOUT, 0);
 }
 
@@ -229,10 +229,10 @@ START_TEST(what_a_call_left_goes_out_with_the_next)
 	pump();
 	ck_assert_uint_eq(calls, 2);
 	server_finds(0, PIPELINE - 1, true);
-	ck_assert_uint_eq(worker.tally->sent, PIPELINE);
+	ck_assert_uint_eq(worker.results->sent, PIPELINE);
 	on_event(EPOLLIN);
-	ck_assert_uint_eq(worker.tally->received, PIPELINE);
-	ck_assert_uint_eq(worker.tally->mismatched, 0);
+	ck_assert_uint_eq(worker.results->received, PIPELINE);
+	ck_assert_uint_eq(worker.results->mismatched, 0);
 }
 END_TEST
 
@@ -247,12 +247,12 @@ START_TEST(a_full_socket_is_waited_for)
 	let_sends(-EAGAIN, -EAGAIN);
 	on_event(EPOLLIN);
 	ck_assert_uint_eq(calls, 0);
-	ck_assert_uint_eq(worker.tally->received, 3);
+	ck_assert_uint_eq(worker.results->received, 3);
 	let_sends(PIPELINE, PIPELINE);
 	on_event(EPOLLOUT);
 	ck_assert_uint_eq(party->watched, EPOLLIN);
 	server_finds(3, 2 + PIPELINE, true);
-	ck_assert_uint_eq(worker.tally->sent, 3 + PIPELINE);
+	ck_assert_uint_eq(worker.results->sent, 3 + PIPELINE);
 }
 END_TEST
 
@@ -263,12 +263,12 @@ START_TEST(what_a_full_socket_keeps_in_the_end_was_not_sent)
 	server_finds(0, 2, true);
 	worker.sending = false;
 	pump();
-	ck_assert_uint_eq(worker.tally->sent, 3);
-	ck_assert_uint_eq(worker.tally->unsent, PIPELINE - 3);
+	ck_assert_uint_eq(worker.results->sent, 3);
+	ck_assert_uint_eq(worker.results->unsent, PIPELINE - 3);
 	on_event(EPOLLIN | EPOLLOUT);
-	ck_assert_uint_eq(worker.tally->received, 3);
+	ck_assert_uint_eq(worker.results->received, 3);
 	server_finds(1, 0, false);
-	ck_assert_uint_eq(worker.tally->lost, 0);
+	ck_assert_uint_eq(worker.results->lost, 0);
 }
 END_TEST
 
@@ -277,9 +277,9 @@ START_TEST(nobody_there_ends_it)
 	let_sends(1, -ECONNREFUSED);
 	pump();
 	ck_assert(party->retired);
-	ck_assert(worker.tally->refused);
-	ck_assert_uint_eq(worker.tally->lost, PIPELINE);
-	ck_assert_uint_eq(worker.tally->sent, PIPELINE);
+	ck_assert(worker.results->refused);
+	ck_assert_uint_eq(worker.results->lost, PIPELINE);
+	ck_assert_uint_eq(worker.results->sent, PIPELINE);
 }
 END_TEST
 
@@ -290,12 +290,12 @@ START_TEST(a_server_that_restarts_does_not_end_it)
 	let_sends(-ECONNREFUSED, PIPELINE);
 	on_event(EPOLLIN);
 	ck_assert(!party->retired);
-	ck_assert(worker.tally->refused);
+	ck_assert(worker.results->refused);
 	on_event(EPOLLOUT);
 	server_finds(PIPELINE, 2 * PIPELINE - 1, true);
 	on_event(EPOLLIN);
-	ck_assert_uint_eq(worker.tally->received, 2 * PIPELINE);
-	ck_assert_uint_eq(worker.tally->lost, 0);
+	ck_assert_uint_eq(worker.results->received, 2 * PIPELINE);
+	ck_assert_uint_eq(worker.results->lost, 0);
 }
 END_TEST
 
@@ -306,10 +306,10 @@ START_TEST(another_failure_ends_it)
 	let_sends(2, -EPERM);
 	on_event(EPOLLIN);
 	ck_assert(party->retired);
-	ck_assert_uint_eq(worker.tally->received, PIPELINE);
-	ck_assert_uint_eq(worker.tally->lost, PIPELINE);
-	ck_assert_uint_eq(worker.tally->sent, 2 * PIPELINE);
-	ck_assert_str_eq(worker.tally->trouble, "connection 0: Operation not permitted");
+	ck_assert_uint_eq(worker.results->received, PIPELINE);
+	ck_assert_uint_eq(worker.results->lost, PIPELINE);
+	ck_assert_uint_eq(worker.results->sent, 2 * PIPELINE);
+	ck_assert_str_eq(worker.results->first_error, "connection 0: Operation not permitted");
 }
 END_TEST
 
@@ -318,12 +318,12 @@ START_TEST(lost_ones_make_room_after_the_timeout)
 	pump();
 	server_finds(0, PIPELINE - 1, false);
 	echoping_datagram_kind.on_tick(party, clock_now_ns() + options.timeout_ns / 2);
-	ck_assert_uint_eq(worker.tally->lost, 0);
+	ck_assert_uint_eq(worker.results->lost, 0);
 	echoping_datagram_kind.on_tick(party, clock_now_ns() + options.timeout_ns + 1);
-	ck_assert_uint_eq(worker.tally->lost, PIPELINE);
+	ck_assert_uint_eq(worker.results->lost, PIPELINE);
 	server_finds(PIPELINE, 2 * PIPELINE - 1, true);
 	on_event(EPOLLIN);
-	ck_assert_uint_eq(worker.tally->received, PIPELINE);
+	ck_assert_uint_eq(worker.results->received, PIPELINE);
 }
 END_TEST
 
@@ -343,11 +343,11 @@ START_TEST(each_of_those_that_came_together_is_judged)
 	ck_assert_int_eq(send(server, data[0], SIZE, 0), SIZE);
 	ck_assert_int_eq(send(server, data[4], SIZE, 0), SIZE);
 	on_event(EPOLLIN);
-	ck_assert_uint_eq(worker.tally->received, 2);
-	ck_assert_uint_eq(worker.tally->mismatched, 3);
+	ck_assert_uint_eq(worker.results->received, 2);
+	ck_assert_uint_eq(worker.results->mismatched, 3);
 	server_finds(PIPELINE, PIPELINE + 1, false);
 	echoping_datagram_kind.on_tick(party, clock_now_ns());
-	ck_assert_uint_eq(worker.tally->duplicates, 1);
+	ck_assert_uint_eq(worker.results->duplicates, 1);
 }
 END_TEST
 

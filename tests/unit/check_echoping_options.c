@@ -12,9 +12,9 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "echoping/draw.h"
+#include "echoping/report.h"
 #include "echoping/options.h"
-#include "echoping/pace.h"
+#include "echoping/load.h"
 
 static struct error_list errors;
 static struct echoping_options options;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <config.h>
 
-#include "echoping/tally.h"
+#include "echoping/results.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -9,19 +9,19 @@
 #include <string.h>
 
 void
-echoping_tally_trouble(struct echoping_tally *tally, const char *format, ...)
+echoping_results_note(struct echoping_results *results, const char *format, ...)
 {
 	va_list arguments;
 
-	if (tally->trouble[0] != '\0')
+	if (results->first_error[0] != '\0')
 		return;
 	va_start(arguments, format);
-	(void)vsnprintf(tally->trouble, sizeof(tally->trouble), format, arguments);
+	(void)vsnprintf(results->first_error, sizeof(results->first_error), format, arguments);
 	va_end(arguments);
 }
 
 void
-echoping_tally_merge(struct echoping_tally *into, const struct echoping_tally *from)
+echoping_results_merge(struct echoping_results *into, const struct echoping_results *from)
 {
 	into->sent += from->sent;
 	into->received += from->received;
@@ -37,38 +37,38 @@ echoping_tally_merge(struct echoping_tally *into, const struct echoping_tally *f
 	into->squares += from->squares;
 	into->refused |= from->refused;
 	into->interrupted |= from->interrupted;
-	if (into->trouble[0] == '\0')
-		memcpy(into->trouble, from->trouble, sizeof(into->trouble));
+	if (into->first_error[0] == '\0')
+		memcpy(into->first_error, from->first_error, sizeof(into->first_error));
 	histogram_merge(&into->latency, &from->latency);
 }
 
 double
-echoping_tally_deviation(const struct echoping_tally *tally)
+echoping_results_deviation(const struct echoping_results *results)
 {
-	double mean = histogram_mean(&tally->latency), variance;
+	double mean = histogram_mean(&results->latency), variance;
 
-	if (tally->latency.count == 0)
+	if (results->latency.count == 0)
 		return 0;
-	variance = tally->squares / (double)tally->latency.count - mean * mean;
+	variance = results->squares / (double)results->latency.count - mean * mean;
 	return variance > 0 ? sqrt(variance) : 0;
 }
 
 enum echoping_exit
-echoping_tally_exit(const struct echoping_tally *tally)
+echoping_results_exit(const struct echoping_results *results)
 {
-	if (tally->mismatched > 0)
+	if (results->mismatched > 0)
 		return ECHOPING_EXIT_MISMATCH;
-	if (tally->refused && tally->received == 0)
+	if (results->refused && results->received == 0)
 		return ECHOPING_EXIT_UNREACHABLE;
-	if (tally->lost > 0 || tally->broken > 0 || tally->idle_lost > 0)
+	if (results->lost > 0 || results->broken > 0 || results->idle_lost > 0)
 		return ECHOPING_EXIT_LOSS;
 	return ECHOPING_EXIT_OK;
 }
 
 const char *
-echoping_tally_result(const struct echoping_tally *tally)
+echoping_results_verdict(const struct echoping_results *results)
 {
-	switch (echoping_tally_exit(tally)) {
+	switch (echoping_results_exit(results)) {
 	case ECHOPING_EXIT_MISMATCH:
 		return "mismatch";
 	case ECHOPING_EXIT_UNREACHABLE:
