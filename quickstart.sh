@@ -13,7 +13,7 @@ shopt -s inherit_errexit
 # What a build needs, and what the tests need beyond that. No package here starts a service.
 run_packages=(
     autoconf automake gcc libc6-dev make pkgconf
-    libconfig-dev libcurl4-openssl-dev libevent-dev libjansson-dev libsystemd-dev
+    libconfig-dev libcurl4-openssl-dev libevent-dev libjansson-dev libsmartcols-dev libsystemd-dev
 )
 check_packages=(
     "${run_packages[@]}"
@@ -83,7 +83,7 @@ configure_and_make() {
         cd "$root"
         echo "$root $*"
         cat configure.ac Makefile.am m4/*.m4 | sha256sum
-        pkg-config --modversion libevent_core libconfig jansson libcurl libsystemd
+        pkg-config --modversion libevent_core libconfig jansson libcurl smartcols libsystemd
         for argument; do
             case $argument in --with-check=yes) pkg-config --modversion check ;; esac
         done

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <langinfo.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
@@ -66,6 +67,9 @@ main(int argc, char **argv)
 	struct echoctl_options options;
 
 	(void)setlocale(LC_CTYPE, "");
+	/* what the daemon says is UTF-8 in any case, and measured as that */
+	if (strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
+		(void)setlocale(LC_CTYPE, "C.UTF-8");
 	if (echoctl_options_parse(argc, argv, &errors, &options) < 0)
 		return echoctl_refuse(&errors);
 	if (options.action == ECHOCTL_HELP)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/un.h>
 
 #include "base/clock.h"
@@ -71,7 +72,7 @@ echoctl_verb_nearest(const char *name)
 #define DIGITS "0123456789"
 #define NUMBER_DIGITS_MAX 19 /* fits in 64 bits with a sign */
 
-static const char short_options[] = "s:u:jt:wi:l:p:S:k:o:n:O:Vh";
+static const char short_options[] = "s:u:jt:wi:l:p:S:k:o:n:O:WVh";
 static const struct option long_options[] = {
 	{ "socket", required_argument, NULL, 's' },
 	{ "url", required_argument, NULL, 'u' },
@@ -86,26 +87,30 @@ static const struct option long_options[] = {
 	{ "order", required_argument, NULL, 'o' },
 	{ "limit", required_argument, NULL, 'n' },
 	{ "offset", required_argument, NULL, 'O' },
+	{ "wide", no_argument, NULL, 'W' },
 	{ "version", no_argument, NULL, 'V' },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
 
-/* Options that some verbs have and no other; the second may be the first again. */
+#define VERB(verb) (UINT32_C(1) << (verb))
+
+/* Options that some verbs have and no other. */
 static const struct {
 	int option;
-	enum echoctl_verb verb;
-	enum echoctl_verb also;
+	uint32_t verbs;
 } belongings[] = {
-	{ 'w', ECHOCTL_STOP, ECHOCTL_STOP },
-	{ 'i', ECHOCTL_TOP, ECHOCTL_TOP },
-	{ 'l', ECHOCTL_CONNECTIONS, ECHOCTL_SOURCES },
-	{ 'p', ECHOCTL_CONNECTIONS, ECHOCTL_CONNECTIONS },
-	{ 'S', ECHOCTL_CONNECTIONS, ECHOCTL_CONNECTIONS },
-	{ 'k', ECHOCTL_CONNECTIONS, ECHOCTL_CONNECTIONS },
-	{ 'o', ECHOCTL_CONNECTIONS, ECHOCTL_CONNECTIONS },
-	{ 'n', ECHOCTL_CONNECTIONS, ECHOCTL_SOURCES },
-	{ 'O', ECHOCTL_CONNECTIONS, ECHOCTL_CONNECTIONS },
+	{ 'w', VERB(ECHOCTL_STOP) },
+	{ 'i', VERB(ECHOCTL_TOP) },
+	{ 'l', VERB(ECHOCTL_CONNECTIONS) | VERB(ECHOCTL_SOURCES) },
+	{ 'p', VERB(ECHOCTL_CONNECTIONS) },
+	{ 'S', VERB(ECHOCTL_CONNECTIONS) },
+	{ 'k', VERB(ECHOCTL_CONNECTIONS) },
+	{ 'o', VERB(ECHOCTL_CONNECTIONS) },
+	{ 'n', VERB(ECHOCTL_CONNECTIONS) | VERB(ECHOCTL_SOURCES) },
+	{ 'O', VERB(ECHOCTL_CONNECTIONS) },
+	{ 'W', VERB(ECHOCTL_STATUS) | VERB(ECHOCTL_STATS) | VERB(ECHOCTL_CONNECTIONS) |
+		   VERB(ECHOCTL_CONNECTION) | VERB(ECHOCTL_SOURCES) | VERB(ECHOCTL_CONFIG) },
 };
 
 /* One letter for each enum echoctl_filter. */
@@ -217,6 +222,9 @@ options_take(struct command_line *line, int option, const char *text)
 	case 'w':
 		options->wait = true;
 		break;
+	case 'W':
+		options->wide = true;
+		break;
 	case 'i':
 		options->interval_ns = options_duration(
 		    line, option, text, 100 * NS_PER_MS, 3600 * NS_PER_S);
@@ -291,10 +299,12 @@ options_check_together(struct command_line *line)
 	for (size_t i = 0; i < ARRAY_SIZE(belongings); i++) {
 		size_t index = option_index(belongings[i].option);
 
-		if ((line->given >> index & 1) != 0 && belongings[i].verb != options->verb &&
-		    belongings[i].also != options->verb)
+		int first = ffs((int)belongings[i].verbs) - 1;
+
+		if ((line->given >> index & 1) != 0 &&
+		    (belongings[i].verbs & VERB(options->verb)) == 0)
 			error_list_add(line->errors, "--%s belongs to the verb %s",
-			    long_options[index].name, echoctl_verb_info(belongings[i].verb)->name);
+			    long_options[index].name, verbs[first].name);
 	}
 }
 
@@ -357,6 +367,8 @@ echoctl_options_print_help(FILE *out)
 	    "  -V, --version        print the version and exit\n"
 	    "  -h, --help           print this text and exit\n"
 	    "\n"
+	    "status, stats, connections, connection, sources, config:\n"
+	    "  -W, --wide           show all, however wide the terminal is\n"
 	    "connections:\n"
 	    "  -l, --listener NAME  only those of this listener\n"
 	    "  -p, --peer CIDR      only those from there, such as 192.0.2.0/24\n"

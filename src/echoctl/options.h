@@ -79,6 +79,7 @@ struct echoctl_options {
 	const char *socket;  /* -s; at most one of these two is given */
 	const char *url;     /* -u */
 	bool json;
+	bool wide;                           /* tables need not fit the terminal */
 	bool wait;                           /* stop: until the daemon is gone */
 	int64_t timeout_ns;                  /* 0: not given */
 	int64_t interval_ns;                 /* top: from one sample to the next */

@@ -10,19 +10,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "echoctl/text.h"
 
 #define ENTER "\033[?1049h\033[?25l\033[H\033[2J"
 #define LEAVE "\033[0m\033[?25h\033[?1049l"
 #define HOME "\033[H"
 #define ERASE_BELOW "\033[J"
-#define LINES_DEFAULT 24
-#define COLUMNS_DEFAULT 80
 #define PATIENCE_NS NS_PER_S /* for a terminal that takes nothing, when leaving */
 
 /* Where in an escape sequence (arrow keys and the like) the keyboard is: none of it is a key. */
@@ -282,11 +280,7 @@ echoctl_screen_next(struct echoctl_screen *screen)
 void
 echoctl_screen_size(const struct echoctl_screen *screen, size_t *ret_lines, size_t *ret_columns)
 {
-	struct winsize size = { .ws_row = 0 };
-
-	(void)ioctl(screen->out_fd, TIOCGWINSZ, &size);
-	*ret_lines = size.ws_row > 0 ? size.ws_row : LINES_DEFAULT;
-	*ret_columns = size.ws_col > 0 ? size.ws_col : COLUMNS_DEFAULT;
+	echoctl_style_size(screen->out_fd, ret_lines, ret_columns);
 }
 
 void

@@ -184,6 +184,8 @@ echoctl_session_open(const struct echoctl_options *options, struct echoctl_sessi
 		.options = options,
 		.style = echoctl_style_of(STDOUT_FILENO),
 	};
+	if (options->wide)
+		session->style.width = 0;
 	r = echoctl_locate(options->socket, options->url, &around, &session->location);
 	if (r == -ENOENT) {
 		complain("found no control socket of echod");

@@ -16,7 +16,7 @@
 static enum echoctl_exit
 show_table(struct echoctl_session *session, struct echoctl_table *table, json_t *document)
 {
-	int r = echoctl_table_print(table, &session->style, ECHOCTL_TITLE, 0, "\n", stdout);
+	int r = echoctl_table_print(table, &session->style, ECHOCTL_TITLE, "\n", stdout);
 
 	echoctl_table_free(table);
 	json_decref(document);
@@ -143,16 +143,16 @@ echoctl_show_connections(struct echoctl_session *session)
 {
 	static const struct echoctl_column columns[] = {
 		{ .title = "ID", .right = true },
-		{ .title = "LISTENER" },
-		{ .title = "PEER" },
-		{ .title = "STATE" },
-		{ .title = "AGE", .right = true },
-		{ .title = "IDLE", .right = true },
-		{ .title = "IN", .right = true },
-		{ .title = "OUT", .right = true },
-		{ .title = "PENDING", .right = true },
-		{ .title = "PAUSED" },
-		{ .title = "RTT", .right = true },
+		{ .title = "LISTENER", .shorten = 8 },
+		{ .title = "PEER", .shorten = 21 },
+		{ .title = "STATE", .shorten = 9, .drop = 2 },
+		{ .title = "AGE", .right = true, .drop = 3 },
+		{ .title = "IDLE", .right = true, .drop = 5 },
+		{ .title = "IN", .right = true, .drop = 1 },
+		{ .title = "OUT", .right = true, .drop = 4 },
+		{ .title = "PENDING", .right = true, .drop = 6 },
+		{ .title = "PAUSED", .drop = 7 },
+		{ .title = "RTT", .right = true, .drop = 8 },
 	};
 	enum echoctl_exit code;
 	/* what the kernel knows costs the daemon a system call each, so one has to ask for it */
@@ -177,11 +177,11 @@ enum echoctl_exit
 echoctl_show_sources(struct echoctl_session *session)
 {
 	static const struct echoctl_column columns[] = {
-		{ .title = "LISTENER" },
-		{ .title = "SOURCE" },
+		{ .title = "LISTENER", .shorten = 8 },
+		{ .title = "SOURCE", .shorten = 16 },
 		{ .title = "ECHOED", .right = true },
-		{ .title = "DROPPED", .right = true },
-		{ .title = "IDLE", .right = true },
+		{ .title = "DROPPED", .right = true, .drop = 1 },
+		{ .title = "IDLE", .right = true, .drop = 2 },
 	};
 	enum echoctl_exit code;
 	json_t *document = show_ask(session, "/sources", false, &code);
@@ -207,10 +207,10 @@ enum echoctl_exit
 echoctl_show_config(struct echoctl_session *session)
 {
 	static const struct echoctl_column columns[] = {
-		{ .title = "KEY" },
-		{ .title = "VALUE" },
-		{ .title = "ORIGIN" },
-		{ .title = "EFFECT" },
+		{ .title = "KEY", .shorten = 24 },
+		{ .title = "VALUE", .shorten = 16 },
+		{ .title = "ORIGIN", .shorten = 16, .drop = 1 },
+		{ .title = "EFFECT", .drop = 2 },
 	};
 	enum echoctl_exit code;
 	json_t *document = echoctl_session_ask(session, ECHOCTL_GET, "/config", &code), *row;
@@ -422,7 +422,7 @@ figures_flatten(struct flatten *flatten, const char *key, const json_t *value)
 int
 echoctl_figures_print(const json_t *document, const struct echoctl_style *style, FILE *out)
 {
-	static const struct echoctl_column columns[] = { { .title = NULL }, { .title = NULL } };
+	static const struct echoctl_column columns[] = { { .shorten = 20 }, { .shorten = 16 } };
 	struct flatten flatten = {
 		.table = echoctl_table_new(columns, ARRAY_SIZE(columns)),
 		.human = style->human,
@@ -430,7 +430,7 @@ echoctl_figures_print(const json_t *document, const struct echoctl_style *style,
 	int r;
 
 	figures_flatten(&flatten, "", document);
-	r = echoctl_table_print(flatten.table, style, ECHOCTL_PLAIN, 0, "\n", out);
+	r = echoctl_table_print(flatten.table, style, ECHOCTL_PLAIN, "\n", out);
 	echoctl_table_free(flatten.table);
 	return r;
 }
@@ -556,7 +556,7 @@ status_add_figures(struct status *status, struct echoctl_table *table)
 static struct echoctl_table *
 status_figures(struct status *status)
 {
-	static const struct echoctl_column columns[] = { { .title = NULL }, { .title = NULL } };
+	static const struct echoctl_column columns[] = { { .title = NULL }, { .prose = true } };
 	struct echoctl_table *table = echoctl_table_new(columns, ARRAY_SIZE(columns));
 
 	status_add_figures(status, table);
@@ -567,14 +567,14 @@ static struct echoctl_table *
 status_listeners(struct status *status)
 {
 	static const struct echoctl_column columns[] = {
-		{ .title = "LISTENER" },
-		{ .title = "ADDRESS" },
-		{ .title = "STATE" },
+		{ .title = "LISTENER", .shorten = 8 },
+		{ .title = "ADDRESS", .shorten = 16 },
+		{ .title = "STATE", .shorten = 9 },
 		{ .title = "OPEN", .right = true },
-		{ .title = "ACCEPTED", .right = true },
-		{ .title = "REJECTED", .right = true },
-		{ .title = "RECEIVED", .right = true },
-		{ .title = "SENT", .right = true },
+		{ .title = "ACCEPTED", .right = true, .drop = 2 },
+		{ .title = "REJECTED", .right = true, .drop = 1 },
+		{ .title = "RECEIVED", .right = true, .drop = 3 },
+		{ .title = "SENT", .right = true, .drop = 4 },
 	};
 	struct echoctl_table *table = echoctl_table_new(columns, ARRAY_SIZE(columns));
 	json_t *row;
@@ -653,7 +653,7 @@ echoctl_show_status(struct echoctl_session *session)
 
 		if (i > 0)
 			(void)fputc('\n', stdout);
-		if (echoctl_table_print(table, &session->style, ECHOCTL_TITLE, 0, "\n", stdout) < 0)
+		if (echoctl_table_print(table, &session->style, ECHOCTL_TITLE, "\n", stdout) < 0)
 			code = echoctl_session_no_memory();
 		echoctl_table_free(table);
 	}

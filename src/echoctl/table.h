@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tables of text: columns as wide as their widest cell, two blanks between them. A cell without a
- * text is "-", so that each row has as many words as there are titles.
+ * Tables of text: columns as wide as their widest cell, two blanks between them. Where that is
+ * wider than the terminal, long texts are shortened and columns of little use left out. A cell
+ * without a text is "-", so that each row has as many words as there are titles.
  */
 #ifndef ECHOD_ECHOCTL_TABLE_H
 #define ECHOD_ECHOCTL_TABLE_H
@@ -16,7 +17,10 @@
 struct echoctl_column {
 	const char *title; /* NULL in all columns: a table without titles */
 	bool right;        /* figures stand at the right */
+	bool prose;        /* what is too wide goes on in the next line */
 	size_t least;      /* so wide at least: for tables that are drawn again and again */
+	size_t shorten;    /* too wide a text is shortened, to so many columns at least; 0: never */
+	unsigned drop;     /* where that is not enough the greatest is left out first */
 };
 
 struct echoctl_table;
@@ -40,12 +44,11 @@ void echoctl_table_add_tone(struct echoctl_table *table, const char *text, enum 
 void echoctl_table_addf(struct echoctl_table *table, const char *format, ...) ATTR_PRINTF(2, 3);
 
 /*
- * Print TABLE to OUT, titles in the tone TITLE; lines are cut at WIDTH columns and end with END;
- * 0 is no limit. A line has no blanks at its end, unless the title tone is a bar: that one is
- * WIDTH wide. Returns 0 or -ENOMEM.
+ * Fit TABLE to the width of STYLE, which changes it, and print it to OUT, titles in the tone
+ * TITLE; each line ends with END. A line has no blanks at its end, unless the title tone is a
+ * bar: that one is as wide as the screen. Returns 0 or -ENOMEM.
  */
-ATTR_MUSTCHECK int echoctl_table_print(const struct echoctl_table *table,
-    const struct echoctl_style *style, enum echoctl_tone title, size_t width, const char *end,
-    FILE *out);
+ATTR_MUSTCHECK int echoctl_table_print(struct echoctl_table *table,
+    const struct echoctl_style *style, enum echoctl_tone title, const char *end, FILE *out);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include <wchar.h>
 
@@ -13,6 +14,10 @@
 
 #define ESCAPED_MAX 4 /* a byte becomes \xNN */
 #define PIECE 256
+#define ELLIPSIS "\xe2\x80\xa6"
+/* Where the terminal does not say. */
+#define LINES_DEFAULT 24
+#define COLUMNS_DEFAULT 80
 
 char *
 echoctl_text_escape(const char *source, size_t length, char *buffer, size_t size)
@@ -136,25 +141,98 @@ echoctl_text_columns(const char *text)
 	return columns;
 }
 
+/* Return the end of TEXT that is at most COLUMNS wide. */
+static const char *
+text_tail(const char *text, size_t columns)
+{
+	size_t all = echoctl_text_columns(text), skipped;
+	const char *tail = text;
+
+	if (all > columns)
+		tail += echoctl_text_fit(text, all - columns, &skipped);
+	/* a wide character at the border, or a mark of the character before it */
+	while (*tail != '\0') {
+		wchar_t code;
+		size_t length = text_decode(tail, &code);
+
+		if (wcwidth(code) != 0 && echoctl_text_columns(tail) <= columns)
+			break;
+		tail += length;
+	}
+	return tail;
+}
+
+char *
+echoctl_text_shorten(const char *text, size_t columns)
+{
+	size_t head, used;
+	char *shorter;
+
+	if (columns == 0)
+		return strdup("");
+	head = echoctl_text_fit(text, columns / 2, &used);
+	if (asprintf(&shorter, "%.*s" ELLIPSIS "%s", (int)head, text,
+		text_tail(text, (columns - 1) / 2)) < 0)
+		return NULL;
+	return shorter;
+}
+
+char *
+echoctl_text_break(const char *text, size_t columns)
+{
+	char *copy = strdup(text), *line = copy, *blank = NULL;
+
+	if (copy == NULL)
+		return NULL;
+	for (char *p = copy; *p != '\0'; p++) {
+		size_t fitting, used;
+
+		if (*p != ' ')
+			continue;
+		fitting = echoctl_text_fit(line, columns, &used);
+		if (blank != NULL && p > line + fitting) {
+			*blank = '\n';
+			line = blank + 1;
+		}
+		blank = p;
+	}
+	if (blank != NULL && echoctl_text_columns(line) > columns)
+		*blank = '\n';
+	return copy;
+}
+
+void
+echoctl_style_size(int fd, size_t *ret_lines, size_t *ret_columns)
+{
+	struct winsize size = { .ws_row = 0 };
+
+	(void)ioctl(fd, TIOCGWINSZ, &size);
+	*ret_lines = size.ws_row > 0 ? size.ws_row : LINES_DEFAULT;
+	*ret_columns = size.ws_col > 0 ? size.ws_col : COLUMNS_DEFAULT;
+}
+
 struct echoctl_style
 echoctl_style_of(int fd)
 {
 	const char *term = getenv("TERM"), *refused = getenv("NO_COLOR");
 	bool terminal = isatty(fd) == 1;
+	size_t lines, columns = 0;
 	bool able = term != NULL && *term != '\0' && strcmp(term, "dumb") != 0;
 
+	if (terminal)
+		echoctl_style_size(fd, &lines, &columns);
 	return (struct echoctl_style){
+		.width = columns,
 		.terminal = terminal,
 		.human = terminal,
 		.colour = terminal && able && (refused == NULL || *refused == '\0'),
 	};
 }
 
-void
-echoctl_style_begin(const struct echoctl_style *style, enum echoctl_tone tone, FILE *out)
+const char *
+echoctl_style_code(enum echoctl_tone tone)
 {
 	static const char *const codes[] = {
-		[ECHOCTL_PLAIN] = "",
 		[ECHOCTL_TITLE] = "\033[1m",
 		[ECHOCTL_GOOD] = "\033[32m",
 		[ECHOCTL_WARN] = "\033[33m",
@@ -162,8 +240,14 @@ echoctl_style_begin(const struct echoctl_style *style, enum echoctl_tone tone, F
 		[ECHOCTL_BAR] = "\033[7m",
 	};
 
-	if (style->colour)
-		(void)fputs(codes[tone], out);
+	return codes[tone];
+}
+
+void
+echoctl_style_begin(const struct echoctl_style *style, enum echoctl_tone tone, FILE *out)
+{
+	if (style->colour && tone != ECHOCTL_PLAIN)
+		(void)fputs(echoctl_style_code(tone), out);
 }
 
 void

@@ -34,6 +34,18 @@ size_t echoctl_text_columns(const char *text);
  */
 size_t echoctl_text_fit(const char *text, size_t columns, size_t *ret_columns);
 
+/*
+ * Return TEXT (escaped) shortened to COLUMNS, both ends of it with an ellipsis between them; on
+ * the heap, NULL when memory is short.
+ */
+char *echoctl_text_shorten(const char *text, size_t columns);
+
+/*
+ * Return TEXT (escaped) with line ends for blanks, so that no line is wider than COLUMNS where
+ * its words are not; on the heap, NULL when memory is short.
+ */
+char *echoctl_text_break(const char *text, size_t columns);
+
 /* What a text is, for those who see colours. */
 enum echoctl_tone {
 	ECHOCTL_PLAIN,
@@ -48,10 +60,17 @@ struct echoctl_style {
 	bool terminal; /* standard output is one */
 	bool human;    /* figures with units */
 	bool colour;   /* tones are shown */
+	size_t width;  /* of the terminal in columns; 0: as wide as need be */
 };
 
-/* Look at descriptor FD, TERM and NO_COLOR (see https://no-color.org). */
+/* Look at descriptor FD, its size, TERM and NO_COLOR (see https://no-color.org). */
 struct echoctl_style echoctl_style_of(int fd);
+
+/* Return the escape sequence that begins TONE; NULL: none. */
+const char *echoctl_style_code(enum echoctl_tone tone);
+
+/* Return how many lines and columns the terminal FD has; 24 and 80 where it does not say. */
+void echoctl_style_size(int fd, size_t *ret_lines, size_t *ret_columns);
 
 /* Begin TONE on OUT; nothing without colour. */
 void echoctl_style_begin(const struct echoctl_style *style, enum echoctl_tone tone, FILE *out);

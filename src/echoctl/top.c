@@ -247,7 +247,6 @@ echoctl_top_choice_take(struct echoctl_top_choice *choice, int key)
 struct view {
 	const struct echoctl_sample *sample;
 	const struct echoctl_style *style;
-	size_t width; /* columns in use: the last one stays free, or erasing would take it */
 	FILE *out;
 };
 
@@ -266,7 +265,7 @@ view_line(const struct view *view, enum echoctl_tone tone, const char *format, .
 	(void)vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
 	echoctl_text_escape(text, strlen(text), escaped, sizeof(escaped));
-	bytes = echoctl_text_fit(escaped, view->width, &columns);
+	bytes = echoctl_text_fit(escaped, view->style->width, &columns);
 	echoctl_style_begin(view->style, tone, view->out);
 	(void)fwrite(escaped, 1, bytes, view->out);
 	echoctl_style_end(view->style, tone, view->out);
@@ -361,26 +360,29 @@ echoctl_top_view(const struct echoctl_sample *sample, const struct echoctl_top_c
     const struct echoctl_style *style, size_t lines, size_t columns, FILE *out)
 {
 	/*
-	 * Wide enough for what is usual, so that the columns stand still; in the order of their
-	 * worth, because a narrow screen cuts the last ones: the first seven take 79 columns.
+	 * Wide enough for what is usual, so that the columns stand still; a narrow screen leaves
+	 * out the last ones: the first seven take 79 columns.
 	 */
 	static const struct echoctl_column titles[] = {
 		{ .title = "ID", .right = true, .least = 4 },
-		{ .title = "PEER", .least = 21 },
-		{ .title = "IN", .right = true, .least = 10 },
-		{ .title = "OUT", .right = true, .least = 10 },
-		{ .title = "PENDING", .right = true, .least = 7 },
-		{ .title = "AGE", .right = true, .least = 6 },
-		{ .title = "STATE", .least = 9 },
-		{ .title = "LISTENER", .least = 8 },
-		{ .title = "RECEIVED", .right = true, .least = 8 },
-		{ .title = "SENT", .right = true, .least = 8 },
+		{ .title = "PEER", .least = 21, .shorten = 21 },
+		{ .title = "IN", .right = true, .least = 10, .drop = 1 },
+		{ .title = "OUT", .right = true, .least = 10, .drop = 2 },
+		{ .title = "PENDING", .right = true, .least = 7, .drop = 3 },
+		{ .title = "AGE", .right = true, .least = 6, .drop = 4 },
+		{ .title = "STATE", .least = 9, .shorten = 9, .drop = 5 },
+		{ .title = "LISTENER", .least = 8, .shorten = 8, .drop = 6 },
+		{ .title = "RECEIVED", .right = true, .least = 8, .drop = 7 },
+		{ .title = "SENT", .right = true, .least = 8, .drop = 8 },
 	};
-	struct view view = { sample, style, columns > 1 ? columns - 1 : 1, out };
+	struct echoctl_style narrower = *style;
+	struct view view = { sample, &narrower, out };
 	size_t rows = lines > HEAD_LINES ? lines - HEAD_LINES : 0;
 	struct echoctl_table *table = echoctl_table_new(titles, ARRAY_SIZE(titles));
 	int r;
 
+	/* the last column stays free, or erasing would take it */
+	narrower.width = columns > 1 ? columns - 1 : 1;
 	view_process(&view);
 	view_totals(&view);
 	view_line(&view, choice->paused ? ECHOCTL_WARN : ECHOCTL_PLAIN,
@@ -389,7 +391,7 @@ echoctl_top_view(const struct echoctl_sample *sample, const struct echoctl_top_c
 	    choice->ascending ? "least" : "most");
 	for (size_t i = 0; i < sample->count && i < rows; i++)
 		view_row(table, sample->order[i]);
-	r = echoctl_table_print(table, style, ECHOCTL_BAR, view.width, LINE_END, out);
+	r = echoctl_table_print(table, &narrower, ECHOCTL_BAR, LINE_END, out);
 	echoctl_table_free(table);
 	return r;
 }

@@ -324,9 +324,9 @@ def test_connections_filters(ask, control):
     assert result.returncode == 0
     ask(*"-n 1 -O 2 -k age -o asc -S open -p ::1 -l e connections".split())
     assert control.targets("GET") == [
-        "/connections?tcp=1&listener=echo&peer=192.0.2.0/24&state=open&sort=bytes_in&order=desc"
+        "/connections?tcp=1&listener=echo&peer=192.0.2.0%2F24&state=open&sort=bytes_in&order=desc"
         "&limit=20&offset=40",
-        "/connections?tcp=1&listener=e&peer=::1&state=open&sort=age&order=asc&limit=1&offset=2",
+        "/connections?tcp=1&listener=e&peer=%3A%3A1&state=open&sort=age&order=asc&limit=1&offset=2",
     ]
 
 
@@ -571,9 +571,10 @@ def test_what_the_daemon_says_is_harmless(ask, control):
         assert not re.search(UNSAFE, text), verb
 
 
-def on_terminal(control, tmp_path, *arguments, **changes):
+def on_terminal(control, tmp_path, *arguments, columns=100, **changes):
     env = clean_environment(tmp_path, **changes)
-    with Terminal([ECHOCTL, "-s", control.path, *arguments], env=env) as terminal:
+    command = [ECHOCTL, "-s", control.path, *arguments]
+    with Terminal(command, env=env, columns=columns) as terminal:
         terminal.wait_exit()
         return terminal.output.replace(b"\r\n", b"\n").decode()
 
@@ -606,6 +607,93 @@ def test_wide_characters_keep_columns_straight(ask, control):
     lines = ask("connections", env={"LC_ALL": "C.UTF-8"}).stdout.splitlines()
     assert lines[1].index("192.0.2.1") == lines[0].index("PEER") - 2
     assert lines[2].index("192.0.2.2") == lines[0].index("PEER") + 1
+
+
+# a terminal of 80 columns
+
+
+def long_names(control):
+    """Answers that are far wider than a terminal."""
+    name, peer = "listener-" + "x" * 52 + "-END", "[2001:db8:1111:2222:3333:4444:5555:6666]:65535"
+    control.rows = [
+        connection(2**40 + number, listener=name, peer=peer, bytes_in=2**61, age_seconds=4e7)
+        for number in range(3)
+    ]
+    control.answers["GET", "/connections"] = (200, {"total": 3, "connections": control.rows})
+    stats = control.stats()
+    stats["totals"].update(
+        connections=2**40, connections_accepted=2**60, connections_closed=2**60,
+        received_bytes=2**61, sent_bytes=2**61)
+    stats["listeners"] = [
+        {**row, "name": name, "address": f"tcp://{peer}", "connections_accepted": 2**60}
+        for row in stats["listeners"]
+    ]
+    control.answers["GET", "/stats"] = (200, stats)
+    control.answers["GET", "/sources"] = (200, {"sources": [
+        {"listener": name, "source": peer[1:-7] + "/64", "echoed": 2**60, "dropped": 2**60,
+         "idle_seconds": 4e7}]})
+    control.answers["GET", "/config"] = (200, {"directives": [
+        {"key": f"listeners.{name}.unix_socket", "value": "unix:/run/" + "v" * 90 + "/socket",
+         "origin": "/etc/echod/" + "o" * 60 + ".conf:123", "effect": "new connections"}]})
+    return name
+
+
+WIDE_VERBS = ("status", "stats", "connections", "connection 1099511627776", "sources", "config")
+
+
+def width(line):
+    """How many columns a line takes without its colours."""
+    return len(re.sub(r"\x1b\[\d*m", "", line))
+
+
+@pytest.mark.parametrize("verb", WIDE_VERBS)
+@pytest.mark.parametrize("columns", [80, 60, 48])
+def test_no_line_is_wider_than_the_terminal(control, tmp_path, verb, columns):
+    name = long_names(control)
+    control.answers["GET", "/connections/1099511627776"] = (200, control.rows[0])
+    lines = on_terminal(control, tmp_path, *verb.split(), columns=columns).splitlines()
+    assert max(map(width, lines)) <= columns, "\n".join(lines)
+    assert "\u2026" in "".join(lines)
+    # the wide form has all, and so has a pipe
+    for text in (
+        on_terminal(control, tmp_path, *verb.split(), "-W", columns=columns),
+        on_terminal(control, tmp_path, "--wide", *verb.split(), columns=columns),
+    ):
+        assert name in text and "\u2026" not in text
+        assert max(map(width, text.splitlines())) > columns
+
+
+@pytest.mark.parametrize("verb", WIDE_VERBS)
+def test_a_pipe_gets_everything(ask, control, verb):
+    name = long_names(control)
+    control.answers["GET", "/connections/1099511627776"] = (200, control.rows[0])
+    plain = ask(*verb.split()).stdout
+    assert name in plain and "\u2026" not in plain
+    assert ask(*verb.split(), "-W").stdout == plain
+
+
+def test_columns_of_least_use_go_first(control, tmp_path):
+    usual = "ID LISTENER PEER STATE AGE IDLE IN OUT PENDING PAUSED RTT".split()
+    control.rows = [connection(1, bytes_in=12897485)]
+    control.answers["GET", "/connections"] = (200, {"total": 1, "connections": control.rows})
+    seen = []
+    for columns in (120, 80, 60, 50, 40, 30, 20):
+        lines = on_terminal(
+            control, tmp_path, "connections", columns=columns, NO_COLOR="1").splitlines()
+        assert max(map(width, lines)) <= columns
+        titles = lines[0].split()
+        assert titles == [title for title in usual if title in titles]
+        seen.append(titles)
+    assert seen[0] == usual
+    assert "RTT" not in seen[2] and "PEER" in seen[2]
+    assert all(len(a) >= len(b) for a, b in zip(seen, seen[1:]))
+    assert seen[-1]
+
+
+def test_figures_of_status_are_not_cut(control, tmp_path):
+    long_names(control)
+    text = " ".join(on_terminal(control, tmp_path, "status", columns=80).split())
+    assert f"{2**40} of 10000; {2**60} accepted, 2 rejected, {2**60} closed" in text
 
 
 # shell completion

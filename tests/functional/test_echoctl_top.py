@@ -231,7 +231,7 @@ def test_a_daemon_that_starts_anew_has_no_negative_rates(top, control):
     control.pid += 1
     control.rows = [connection(number, bytes_in=0, bytes_out=0) for number in (1, 2, 3)]
     control.bytes_per_second = {}
-    wait_until(lambda: terminal.read(0.05) and "0 B/s" in frames(terminal, since)[-1], 5, "rates")
+    wait_until(lambda: terminal.read(0.05) and "0 B/s" in "".join(frames(terminal, since)[-1:]), 5, "rates")
     terminal.type("q")
     assert_restored(terminal)
     drawn = frames(terminal, since)[:-1]

@@ -20,6 +20,7 @@ LIBRARIES = [
      "libevent begins at src/engine"),
     (r"jansson\.h", r"src/(control|daemon|echoctl|echoping)/.*", "jansson begins at src/control"),
     (r"curl/.*", r"src/echoctl/http\.c", "only src/echoctl/http.c knows libcurl"),
+    (r"libsmartcols\.h", r"src/echoctl/table\.c", "only src/echoctl/table.c knows libsmartcols"),
 ]
 
 # A folder of a floor, and its headers that the rest of the tree may include.

@@ -130,6 +130,7 @@ START_TEST(mistakes_are_named)
 	assert_refused("echoctl -u http://b/?a status", "http://HOST:PORT");
 	assert_refused("echoctl -t 0s status", "is not from 1ms to 1d");
 	assert_refused("echoctl -w reload", "--wait belongs to the verb stop");
+	assert_refused("echoctl -W reload", "--wide belongs to the verb status");
 	assert_refused("echoctl -n 1 top", "--limit belongs to the verb connections");
 	assert_refused("echoctl -p ::1 sources", "--peer belongs to the verb connections");
 	assert_refused("echoctl connections -O -1", "is not a whole number");

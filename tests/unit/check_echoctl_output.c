@@ -193,8 +193,8 @@ END_TEST
 
 static const struct echoctl_column columns[] = {
 	{ .title = "ID", .right = true },
-	{ .title = "NAME" },
-	{ .title = "SIZE", .right = true, .least = 6 },
+	{ .title = "NAME", .shorten = 6 },
+	{ .title = "SIZE", .right = true, .least = 6, .drop = 1 },
 	{ .title = "END" },
 };
 
@@ -214,7 +214,7 @@ START_TEST(a_table_is_aligned)
 		"7", "long name" CLEAR_SCREEN, "12345678", "y z" };
 	struct echoctl_table *table = table_of(cells, ARRAY_SIZE(cells));
 
-	ck_assert_int_eq(echoctl_table_print(table, &plain, ECHOCTL_TITLE, 0, "\n", out), 0);
+	ck_assert_int_eq(echoctl_table_print(table, &plain, ECHOCTL_TITLE, "\n", out), 0);
 	assert_printed(" ID  NAME                  SIZE  END\n"
 		       "  1  echo                     5  x\n"
 		       "100  \xe6\xbc\xa2                       -  -\n"
@@ -223,27 +223,75 @@ START_TEST(a_table_is_aligned)
 }
 END_TEST
 
-START_TEST(a_table_is_cut)
+/* Compare a table of one row, printed for a screen of WIDTH columns. */
+static void
+assert_fitted(size_t width, const char *expected)
 {
-	static const char *const cells[] = { "1", "abcdefgh", "5", "x" };
+	static const char *const cells[] = { "1", "abcdefghijkl", "5", "x" };
+	struct echoctl_style narrow = { .width = width };
 	struct echoctl_table *table = table_of(cells, ARRAY_SIZE(cells));
 
-	ck_assert_int_eq(echoctl_table_print(table, &plain, ECHOCTL_BAR, 9, "|\n", out), 0);
-	assert_printed("ID  NAME |\n"
-		       " 1  abcde|\n");
-	ck_assert_int_eq(echoctl_table_print(table, &plain, ECHOCTL_BAR, 17, "|\n", out), 0);
-	assert_printed("ID  NAME         |\n"
-		       " 1  abcdefgh|\n");
-	ck_assert_int_eq(echoctl_table_print(table, &plain, ECHOCTL_BAR, 25, "|\n", out), 0);
-	assert_printed("ID  NAME        SIZE  END|\n"
-		       " 1  abcdefgh       5  x|\n");
-	ck_assert_int_eq(echoctl_table_print(table, &plain, ECHOCTL_BAR, 30, "|\n", out), 0);
-	assert_printed("ID  NAME        SIZE  END     |\n"
-		       " 1  abcdefgh       5  x|\n");
-	ck_assert_int_eq(echoctl_table_print(table, &plain, ECHOCTL_BAR, 1, "|\n", out), 0);
-	assert_printed(" |\n"
-		       "|\n");
+	ck_assert_int_eq(echoctl_table_print(table, &narrow, ECHOCTL_BAR, "|\n", out), 0);
+	assert_printed(expected);
 	echoctl_table_free(table);
+}
+
+START_TEST(a_table_fits_the_screen)
+{
+	assert_fitted(34, "ID  NAME            SIZE  END     |\n"
+			  " 1  abcdefghijkl       5  x|\n");
+	/* a long name is shortened, as far as may be */
+	assert_fitted(23, "ID  NAME      SIZE  END|\n"
+			  " 1  abc\xe2\x80\xa6kl       5  x|\n");
+	/* then the column of least use goes, and the name has its room */
+	assert_fitted(22, "ID  NAME          END |\n"
+			  " 1  abcdefghijkl  x|\n");
+	/* a screen too narrow for anything still has a line a row */
+	assert_fitted(5, "ID   |\n"
+			 " 1|\n");
+	assert_fitted(1, "\xe2\x80\xa6|\n"
+			 "1|\n");
+}
+END_TEST
+
+START_TEST(prose_goes_on_in_the_next_line)
+{
+	static const struct echoctl_column prose[] = { { .title = NULL }, { .prose = true } };
+	struct echoctl_style narrow = { .width = 40 };
+	struct echoctl_table *table = echoctl_table_new(prose, 2);
+
+	echoctl_table_add(table, "key");
+	echoctl_table_add(table, "words that do not all fit in one line of this");
+	echoctl_table_add(table, "next");
+	echoctl_table_add(table, "short");
+	ck_assert_int_eq(echoctl_table_print(table, &narrow, ECHOCTL_TITLE, "\n", out), 0);
+	assert_printed("key   words that do not all fit in one\n"
+		       "      line of this\n"
+		       "next  short\n");
+	echoctl_table_free(table);
+}
+END_TEST
+
+static void
+assert_shortened(const char *source, size_t width, const char *expected)
+{
+	char *shorter = echoctl_text_shorten(source, width);
+
+	ck_assert_str_eq(shorter, expected);
+	ck_assert_uint_le(echoctl_text_columns(shorter), width);
+	free(shorter);
+}
+
+START_TEST(a_text_is_shortened_in_the_middle)
+{
+	assert_shortened("abcdefghij", 6, "abc\xe2\x80\xa6ij");
+	assert_shortened("abcdefghij", 2, "a\xe2\x80\xa6");
+	assert_shortened("abcdefghij", 1, "\xe2\x80\xa6");
+	assert_shortened("abcdefghij", 0, "");
+	/* neither half a wide character nor a mark without its letter */
+	assert_shortened("\xe6\xbc\xa2\xe5\xad\x97\xe6\xbc\xa2\xe5\xad\x97", 6,
+	    "\xe6\xbc\xa2\xe2\x80\xa6\xe5\xad\x97");
+	assert_shortened("abcde\xcc\x81x", 4, "ab\xe2\x80\xa6x");
 }
 END_TEST
 
@@ -251,10 +299,10 @@ START_TEST(a_table_without_rows_has_titles)
 {
 	struct echoctl_table *table = table_of(NULL, 0);
 
-	ck_assert_int_eq(echoctl_table_print(table, &plain, ECHOCTL_TITLE, 0, "\n", out), 0);
+	ck_assert_int_eq(echoctl_table_print(table, &plain, ECHOCTL_TITLE, "\n", out), 0);
 	assert_printed("ID  NAME    SIZE  END\n");
 	echoctl_table_free(table);
-	ck_assert_int_lt(echoctl_table_print(NULL, &plain, ECHOCTL_TITLE, 0, "\n", out), 0);
+	ck_assert_int_lt(echoctl_table_print(NULL, &plain, ECHOCTL_TITLE, "\n", out), 0);
 	echoctl_table_free(NULL);
 }
 END_TEST
@@ -265,7 +313,7 @@ START_TEST(colours_are_not_counted)
 
 	echoctl_table_addf(table, "%d", 1);
 	echoctl_table_add_tone(table, "x", ECHOCTL_BAD);
-	ck_assert_int_eq(echoctl_table_print(table, &colourful, ECHOCTL_TITLE, 0, "\n", out), 0);
+	ck_assert_int_eq(echoctl_table_print(table, &colourful, ECHOCTL_TITLE, "\n", out), 0);
 	assert_printed("\033[1mID  NAME\033[0m\n"
 		       " 1  \033[31mx\033[0m\n");
 	echoctl_table_free(table);
@@ -359,7 +407,9 @@ main(void)
 	tcase_add_test(tests, seconds);
 	tcase_add_test(tests, figures_know_their_units);
 	tcase_add_test(tests, a_table_is_aligned);
-	tcase_add_test(tests, a_table_is_cut);
+	tcase_add_test(tests, a_table_fits_the_screen);
+	tcase_add_test(tests, prose_goes_on_in_the_next_line);
+	tcase_add_test(tests, a_text_is_shortened_in_the_middle);
 	tcase_add_test(tests, a_table_without_rows_has_titles);
 	tcase_add_test(tests, colours_are_not_counted);
 	tcase_add_test(tests, a_document_is_a_list);
