@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -131,4 +132,81 @@ char *
 units_format_size(int64_t bytes, char *buffer, size_t size)
 {
 	return units_format(bytes, size_units, "0B", buffer, size);
+}
+
+/* Three digits, as far as that makes sense: 9.87, 98.7, 987. The borders are where they round. */
+static int
+units_decimals(double number)
+{
+	return number < 9.995 ? 2 : number < 99.95 ? 1 : 0;
+}
+
+char *
+units_human_bytes(double bytes, char *buffer, size_t size)
+{
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+	size_t unit = 0;
+
+	for (; bytes >= 1023.5 && unit + 1 < ARRAY_SIZE(units); unit++)
+		bytes /= 1024;
+	(void)snprintf(
+	    buffer, size, "%.*f %s", unit > 0 && bytes < 99.95 ? 1 : 0, bytes, units[unit]);
+	return buffer;
+}
+
+char *
+units_human_rate(double bytes, char *buffer, size_t size)
+{
+	units_human_bytes(bytes, buffer, size);
+	(void)strncat(buffer, "/s", size - strlen(buffer) - 1);
+	return buffer;
+}
+
+/* A minute or more: the two largest units that say something. */
+static void
+units_human_minutes(uint64_t seconds, char *buffer, size_t size)
+{
+	uint64_t minutes = seconds / 60, hours = minutes / 60;
+
+	if (hours >= 24)
+		(void)snprintf(
+		    buffer, size, "%" PRIu64 "d%02uh", hours / 24, (unsigned)(hours % 24));
+	else if (hours > 0)
+		(void)snprintf(buffer, size, "%uh%02um", (unsigned)hours, (unsigned)(minutes % 60));
+	else
+		(void)snprintf(
+		    buffer, size, "%um%02us", (unsigned)minutes, (unsigned)(seconds % 60));
+}
+
+char *
+units_human_seconds(double seconds, char *buffer, size_t size)
+{
+	static const char *const units[] = { "ns", "us", "ms", "s" };
+	double value = seconds * 1e9;
+	size_t unit = 0;
+
+	if (seconds <= 0) {
+		(void)snprintf(buffer, size, "0s");
+	} else if (seconds >= 59.95) {
+		/* a minute that only rounding makes is one */
+		units_human_minutes((uint64_t)(seconds < 60     ? 60
+					       : seconds < 1e15 ? seconds
+								: 1e15),
+		    buffer, size);
+	} else {
+		for (; value >= 999.5 && unit + 1 < ARRAY_SIZE(units); unit++)
+			value /= 1000;
+		(void)snprintf(buffer, size, "%.*f%s", unit > 0 ? units_decimals(value) : 0, value,
+		    units[unit]);
+	}
+	return buffer;
+}
+
+char *
+units_human_number(double number, char *buffer, size_t size)
+{
+	bool whole = number > 1e15 || number == (double)(int64_t)number;
+
+	(void)snprintf(buffer, size, "%.*f", whole ? 0 : units_decimals(number), number);
+	return buffer;
 }

@@ -11,8 +11,8 @@
 
 #include "base/attributes.h"
 
-/* Large enough for every text that units_format_* writes, NUL included. */
-#define UNITS_TEXT_MAX 32
+/* Large enough for every text that units_format_* and units_human_* write, NUL included. */
+#define UNITS_TEXT_MAX 48
 
 /*
  * Parse a duration with unit ns, us, ms, s, m, h or d into nanoseconds.
@@ -29,5 +29,19 @@ char *units_format_duration(int64_t ns, char *buffer, size_t size);
 
 /* Write BYTES with the largest unit that keeps it whole ("64KiB", "1000B"); returns BUFFER. */
 char *units_format_size(int64_t bytes, char *buffer, size_t size);
+
+/* Figures for people, rounded to what can be read at a glance; each returns BUFFER. */
+
+/* Write a number of bytes: "512 B", "12.3 MiB". */
+char *units_human_bytes(double bytes, char *buffer, size_t size);
+
+/* Write BYTES a second: "12.3 MiB/s". */
+char *units_human_rate(double bytes, char *buffer, size_t size);
+
+/* Write SECONDS in three digits, or in two units: "412us", "12.3ms", "4.25s", "4m10s", "1d02h". */
+char *units_human_seconds(double seconds, char *buffer, size_t size);
+
+/* Write a number without a unit: three digits below 100, whole above. */
+char *units_human_number(double number, char *buffer, size_t size);
 
 #endif

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/units.h"
 #include "echoctl/json.h"
 #include "echoctl/table.h"
 #include "echoctl/text.h"
-#include "echoctl/units.h"
 
 /* Print TABLE, free it and the document it was made from. */
 static enum echoctl_exit
@@ -90,7 +90,7 @@ static void
 show_figure(struct echoctl_table *table, const json_t *row, const char *key, bool human)
 {
 	double value = echoctl_json_number(row, key);
-	char text[ECHOCTL_UNITS_TEXT_MAX];
+	char text[UNITS_TEXT_MAX];
 
 	if (value < 0)
 		echoctl_table_add(table, NULL);
@@ -103,8 +103,6 @@ static void
 show_connection_row(struct echoctl_table *table, const json_t *row, bool human)
 {
 	const char *state = echoctl_json_text(row, "state");
-	const json_t *rtt = echoctl_json_get(row, "tcp.rtt_seconds");
-	char text[ECHOCTL_UNITS_TEXT_MAX];
 
 	echoctl_table_addf(table, "%" JSON_INTEGER_FORMAT, echoctl_json_integer(row, "id"));
 	echoctl_table_add(table, echoctl_json_text(row, "listener"));
@@ -116,9 +114,7 @@ show_connection_row(struct echoctl_table *table, const json_t *row, bool human)
 	show_figure(table, row, "bytes_out", human);
 	show_figure(table, row, "pending_bytes", human);
 	echoctl_table_add(table, echoctl_json_is_true(row, "read_paused") ? "yes" : "no");
-	echoctl_table_add(table, json_is_number(rtt) ? echoctl_units_seconds(json_number_value(rtt),
-							   human, text, sizeof(text))
-						     : NULL);
+	show_figure(table, echoctl_json_get(row, "tcp"), "rtt_seconds", human);
 }
 
 /* Tell when DOCUMENT has only SHOWN of the connections that were asked for. */
@@ -307,25 +303,42 @@ key_ends(const char *key, const char *end)
 	return length >= tail && strcmp(key + length - tail, end) == 0;
 }
 
+static bool
+key_is_bytes(const char *key)
+{
+	return key_ends(key, "_bytes") || strncmp(key, "bytes_", 6) == 0;
+}
+
+/* Digits for programs: microseconds where milliseconds would not do. */
+static char *
+figures_format_exact(double value, bool seconds, char *buffer, size_t size)
+{
+	bool ms = value > 1e9 || (int64_t)(value * 1e6 + 0.5) % 1000 == 0;
+
+	(void)snprintf(buffer, size, "%.*f", !seconds ? 0 : ms ? 3 : 6, value);
+	return buffer;
+}
+
 char *
 echoctl_figures_format(const char *key, double value, bool human, char *buffer, size_t size)
 {
-	if (key_ends(key, "_seconds"))
-		return echoctl_units_seconds(value, human, buffer, size);
-	if (key_ends(key, "_bytes") || strncmp(key, "bytes_", 6) == 0)
-		return echoctl_units_bytes(value, human, buffer, size);
-	if (key_ends(key, "_rate") && human) {
-		echoctl_units_bytes(value, human, buffer, size);
-		(void)strncat(buffer, "/s", size - strlen(buffer) - 1);
-		return buffer;
-	}
-	return echoctl_units_number(value, buffer, size);
+	bool seconds = key_ends(key, "_seconds");
+
+	if (!human && (seconds || key_is_bytes(key)))
+		return figures_format_exact(value, seconds, buffer, size);
+	if (seconds)
+		return units_human_seconds(value, buffer, size);
+	if (key_is_bytes(key))
+		return units_human_bytes(value, buffer, size);
+	if (human && key_ends(key, "_rate"))
+		return units_human_rate(value, buffer, size);
+	return units_human_number(value, buffer, size);
 }
 
 static void
 figures_add(struct flatten *flatten, const char *key, const json_t *value)
 {
-	char text[ECHOCTL_UNITS_TEXT_MAX];
+	char text[UNITS_TEXT_MAX];
 
 	echoctl_table_add(flatten->table, flatten->path);
 	switch (json_typeof(value)) {
@@ -443,7 +456,7 @@ echoctl_figures_print(const json_t *document, const struct echoctl_style *style,
 /* The figures of one status, as the lines need them. */
 struct status {
 	const json_t *stats;
-	char text[8][ECHOCTL_UNITS_TEXT_MAX]; /* one for each figure of a line */
+	char text[8][UNITS_TEXT_MAX]; /* one for each figure of a line */
 	unsigned used;
 };
 
@@ -459,9 +472,7 @@ status_bytes(struct status *status, const json_t *row, const char *path)
 {
 	double bytes = echoctl_json_number(row, path);
 
-	return bytes < 0
-		   ? "-"
-		   : echoctl_units_bytes(bytes, true, status_text(status), ECHOCTL_UNITS_TEXT_MAX);
+	return bytes < 0 ? "-" : units_human_bytes(bytes, status_text(status), UNITS_TEXT_MAX);
 }
 
 static const char *
@@ -470,8 +481,7 @@ status_seconds(struct status *status, const json_t *row, const char *path)
 	double seconds = echoctl_json_number(row, path);
 
 	return seconds < 0 ? "-"
-			   : echoctl_units_seconds(
-				 seconds, true, status_text(status), ECHOCTL_UNITS_TEXT_MAX);
+			   : units_human_seconds(seconds, status_text(status), UNITS_TEXT_MAX);
 }
 
 /* A count, or the sum of the counts with a label. */
@@ -483,7 +493,7 @@ status_count(struct status *status, const json_t *row, const char *path)
 
 	if (count < 0)
 		return "-";
-	(void)snprintf(text, ECHOCTL_UNITS_TEXT_MAX, "%" JSON_INTEGER_FORMAT, count);
+	(void)snprintf(text, UNITS_TEXT_MAX, "%" JSON_INTEGER_FORMAT, count);
 	return text;
 }
 

@@ -11,12 +11,12 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/units.h"
 #include "echoctl/json.h"
 #include "echoctl/screen.h"
 #include "echoctl/show.h"
 #include "echoctl/table.h"
 #include "echoctl/text.h"
-#include "echoctl/units.h"
 
 double
 echoctl_sample_rate(double before, double after, double seconds)
@@ -277,7 +277,7 @@ view_bytes(double bytes, const char *per, char *buffer, size_t size)
 {
 	if (bytes < 0)
 		return "-";
-	echoctl_units_bytes(bytes, true, buffer, size);
+	units_human_bytes(bytes, buffer, size);
 	(void)strncat(buffer, per, size - strlen(buffer) - 1);
 	return buffer;
 }
@@ -287,7 +287,7 @@ view_rate(double rate, char *buffer, size_t size)
 {
 	if (rate < 0)
 		return "-";
-	echoctl_units_number(rate, buffer, size);
+	units_human_number(rate, buffer, size);
 	(void)strncat(buffer, "/s", size - strlen(buffer) - 1);
 	return buffer;
 }
@@ -295,7 +295,7 @@ view_rate(double rate, char *buffer, size_t size)
 static const char *
 view_seconds(double seconds, char *buffer, size_t size)
 {
-	return seconds < 0 ? "-" : echoctl_units_seconds(seconds, true, buffer, size);
+	return seconds < 0 ? "-" : units_human_seconds(seconds, buffer, size);
 }
 
 static void
@@ -306,7 +306,7 @@ view_process(const struct view *view)
 	const char *state = echoctl_show_state(stats);
 	double uptime = echoctl_json_number(stats, "process.uptime_seconds");
 	enum echoctl_tone tone = echoctl_show_tone(state);
-	char up[ECHOCTL_UNITS_TEXT_MAX];
+	char up[UNITS_TEXT_MAX];
 
 	view_line(view, tone == ECHOCTL_GOOD ? ECHOCTL_PLAIN : tone,
 	    "echod %s, process %" JSON_INTEGER_FORMAT ": %s, up %s",
@@ -319,8 +319,8 @@ view_totals(const struct view *view)
 {
 	const json_t *stats = view->sample->stats;
 	const struct echoctl_total_rates *rates = &view->sample->rates;
-	char a[ECHOCTL_UNITS_TEXT_MAX], b[ECHOCTL_UNITS_TEXT_MAX], c[ECHOCTL_UNITS_TEXT_MAX];
-	char d[ECHOCTL_UNITS_TEXT_MAX], e[ECHOCTL_UNITS_TEXT_MAX];
+	char a[UNITS_TEXT_MAX], b[UNITS_TEXT_MAX], c[UNITS_TEXT_MAX];
+	char d[UNITS_TEXT_MAX], e[UNITS_TEXT_MAX];
 
 	view_line(view, ECHOCTL_PLAIN,
 	    "connections %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT
@@ -341,7 +341,7 @@ static void
 view_row(struct echoctl_table *table, const struct echoctl_row *row)
 {
 	const char *state = echoctl_json_text(row->json, "state");
-	char text[ECHOCTL_UNITS_TEXT_MAX];
+	char text[UNITS_TEXT_MAX];
 
 	echoctl_table_addf(table, "%" JSON_INTEGER_FORMAT, row->id);
 	echoctl_table_add(table, echoctl_json_text(row->json, "peer"));

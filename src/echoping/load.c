@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/units.h"
 #include "echoping/connect.h"
 
 #define WORKER_EVENTS 128
@@ -395,15 +396,17 @@ static void
 progress_draw(struct progress *progress, int64_t now_ns, uint64_t received, uint64_t failed)
 {
 	double seconds = clock_seconds(now_ns - progress->last_ns);
+	char speed[UNITS_TEXT_MAX];
 	double rate;
 
 	if (!progress->shown || seconds <= 0)
 		return;
 	rate = (double)(received - progress->last_received) / seconds;
 	(void)fprintf(stderr,
-	    "\r%5.0f s  %11.0f msg/s  %9.2f MB/s  %12" PRIu64 " received  %" PRIu64 " failed ",
-	    clock_seconds(now_ns - progress->start_ns), rate, rate * (double)progress->size / 1e6,
-	    received, failed);
+	    "\r%5.0f s  %11.0f msg/s  %12s  %12" PRIu64 " received  %" PRIu64 " failed ",
+	    clock_seconds(now_ns - progress->start_ns), rate,
+	    units_human_rate(rate * (double)progress->size, speed, sizeof(speed)), received,
+	    failed);
 	(void)fflush(stderr);
 	progress->last_ns = now_ns;
 	progress->last_received = received;

@@ -13,6 +13,7 @@
 
 #include "base/attributes.h"
 #include "base/clock.h"
+#include "base/units.h"
 
 #define DRAW_LINES 20
 #define DRAW_BAR_COLUMNS 44
@@ -33,21 +34,10 @@ static const struct draw_scale {
 	{ decade, ARRAY_SIZE(decade) },
 };
 
-char *
-echoping_draw_time(double ns, char *buffer, size_t size)
+static char *
+report_time(double ns, char *buffer, size_t size)
 {
-	static const char *const units[] = { "ns", "us", "ms", "s" };
-	size_t unit = 0;
-	int digits;
-
-	/* 999.5 would be rounded to a fourth digit */
-	while (ns >= 999.5 && unit + 1 < ARRAY_SIZE(units)) {
-		ns /= 1000;
-		unit++;
-	}
-	digits = unit == 0 || ns >= 99.95 ? 0 : ns >= 9.995 ? 1 : 2;
-	(void)snprintf(buffer, size, "%.*f %s", digits, ns, units[unit]);
-	return buffer;
+	return units_human_seconds(ns / (double)NS_PER_S, buffer, size);
 }
 
 /* Step STEP of a scale, counted from 1 ns on. */
@@ -117,10 +107,10 @@ echoping_draw_histogram(FILE *out, const struct histogram *histogram, bool unico
 	for (unsigned step = first; step <= last; step++) {
 		uint64_t upto = histogram_count_up_to(histogram, draw_border(scale, step + 1) - 1);
 		double share = (double)(upto - seen) / (double)histogram->count;
-		char from[ECHOPING_TIME_TEXT_MAX], to[ECHOPING_TIME_TEXT_MAX];
+		char from[UNITS_TEXT_MAX], to[UNITS_TEXT_MAX];
 
-		echoping_draw_time((double)draw_border(scale, step), from, sizeof(from));
-		echoping_draw_time((double)draw_border(scale, step + 1), to, sizeof(to));
+		report_time((double)draw_border(scale, step), from, sizeof(from));
+		report_time((double)draw_border(scale, step + 1), to, sizeof(to));
 		(void)fprintf(out, "  %7s - %-7s |", from, to);
 		draw_bar(out, (double)(upto - seen) / (double)most, unicode);
 		(void)fprintf(out, "| %6.2f %%\n", share * 100);
@@ -229,31 +219,30 @@ report_load(FILE *out, const struct echoping_options *options, const struct echo
 		{ "max", 100 } };
 	double seconds = clock_seconds(results->elapsed_ns);
 	double rate = seconds > 0 ? (double)results->received / seconds : 0;
-	char text[ECHOPING_TIME_TEXT_MAX];
+	char text[UNITS_TEXT_MAX], speed[UNITS_TEXT_MAX];
 
 	report_load_head(out, options, target);
 	report_counts(out, results);
-	(void)fprintf(out, "%.0f msg/s, %.2f MB/s for %.2f s; our own CPU %.0f %%", rate,
-	    rate * (double)options->size / 1e6, seconds,
+	(void)fprintf(out, "%.0f msg/s, %s for %.2f s; our own CPU %.0f %%", rate,
+	    units_human_rate(rate * (double)options->size, speed, sizeof(speed)), seconds,
 	    seconds > 0 ? 100 * clock_seconds(results->cpu_ns) / seconds : 0);
 	if (results->received > 0)
 		(void)fprintf(out, ", %s a message",
-		    echoping_draw_time(
+		    report_time(
 			(double)results->cpu_ns / (double)results->received, text, sizeof(text)));
 	(void)fputs("\n", out);
 	if (results->received == 0)
 		return;
 	(void)fprintf(out, "latency: min %s",
-	    echoping_draw_time((double)results->latency.min_ns, text, sizeof(text)));
-	(void)fprintf(out, ", mean %s",
-	    echoping_draw_time(histogram_mean(&results->latency), text, sizeof(text)));
+	    report_time((double)results->latency.min_ns, text, sizeof(text)));
+	(void)fprintf(
+	    out, ", mean %s", report_time(histogram_mean(&results->latency), text, sizeof(text)));
 	(void)fprintf(out, ", stddev %s\n        ",
-	    echoping_draw_time(echoping_results_deviation(results), text, sizeof(text)));
+	    report_time(echoping_results_deviation(results), text, sizeof(text)));
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		(void)fprintf(out, " %s %s%s", rows[i].name,
-		    echoping_draw_time(
-			(double)histogram_percentile(&results->latency, rows[i].percent), text,
-			sizeof(text)),
+		    report_time((double)histogram_percentile(&results->latency, rows[i].percent),
+			text, sizeof(text)),
 		    i + 1 < ARRAY_SIZE(rows) ? "," : "\n");
 	if (!options->quiet)
 		echoping_draw_histogram(

@@ -17,12 +17,6 @@
 #include "echoping/results.h"
 #include "echoping/target.h"
 
-/* Large enough for every text that echoping_draw_time() writes. */
-#define ECHOPING_TIME_TEXT_MAX 24
-
-/* Write NS with three significant digits ("412 us", "1.25 ms"); returns BUFFER. */
-char *echoping_draw_time(double ns, char *buffer, size_t size);
-
 /*
  * Draw the histogram to OUT. The ranges are of equal width on a logarithmic scale, as narrow as
  * 20 lines allow. UNICODE bars are smooth to an eighth of a column, the others are made of #.

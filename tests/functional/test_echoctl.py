@@ -244,13 +244,13 @@ def test_status(ask, control):
     assert head == f"echod 0.1.0, process {control.pid}: ready, up 1d02h"
     assert "connections  3 of 10000; 7 accepted, 2 rejected, 5 closed\n" in rest
     assert "traffic      5.0 MiB received, 5.0 MiB sent, 0 B pending\n" in rest
-    assert "process      3.3 MiB resident, 23 of 20000 descriptors, 1.5s of CPU time\n" in rest
+    assert "process      3.3 MiB resident, 23 of 20000 descriptors, 1.50s of CPU time\n" in rest
     assert "last reload  successful (2 so far, 0 failed)\n" in rest
     assert ["echo", "tcp://[::]:7", "accepting", "3", "7", "2", "5.0 MiB", "5.0 MiB"] in rows(rest)
     assert rows(rest)[-4:] == [
         ["LOOP", "OPEN", "LAG P50", "LAG P99"],
-        ["main", "-", "50us", "1.0ms"],
-        ["worker 0", "2", "50us", "-"],
+        ["main", "-", "50.0us", "1.00ms"],
+        ["worker 0", "2", "50.0us", "-"],
         ["worker 1", "1", "-", "-"],
     ]
     assert control.targets("GET") == ["/stats"]

@@ -696,7 +696,7 @@ def test_help_and_version(tmp_path):
 def test_load_draws_its_histogram(launch, tmp_path):
     address = launch().addresses["echo"]
     out = echoping(tmp_path, address, "-c", 5, "-d", "300ms")
-    assert re.search(r"^\d+ msg/s, [\d.]+ MB/s for ", out, re.M)
+    assert re.search(r"^\d+ msg/s, [\d.]+ [KMGT]?i?B/s for ", out, re.M)
     assert re.search(r"p50 .*, p90 .*, p99 .*, p99\.9 .*, max ", out)
     bars = [line for line in out.splitlines() if "|" in line]
     assert bars

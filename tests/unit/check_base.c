@@ -109,6 +109,76 @@ START_TEST(sizes_are_parsed_and_written)
 }
 END_TEST
 
+START_TEST(bytes_are_written_for_people)
+{
+	static const struct {
+		double bytes;
+		const char *text;
+	} rows[] = {
+		{ 0, "0 B" },
+		{ 1023, "1023 B" },
+		{ 1024, "1.0 KiB" },
+		{ 12897485, "12.3 MiB" },
+		{ 1048575, "1.0 MiB" },
+		{ 104805171, "99.9 MiB" },
+		{ 104857600, "100 MiB" },
+		{ 1072693248, "1023 MiB" },
+		{ 9223372036854775807.0, "8.0 EiB" },
+	};
+	char text[UNITS_TEXT_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		ck_assert_str_eq(
+		    units_human_bytes(rows[i].bytes, text, sizeof(text)), rows[i].text);
+	ck_assert_str_eq(units_human_rate(2048, text, sizeof(text)), "2.0 KiB/s");
+}
+END_TEST
+
+START_TEST(seconds_are_written_for_people)
+{
+	static const struct {
+		double seconds;
+		const char *text;
+	} rows[] = {
+		{ 0, "0s" },
+		{ -1, "0s" },
+		{ 9.99e-7, "999ns" },
+		{ 9.997e-7, "1.00us" },
+		{ 9.996e-6, "10.0us" },
+		{ 0.000012345, "12.3us" },
+		{ 0.00009996, "100us" },
+		{ 0.000417, "417us" },
+		{ 0.0009996, "1.00ms" },
+		{ 0.0123, "12.3ms" },
+		{ 0.25, "250ms" },
+		{ 0.9996, "1.00s" },
+		{ 4.25, "4.25s" },
+		{ 59.94, "59.9s" },
+		{ 59.96, "1m00s" },
+		{ 250.9, "4m10s" },
+		{ 3600, "1h00m" },
+		{ 93784, "1d02h" },
+		{ 1e15, "11574074074d01h" },
+	};
+	char text[UNITS_TEXT_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		ck_assert_str_eq(
+		    units_human_seconds(rows[i].seconds, text, sizeof(text)), rows[i].text);
+}
+END_TEST
+
+START_TEST(numbers_are_written_for_people)
+{
+	char text[UNITS_TEXT_MAX];
+
+	ck_assert_str_eq(units_human_number(2048, text, sizeof(text)), "2048");
+	ck_assert_str_eq(units_human_number(0.5, text, sizeof(text)), "0.50");
+	ck_assert_str_eq(units_human_number(12.345, text, sizeof(text)), "12.3");
+	ck_assert_str_eq(units_human_number(1e300, text, 4), "100");
+}
+END_TEST
+
 START_TEST(addresses_survive_a_round_trip)
 {
 	static const char *const rows[] = { "tcp://127.0.0.1:7", "tcp://[::1]:65535", "tcp://*:7",
@@ -439,6 +509,9 @@ main(void)
 	tcase_add_test(tests, durations_are_parsed);
 	tcase_add_test(tests, bad_durations_are_refused);
 	tcase_add_test(tests, sizes_are_parsed_and_written);
+	tcase_add_test(tests, bytes_are_written_for_people);
+	tcase_add_test(tests, seconds_are_written_for_people);
+	tcase_add_test(tests, numbers_are_written_for_people);
 	tcase_add_test(tests, addresses_survive_a_round_trip);
 	tcase_add_test(tests, bad_addresses_are_refused);
 	tcase_add_test(tests, transports_are_told_apart);

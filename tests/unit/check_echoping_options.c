@@ -301,30 +301,6 @@ START_TEST(a_timetable_does_not_drift)
 }
 END_TEST
 
-START_TEST(times_have_three_digits)
-{
-	static const struct {
-		double ns;
-		const char *text;
-	} rows[] = {
-		{ 0, "0 ns" },
-		{ 999, "999 ns" },
-		{ 999.7, "1.00 us" },
-		{ 1000, "1.00 us" },
-		{ 9996, "10.0 us" },
-		{ 12345, "12.3 us" },
-		{ 99960, "100 us" },
-		{ 999600, "1.00 ms" },
-		{ 1.5e9, "1.50 s" },
-		{ 1e13, "10000 s" },
-	};
-	char text[ECHOPING_TIME_TEXT_MAX];
-
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		ck_assert_str_eq(echoping_draw_time(rows[i].ns, text, sizeof(text)), rows[i].text);
-}
-END_TEST
-
 /* Columns on the screen: bytes that do not continue a character. */
 static size_t
 columns(const char *line, size_t length)
@@ -388,7 +364,6 @@ main(void)
 	tcase_add_test(tests, unix_addresses_are_understood);
 	tcase_add_test(tests, bad_addresses_are_refused);
 	tcase_add_test(tests, a_timetable_does_not_drift);
-	tcase_add_test(tests, times_have_three_digits);
 	tcase_add_test(tests, a_drawing_fits_the_screen);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
