@@ -3,7 +3,9 @@
 
 #include "client/option_value.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/text.h"
 #include "base/units.h"
@@ -46,4 +48,13 @@ option_value_duration(struct error_list *errors, const char *name, const char *t
 	    units_format_duration(most_ns, most, sizeof(most)));
 	option_value_refuse(errors, name, text, range);
 	return 0;
+}
+
+void
+option_print_errors(const char *program, const struct error_list *errors)
+{
+	for (size_t i = 0; i < errors->count; i++)
+		(void)fprintf(stderr, "%s: %s\n", program, errors->lines[i]);
+	if (errors->lost > 0)
+		(void)fprintf(stderr, "%s: %s\n", program, strerror(ENOMEM));
 }

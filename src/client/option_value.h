@@ -22,4 +22,7 @@ void option_value_refuse(
 int64_t option_value_duration(struct error_list *errors, const char *name, const char *text,
     int64_t least_ns, int64_t most_ns);
 
+/* Print each line of ERRORS to standard error, after PROGRAM and a colon. */
+void option_print_errors(const char *program, const struct error_list *errors);
+
 #endif

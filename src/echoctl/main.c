@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "client/option_value.h"
 #include "echoctl/act.h"
 #include "echoctl/show.h"
 #include "echoctl/top.h"
@@ -38,10 +39,7 @@ static enum echoctl_exit (*const verbs[ECHOCTL_VERBS])(struct echoctl_session *)
 static enum echoctl_exit
 echoctl_refuse(struct error_list *errors)
 {
-	for (size_t i = 0; i < errors->count; i++)
-		(void)fprintf(stderr, "echoctl: %s\n", errors->lines[i]);
-	if (errors->lost > 0)
-		(void)fprintf(stderr, "echoctl: %s\n", strerror(ENOMEM));
+	option_print_errors("echoctl", errors);
 	(void)fputs("Try 'echoctl --help'.\n", stderr);
 	error_list_done(errors);
 	return ECHOCTL_EXIT_USAGE;

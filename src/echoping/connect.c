@@ -40,24 +40,23 @@ echoping_connect_reserve(size_t count, struct error_list *errors)
 }
 
 int
-echoping_connect_begin(enum echoping_transport transport, const struct echoping_place *place,
-    size_t receive_bytes, int *ret_fd)
+echoping_connect_begin(const struct address *address, size_t receive_bytes, int *ret_fd)
 {
-	int type = transport == ECHOPING_UDP ? SOCK_DGRAM : SOCK_STREAM;
-	int fd = socket(place->u.sa.sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int type = address_is_datagram(address) ? SOCK_DGRAM : SOCK_STREAM;
+	int fd = socket(address->u.sa.sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	const int on = 1;
 	int r = 0;
 
 	if (fd < 0)
 		return -errno;
-	if (transport == ECHOPING_TCP)
+	if (address->transport == ADDRESS_TCP)
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (receive_bytes > 0) {
 		int room = receive_bytes < INT_MAX ? (int)receive_bytes : INT_MAX;
 
 		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
 	}
-	if (connect(fd, &place->u.sa, place->length) < 0)
+	if (connect(fd, &address->u.sa, address->length) < 0)
 		r = -errno;
 	if (r < 0 && r != -EINPROGRESS) {
 		(void)close(fd);
@@ -119,12 +118,11 @@ connect_await(int fd, int64_t deadline_ns, int wake_fd)
 }
 
 static int
-connect_place(enum echoping_transport transport, const struct echoping_place *place,
-    int64_t deadline_ns, int wake_fd, int *ret_fd)
+connect_address(const struct address *address, int64_t deadline_ns, int wake_fd, int *ret_fd)
 {
 	int fd, r;
 
-	while ((r = echoping_connect_begin(transport, place, 0, &fd)) == -EAGAIN) {
+	while ((r = echoping_connect_begin(address, 0, &fd)) == -EAGAIN) {
 		if (clock_now_ns() >= deadline_ns)
 			return -ETIMEDOUT;
 		if (connect_pause(wake_fd))
@@ -146,8 +144,8 @@ echoping_connect_first(struct echoping_target *target, int64_t timeout_ns, int w
 	int r = -ENXIO;
 
 	for (size_t i = 0; i < target->count; i++) {
-		r = connect_place(target->transport, &target->places[i],
-		    clock_now_ns() + timeout_ns, wake_fd, ret_fd);
+		r = connect_address(
+		    &target->addresses[i], clock_now_ns() + timeout_ns, wake_fd, ret_fd);
 		if (r == 0)
 			echoping_target_choose(target, i);
 		if (r == 0 || r == -ECANCELED)
@@ -198,7 +196,7 @@ connect_add(const struct echoping_target *target, struct connect_pending *pendin
     int64_t timeout_ns, size_t receive_bytes, int *fds, size_t *done)
 {
 	int fd;
-	int r = echoping_connect_begin(target->transport, &target->places[0], receive_bytes, &fd);
+	int r = echoping_connect_begin(&target->addresses[0], receive_bytes, &fd);
 
 	if (r == 0) {
 		fds[(*done)++] = fd;

@@ -19,23 +19,24 @@
 ATTR_MUSTCHECK int echoping_connect_reserve(size_t count, struct error_list *errors);
 
 /*
- * Make a socket for the target's transport and begin to connect it to this place. RECEIVE_BYTES
+ * Make a socket and begin to connect it to ADDRESS. RECEIVE_BYTES
  * above 0 asks for that much room for datagrams. The caller owns *ret_fd. Returns 0 when
  * connected, -EINPROGRESS with *ret_fd set when that is still to come, or another -errno.
  */
-ATTR_MUSTCHECK int echoping_connect_begin(enum echoping_transport transport,
-    const struct echoping_place *place, size_t receive_bytes, int *ret_fd);
+ATTR_MUSTCHECK int echoping_connect_begin(
+    const struct address *address, size_t receive_bytes, int *ret_fd);
 
 /*
- * Connect one socket to the first of the target's places that answers within TIMEOUT_NS, and make
- * that place the target's only one. WAKE_FD, unless -1, ends the wait when it turns readable.
- * The caller owns *ret_fd. Returns 0, -ECANCELED after WAKE_FD, or the -errno of the last place.
+ * Connect one socket to the first of the target's addresses that answers within TIMEOUT_NS, and
+ * make that address the target's only one. WAKE_FD, unless -1, ends the wait when it turns
+ * readable. The caller owns *ret_fd. Returns 0, -ECANCELED after WAKE_FD, or the -errno of the last
+ * address.
  */
 ATTR_MUSTCHECK int echoping_connect_first(
     struct echoping_target *target, int64_t timeout_ns, int wake_fd, int *ret_fd);
 
 /*
- * Connect COUNT sockets to the target's first place into FDS, which holds -1 where there is none
+ * Connect COUNT sockets to the target's first address into FDS, which holds -1 where there is none
  * yet; the caller closes them in any case. Each gets TIMEOUT_NS. RECEIVE_BYTES and WAKE_FD are as
  * above. Returns 0, or the -errno of the first one that failed.
  */

@@ -36,7 +36,7 @@ worker_choose_kind(const struct echoping_plan *plan)
 {
 	if (plan->options->churn)
 		return &echoping_churn_kind;
-	if (plan->target->transport == ECHOPING_UDP)
+	if (plan->target->transport == ADDRESS_UDP)
 		return &echoping_datagram_kind;
 	return &echoping_stream_kind;
 }
@@ -474,7 +474,7 @@ load_receive_room(const struct echoping_options *options)
 	/* each is accounted with some overhead */
 	uint64_t bytes = (uint64_t)options->pipeline * (options->size + 1024);
 
-	if (options->target.transport != ECHOPING_UDP || options->pipeline == 1)
+	if (options->target.transport != ADDRESS_UDP || options->pipeline == 1)
 		return 0;
 	return bytes < RECEIVE_ROOM_MAX ? (size_t)bytes : RECEIVE_ROOM_MAX;
 }
@@ -490,11 +490,11 @@ load_connect(struct load *load)
 	load->idle = load_new_sockets(options->idle);
 	if (load->active == NULL || load->idle == NULL)
 		return load_fail(load, "prepare", -ENOMEM);
-	/* the first finds the place that answers; a name may stand for several */
+	/* the first finds the address that answers; a name may stand for several */
 	r = echoping_connect_first(load->target, options->timeout_ns, load->signal_fd, &first);
 	if (r < 0)
 		return load_fail(load, "connect", r);
-	if (options->churn || load->target->transport == ECHOPING_UDP)
+	if (options->churn || load->target->transport == ADDRESS_UDP)
 		(void)close(first);
 	else
 		load->active[done++] = first;

@@ -95,7 +95,7 @@ enum echoping_stop {
 /* What all threads of a load share; fixed before the first starts, but for `stop`. */
 struct echoping_plan {
 	const struct echoping_options *options;
-	const struct echoping_target *target; /* with one place */
+	const struct echoping_target *target; /* with one address */
 	const struct echoping_payload *payload;
 	int64_t start_ns;
 	int64_t end_ns;      /* when sending ends; INT64_MAX: not by time */
@@ -170,7 +170,7 @@ void echoping_worker_retire(struct echoping_link *link);
 void echoping_worker_note(const struct echoping_link *link, const char *what);
 
 /*
- * Run the load against TARGET (resolved; it is narrowed to the place that answers) and fill
+ * Run the load against TARGET (resolved; it is narrowed to the address that answers) and fill
  * *ret_results. SIGNAL_FD is a signalfd(2) of the signals that end it. Returns 0 when there was a
  * run, else -errno with lines added to ERRORS.
  */

@@ -14,6 +14,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "client/option_value.h"
 #include "echoping/load.h"
 #include "echoping/options.h"
 #include "echoping/payload.h"
@@ -107,15 +108,6 @@ main_run(const struct echoping_options *options, struct error_list *errors)
 	return code;
 }
 
-static void
-main_complain(const struct error_list *errors)
-{
-	for (size_t i = 0; i < errors->count; i++)
-		(void)fprintf(stderr, "echoping: %s\n", errors->lines[i]);
-	if (errors->lost > 0)
-		(void)fprintf(stderr, "echoping: %s\n", strerror(ENOMEM));
-}
-
 int
 main(int argc, char **argv)
 {
@@ -125,7 +117,7 @@ main(int argc, char **argv)
 
 	(void)setlocale(LC_CTYPE, "");
 	if (echoping_options_parse(argc, argv, &errors, &options) < 0) {
-		main_complain(&errors);
+		option_print_errors("echoping", &errors);
 		(void)fprintf(stderr, "Try 'echoping --help'.\n");
 		code = ECHOPING_EXIT_USAGE;
 	} else if (options.action == ECHOPING_HELP) {
@@ -134,7 +126,7 @@ main(int argc, char **argv)
 		(void)printf("echoping %s\n", PACKAGE_VERSION);
 	} else {
 		code = main_run(&options, &errors);
-		main_complain(&errors);
+		option_print_errors("echoping", &errors);
 	}
 	error_list_done(&errors);
 	return code;

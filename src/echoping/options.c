@@ -238,7 +238,7 @@ options_check_size(struct command_line *line)
 {
 	const struct echoping_options *options = &line->options;
 
-	if (options->target.transport != ECHOPING_UDP || options->size == 0)
+	if (options->target.transport != ADDRESS_UDP || options->size == 0)
 		return;
 	if (options->size < ECHOPING_DATAGRAM_MIN || options->size > DATAGRAM_SIZE_MAX)
 		error_list_add(line->errors,
@@ -251,7 +251,7 @@ static void
 options_complete(struct command_line *line)
 {
 	struct echoping_options *options = &line->options;
-	bool udp = options->target.transport == ECHOPING_UDP;
+	bool udp = options->target.transport == ADDRESS_UDP;
 
 	options->action = line->load ? ECHOPING_LOAD : ECHOPING_PING;
 	if (!line->has_size)
@@ -275,7 +275,7 @@ static void
 options_check_together(struct command_line *line)
 {
 	const struct echoping_options *options = &line->options;
-	bool udp = options->target.transport == ECHOPING_UDP;
+	bool udp = options->target.transport == ADDRESS_UDP;
 
 	if (line->load && line->has_pace)
 		error_list_add(

@@ -452,7 +452,7 @@ echoping_ping_run(const struct echoping_options *options, struct echoping_target
 		.results = ret_results,
 		.probe = { .payload = payload,
 		    .size = options->size,
-		    .datagrams = target->transport == ECHOPING_UDP,
+		    .datagrams = target->transport == ADDRESS_UDP,
 		    .fd = -1,
 		    .signal_fd = signal_fd },
 	};
@@ -466,7 +466,7 @@ echoping_ping_run(const struct echoping_options *options, struct echoping_target
 		return r;
 	}
 	echoping_target_format(target, ping.name, sizeof(ping.name));
-	if (target->transport == ECHOPING_UDP)
+	if (target->transport == ADDRESS_UDP)
 		ping_say(&ping, "echoping %s: %zu bytes\n", name, options->size);
 	else
 		ping_say(&ping, "echoping %s: %zu bytes, connected in %.3f ms\n", name,

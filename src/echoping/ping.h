@@ -14,7 +14,7 @@
 #include "echoping/target.h"
 
 /*
- * Send the probes to TARGET (resolved; it is narrowed to the place that answers), print a line
+ * Send the probes to TARGET (resolved; it is narrowed to the address that answers), print a line
  * for each unless told otherwise, and fill *ret_results. SIGNAL_FD is a signalfd(2) of the signals
  * that end it. Returns 0 when there was a run, else -errno with lines added to ERRORS.
  */

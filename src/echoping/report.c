@@ -334,8 +334,7 @@ figures_add_options(struct figures *figures, const struct echoping_options *opti
 
 	figures_add_text(figures, "form", load ? "load" : "ping");
 	figures_add_text(figures, "target", figures->url);
-	figures_add_text(
-	    figures, "transport", echoping_target_transport_name(options->target.transport));
+	figures_add_text(figures, "transport", address_transport_name(options->target.transport));
 	figures_add_count(figures, "size_bytes", options->size);
 	figures_add_count(figures, "connections", options->connections);
 	figures_add_count(figures, "pipeline", options->pipeline);

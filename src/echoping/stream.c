@@ -343,7 +343,7 @@ churn_connect(struct echoping_churn *churn)
 {
 	struct echoping_link *link = &churn->link;
 	const struct echoping_target *target = link->worker->plan->target;
-	int r = echoping_connect_begin(target->transport, &target->places[0], 0, &link->fd);
+	int r = echoping_connect_begin(&target->addresses[0], 0, &link->fd);
 
 	if (r == -EAGAIN) /* the backlog of a UNIX server is full */
 		return;

@@ -8,25 +8,21 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "base/text.h"
 
 #define DEFAULT_PORT "7"
 
+/* The URL form begins with these. */
 static const struct {
-	const char *name;
+	enum address_transport transport;
 	const char *scheme;
-} transports[] = {
-	[ECHOPING_TCP] = { "tcp", "tcp://" },
-	[ECHOPING_UDP] = { "udp", "udp://" },
-	[ECHOPING_UNIX] = { "unix", "unix:" },
+} schemes[] = {
+	{ ADDRESS_TCP, "tcp://" },
+	{ ADDRESS_UDP, "udp://" },
+	{ ADDRESS_UNIX, "unix:" },
 };
-
-const char *
-echoping_target_transport_name(enum echoping_transport transport)
-{
-	return transports[transport].name;
-}
 
 /* Add a line about what the user wrote. */
 static int
@@ -42,7 +38,7 @@ target_refuse(struct error_list *errors, const char *text, const char *what)
 static int
 target_parse_unix(const char *path, struct error_list *errors, struct echoping_target *target)
 {
-	struct sockaddr_un *un = &target->places[0].u.un;
+	struct sockaddr_un *un = &target->addresses[0].u.un;
 	size_t length = strlen(path);
 
 	if (length == 0 || strcmp(path, "@") == 0)
@@ -56,7 +52,8 @@ target_parse_unix(const char *path, struct error_list *errors, struct echoping_t
 		un->sun_path[0] = '\0';
 	else
 		length++;
-	target->places[0].length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
+	target->addresses[0].length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
+	target->addresses[0].transport = ADDRESS_UNIX;
 	target->count = 1;
 	return 0;
 }
@@ -107,31 +104,31 @@ int
 echoping_target_parse(const char *word, const char *text, struct error_list *errors,
     struct echoping_target *ret_target)
 {
-	struct echoping_target target = { .transport = ECHOPING_TCP };
-	size_t named = ARRAY_SIZE(transports), schemed = ARRAY_SIZE(transports);
+	struct echoping_target target = { .transport = ADDRESS_TCP };
+	size_t named = ARRAY_SIZE(schemes), schemed = ARRAY_SIZE(schemes);
 	int r;
 
-	for (size_t i = 0; i < ARRAY_SIZE(transports); i++) {
-		if (word != NULL && strcmp(word, transports[i].name) == 0)
+	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
+		if (word != NULL && strcmp(word, address_transport_name(schemes[i].transport)) == 0)
 			named = i;
-		if (strncmp(text, transports[i].scheme, strlen(transports[i].scheme)) == 0)
+		if (strncmp(text, schemes[i].scheme, strlen(schemes[i].scheme)) == 0)
 			schemed = i;
 	}
-	if (schemed != ARRAY_SIZE(transports))
-		text += strlen(transports[schemed].scheme);
-	if (word != NULL && named == ARRAY_SIZE(transports))
+	if (schemed != ARRAY_SIZE(schemes))
+		text += strlen(schemes[schemed].scheme);
+	if (word != NULL && named == ARRAY_SIZE(schemes))
 		return target_refuse(
 		    errors, word, "is not tcp, udp or unix (a port is written HOST:PORT)");
-	if (word != NULL && schemed != ARRAY_SIZE(transports) && named != schemed)
+	if (word != NULL && schemed != ARRAY_SIZE(schemes) && named != schemed)
 		return target_refuse(errors, word, "contradicts the address");
 	if (word != NULL)
-		target.transport = (enum echoping_transport)named;
-	else if (schemed != ARRAY_SIZE(transports))
-		target.transport = (enum echoping_transport)schemed;
+		target.transport = schemes[named].transport;
+	else if (schemed != ARRAY_SIZE(schemes))
+		target.transport = schemes[schemed].transport;
 	else if (text[0] == '/' || text[0] == '@')
-		target.transport = ECHOPING_UNIX;
+		target.transport = ADDRESS_UNIX;
 
-	if (target.transport == ECHOPING_UNIX)
+	if (target.transport == ADDRESS_UNIX)
 		r = target_parse_unix(text, errors, &target);
 	else
 		r = target_parse_host(text, errors, &target);
@@ -148,9 +145,9 @@ echoping_target_resolve(struct echoping_target *target, int family, struct error
 	char host[sizeof(target->host)];
 	int r;
 
-	if (target->transport == ECHOPING_UNIX)
+	if (target->transport == ADDRESS_UNIX)
 		return 0;
-	hints.ai_socktype = target->transport == ECHOPING_UDP ? SOCK_DGRAM : SOCK_STREAM;
+	hints.ai_socktype = target->transport == ADDRESS_UDP ? SOCK_DGRAM : SOCK_STREAM;
 	r = getaddrinfo(target->host, target->port, &hints, &list);
 	if (r != 0) {
 		text_escape_string(target->host, host, sizeof(host));
@@ -160,12 +157,13 @@ echoping_target_resolve(struct echoping_target *target, int family, struct error
 	}
 	target->count = 0;
 	for (struct addrinfo *ai = list; ai != NULL; ai = ai->ai_next) {
-		struct echoping_place *place = &target->places[target->count];
+		struct address *address = &target->addresses[target->count];
 
-		if (target->count == ECHOPING_CANDIDATES || ai->ai_addrlen > sizeof(place->u))
+		if (target->count == ECHOPING_CANDIDATES || ai->ai_addrlen > sizeof(address->u))
 			break;
-		memcpy(&place->u, ai->ai_addr, ai->ai_addrlen);
-		place->length = ai->ai_addrlen;
+		memcpy(&address->u, ai->ai_addr, ai->ai_addrlen);
+		address->length = ai->ai_addrlen;
+		address->transport = target->transport;
 		target->count++;
 	}
 	freeaddrinfo(list);
@@ -175,7 +173,7 @@ echoping_target_resolve(struct echoping_target *target, int family, struct error
 void
 echoping_target_choose(struct echoping_target *target, size_t index)
 {
-	target->places[0] = target->places[index];
+	target->addresses[0] = target->addresses[index];
 	target->count = 1;
 }
 
@@ -186,7 +184,7 @@ echoping_target_format(const struct echoping_target *target, char *buffer, size_
 
 	if (target->count > 0)
 		return address_format_sockaddr(
-		    &target->places[0].u.sa, target->places[0].length, buffer, size);
+		    &target->addresses[0].u.sa, target->addresses[0].length, buffer, size);
 	text_escape_string(target->host, host, sizeof(host));
 	(void)snprintf(buffer, size, "%s:%s", host, target->port);
 	return buffer;
@@ -195,10 +193,12 @@ echoping_target_format(const struct echoping_target *target, char *buffer, size_
 char *
 echoping_target_url(const struct echoping_target *target, char *buffer, size_t size)
 {
-	char place[ADDRESS_TEXT_MAX];
+	char host[sizeof(target->host)];
 
-	echoping_target_format(target, place, sizeof(place));
-	(void)snprintf(buffer, size, "%s%s",
-	    target->transport == ECHOPING_UNIX ? "" : transports[target->transport].scheme, place);
+	if (target->count > 0)
+		return address_format(&target->addresses[0], buffer, size);
+	text_escape_string(target->host, host, sizeof(host));
+	(void)snprintf(buffer, size, "%s://%s:%s", address_transport_name(target->transport), host,
+	    target->port);
 	return buffer;
 }

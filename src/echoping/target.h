@@ -6,10 +6,7 @@
 #ifndef ECHOD_ECHOPING_TARGET_H
 #define ECHOD_ECHOPING_TARGET_H
 
-#include <netinet/in.h>
-#include <stdbool.h>
-#include <sys/socket.h>
-#include <sys/un.h>
+#include <stddef.h>
 
 #include "base/address.h"
 #include "base/attributes.h"
@@ -17,34 +14,14 @@
 
 #define ECHOPING_CANDIDATES 8
 
-enum echoping_transport {
-	ECHOPING_TCP,
-	ECHOPING_UDP,
-	ECHOPING_UNIX, /* stream */
-};
-
-/* One socket address. */
-struct echoping_place {
-	socklen_t length;
-	union {
-		struct sockaddr sa;
-		struct sockaddr_in in;
-		struct sockaddr_in6 in6;
-		struct sockaddr_un un;
-	} u;
-};
-
 struct echoping_target {
-	enum echoping_transport transport;
-	char host[256]; /* as written, without brackets; unused for ECHOPING_UNIX */
-	char port[6];   /* digits */
-	/* For ECHOPING_UNIX from the start, else from echoping_target_resolve() on. */
-	struct echoping_place places[ECHOPING_CANDIDATES];
+	enum address_transport transport; /* TCP, UDP or UNIX (stream) */
+	char host[256];                   /* as written, without brackets; unused for UNIX */
+	char port[6];                     /* digits */
+	/* For ADDRESS_UNIX from the start, else from echoping_target_resolve() on. */
+	struct address addresses[ECHOPING_CANDIDATES];
 	size_t count;
 };
-
-/* Return "tcp", "udp" or "unix". */
-const char *echoping_target_transport_name(enum echoping_transport transport);
 
 /*
  * Parse an address. WORD is tcp, udp or unix, or NULL where the user left it out: then a URL says
@@ -61,10 +38,10 @@ ATTR_MUSTCHECK int echoping_target_parse(const char *word, const char *text,
 ATTR_MUSTCHECK int echoping_target_resolve(
     struct echoping_target *target, int family, struct error_list *errors);
 
-/* Make the place with this index the only one. */
+/* Make the address with this index the only one. */
 void echoping_target_choose(struct echoping_target *target, size_t index);
 
-/* Write the first place, or the address as written before there is one; returns BUFFER. */
+/* Write the first address, or the address as written before there is one; returns BUFFER. */
 char *echoping_target_format(const struct echoping_target *target, char *buffer, size_t size);
 
 /* As echoping_target_format(), in the form of a URL. */

@@ -22,7 +22,7 @@
 #define PIPELINE 8
 #define SIZE 64
 
-static struct echoping_target target = { .transport = ECHOPING_UDP };
+static struct echoping_target target = { .transport = ADDRESS_UDP };
 static struct echoping_options options;
 static struct echoping_plan plan;
 static struct echoping_worker worker;

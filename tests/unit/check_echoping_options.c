@@ -61,7 +61,7 @@ START_TEST(a_plain_address_is_a_ping)
 {
 	ck_assert_int_eq(parse("echoping 127.0.0.1"), 0);
 	ck_assert_int_eq(options.action, ECHOPING_PING);
-	ck_assert_int_eq(options.target.transport, ECHOPING_TCP);
+	ck_assert_int_eq(options.target.transport, ADDRESS_TCP);
 	ck_assert_str_eq(options.target.host, "127.0.0.1");
 	ck_assert_str_eq(options.target.port, "7");
 	ck_assert_uint_eq(options.size, 56);
@@ -76,7 +76,7 @@ START_TEST(a_load_is_bounded_in_time)
 {
 	ck_assert_int_eq(parse("echoping udp [::1]:7007 -c 5"), 0);
 	ck_assert_int_eq(options.action, ECHOPING_LOAD);
-	ck_assert_int_eq(options.target.transport, ECHOPING_UDP);
+	ck_assert_int_eq(options.target.transport, ADDRESS_UDP);
 	ck_assert_str_eq(options.target.host, "::1");
 	ck_assert_uint_eq(options.connections, 5);
 	ck_assert_uint_eq(options.pipeline, 1);
@@ -198,19 +198,19 @@ START_TEST(addresses_are_understood)
 	static const struct {
 		const char *word;
 		const char *text;
-		enum echoping_transport transport;
+		enum address_transport transport;
 		const char *host;
 		const char *port;
 	} rows[] = {
-		{ NULL, "host", ECHOPING_TCP, "host", "7" },
-		{ NULL, "host:7007", ECHOPING_TCP, "host", "7007" },
-		{ "udp", "host:7007", ECHOPING_UDP, "host", "7007" },
-		{ NULL, "udp://host:7007", ECHOPING_UDP, "host", "7007" },
-		{ "udp", "udp://host", ECHOPING_UDP, "host", "7" },
-		{ "tcp", "[::1]:65535", ECHOPING_TCP, "::1", "65535" },
-		{ "tcp", "[fe80::1%lo]", ECHOPING_TCP, "fe80::1%lo", "7" },
-		{ "tcp", "::1", ECHOPING_TCP, "::1", "7" },
-		{ NULL, "tcp://[2001:db8::1]:1", ECHOPING_TCP, "2001:db8::1", "1" },
+		{ NULL, "host", ADDRESS_TCP, "host", "7" },
+		{ NULL, "host:7007", ADDRESS_TCP, "host", "7007" },
+		{ "udp", "host:7007", ADDRESS_UDP, "host", "7007" },
+		{ NULL, "udp://host:7007", ADDRESS_UDP, "host", "7007" },
+		{ "udp", "udp://host", ADDRESS_UDP, "host", "7" },
+		{ "tcp", "[::1]:65535", ADDRESS_TCP, "::1", "65535" },
+		{ "tcp", "[fe80::1%lo]", ADDRESS_TCP, "fe80::1%lo", "7" },
+		{ "tcp", "::1", ADDRESS_TCP, "::1", "7" },
+		{ NULL, "tcp://[2001:db8::1]:1", ADDRESS_TCP, "2001:db8::1", "1" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -245,7 +245,7 @@ START_TEST(unix_addresses_are_understood)
 
 		ck_assert_int_eq(
 		    echoping_target_parse(rows[i].word, rows[i].text, &errors, &target), 0);
-		ck_assert_int_eq(target.transport, ECHOPING_UNIX);
+		ck_assert_int_eq(target.transport, ADDRESS_UNIX);
 		ck_assert_str_eq(echoping_target_url(&target, url, sizeof(url)), rows[i].url);
 	}
 }

@@ -35,14 +35,15 @@ end(void)
 
 START_TEST(the_stream_lies_in_one_piece_at_any_place)
 {
-	static const uint64_t places[] = { 0, 1, ECHOPING_PAYLOAD_PERIOD - 1,
+	static const uint64_t addresses[] = { 0, 1, ECHOPING_PAYLOAD_PERIOD - 1,
 		ECHOPING_PAYLOAD_PERIOD, UINT64_C(1) << 60 };
 
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		const unsigned char *piece = echoping_payload_at(payload, places[i]);
+	for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
+		const unsigned char *piece = echoping_payload_at(payload, addresses[i]);
 
 		for (size_t byte = 0; byte < ECHOPING_PAYLOAD_PIECE; byte++)
-			ck_assert(piece[byte] == *echoping_payload_at(payload, places[i] + byte));
+			ck_assert(
+			    piece[byte] == *echoping_payload_at(payload, addresses[i] + byte));
 	}
 }
 END_TEST
