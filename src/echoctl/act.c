@@ -58,7 +58,7 @@ echoctl_act_reload(struct echoctl_session *session)
 	return ECHOCTL_EXIT_OK;
 }
 
-/* POST to TARGET, which is freed; the answer holds nothing that SAYING does not say. */
+/* POST to TARGET, which is freed, and print SAYING and OPERAND; the answer itself has no news. */
 static enum echoctl_exit
 act_simply(struct echoctl_session *session, char *target, const char *saying, const char *operand)
 {
@@ -117,8 +117,8 @@ echoctl_act_log_reopen(struct echoctl_session *session)
 }
 
 /*
- * `echoctl stop`: with --wait, the daemon is looked at until it is gone. Another process that
- * answers at the same place has taken over: the one that was asked is gone then, too.
+ * `echoctl stop`: with --wait, poll until the daemon is gone. When another process answers at the
+ * same place, it has taken over, and the daemon that was asked is gone, too.
  */
 
 #define LOOK_EVERY_MS 100
@@ -131,7 +131,7 @@ struct stop_wait {
 	json_int_t progress; /* connections in it */
 };
 
-/* The process that answers now, -1 when none says so. */
+/* Return the process ID of the daemon that answers now; -1 when there is none. */
 static json_int_t
 stop_pid(struct stop_wait *wait, json_int_t *ret_connections)
 {
@@ -162,7 +162,7 @@ stop_tell_progress(struct stop_wait *wait, json_int_t connections)
 	wait->progress = connections;
 }
 
-/* Look once; returns whether the daemon is gone. */
+/* Ask once; returns whether the daemon is gone. */
 static bool
 stop_is_gone(struct stop_wait *wait)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The verbs that change something. Each asks once, says in a line what was done, and returns the
- * code to leave with; a refusal is told on stderr.
+ * The verbs that change something. Each sends one request, prints in one line what was done, and
+ * returns the exit code; a refusal is printed to stderr.
  */
 #ifndef ECHOD_ECHOCTL_ACT_H
 #define ECHOD_ECHOCTL_ACT_H

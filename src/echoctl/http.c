@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 
-/* Ten times what all connections of a large daemon come to. */
+/* Ten times the size of /connections for all connections of a large daemon. */
 #define BODY_MAX (64u << 20)
 #define WAIT_FDS_MAX 4
 #define WAIT_MS_MAX 60000
@@ -24,7 +24,7 @@ struct echoctl_http {
 	CURL *easy;     /* set up anew for each request */
 	bool under_way; /* easy is in multi */
 	CURLcode result;
-	bool too_long; /* the body was, and was broken off */
+	bool too_long; /* the body exceeded BODY_MAX, so the transfer was aborted */
 	struct echoctl_answer answer;
 	size_t size; /* allocated for answer.body */
 	char error_text[CURL_ERROR_SIZE];
@@ -127,9 +127,9 @@ http_set_up(struct echoctl_http *http, enum echoctl_method method, const char *u
 	r |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
 #endif
 	r |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	/* the target is ready as it is, whatever is in it */
+	/* the target is encoded already: libcurl must not touch it */
 	r |= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
-	/* a proxy of the environment is not meant for a control port */
+	/* ignore proxies of the environment: they are not meant for a control port */
 	r |= curl_easy_setopt(easy, CURLOPT_PROXY, "");
 	r |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	r |= curl_easy_setopt(
@@ -172,7 +172,7 @@ echoctl_http_start(struct echoctl_http *http, enum echoctl_method method, const 
 	return 0;
 }
 
-/* The request is over with RESULT: keep what is known of it. */
+/* Record the end of the request, with RESULT. */
 static void
 http_finish(struct echoctl_http *http, CURLcode result)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One HTTP request at a time to one place, through libcurl. A request can be waited for together
- * with other descriptors, so that a daemon that hangs does not make the keyboard hang. The only
- * file of echoctl that knows libcurl.
+ * One HTTP request at a time to one server, through libcurl. The caller can wait for it together
+ * with other descriptors, so that `top` reads its keyboard while a daemon hangs. The only file of
+ * echoctl that knows libcurl.
  */
 #ifndef ECHOD_ECHOCTL_HTTP_H
 #define ECHOD_ECHOCTL_HTTP_H
@@ -67,7 +67,7 @@ const struct echoctl_answer *echoctl_http_answer(const struct echoctl_http *http
 ATTR_MUSTCHECK int echoctl_http_ask(
     struct echoctl_http *http, enum echoctl_method method, const char *target);
 
-/* Return in words why no answer came. */
+/* Return a text that says why no answer came. */
 const char *echoctl_http_reason(const struct echoctl_http *http);
 
 /*

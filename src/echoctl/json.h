@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Reading the daemon's JSON without trusting it: what is missing or of another type reads as
- * absent. PATH is keys with dots between, such as "process.uptime_seconds".
+ * Reads the daemon's JSON without trusting it: a value of the wrong type counts as missing. PATH is
+ * a list of keys with dots between, such as "process.uptime_seconds".
  */
 #ifndef ECHOD_ECHOCTL_JSON_H
 #define ECHOD_ECHOCTL_JSON_H

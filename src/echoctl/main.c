@@ -65,7 +65,7 @@ main(int argc, char **argv)
 	struct echoctl_options options;
 
 	(void)setlocale(LC_CTYPE, "");
-	/* what the daemon says is UTF-8 in any case, and measured as that */
+	/* the daemon's texts are UTF-8 in every locale, and so is their width measured */
 	if (strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
 		(void)setlocale(LC_CTYPE, "C.UTF-8");
 	if (echoctl_options_parse(argc, argv, &errors, &options) < 0)

@@ -13,7 +13,7 @@
 #include "base/text.h"
 #include "client/option_value.h"
 
-/* So many edits away is still taken for a slip of the finger. */
+/* A name with so many edits is still taken for a typing mistake. */
 #define NEAR 2
 
 static const struct echoctl_verb_info verbs[ECHOCTL_VERBS] = {
@@ -147,7 +147,7 @@ options_is_number(const char *text)
 	return length > 0 && length <= NUMBER_DIGITS_MAX && text[length] == '\0';
 }
 
-/* Digits go to the daemon as they are: it knows the range. */
+/* Digits go to the daemon unchanged: it checks the range. */
 static const char *
 options_number(struct command_line *line, int option, const char *text)
 {

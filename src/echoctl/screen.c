@@ -21,7 +21,8 @@
 #define LEAVE "\033[0m\033[?25h\033[?1049l"
 #define HOME "\033[H"
 #define ERASE_BELOW "\033[J"
-#define PATIENCE_NS NS_PER_S /* for a terminal that takes nothing, when leaving */
+/* How long to wait, at the end, for a terminal that takes no output. */
+#define PATIENCE_NS NS_PER_S
 
 /* Where in an escape sequence (arrow keys and the like) the keyboard is: none of it is a key. */
 enum escape {
@@ -35,14 +36,14 @@ struct echoctl_screen {
 	struct termios before;
 	sigset_t mask_before;
 	int signal_fd;
-	int out_fd;   /* does not block; the terminal's own, so that nobody else's blocks less */
+	int out_fd;   /* non-blocking; opened anew, so that others keep their mode */
 	bool entered; /* the terminal is ours */
 	enum escape escape;
 	char keys[64];
 	size_t keys_used, keys_read;
 };
 
-/* What the user or the system may want to tell us. */
+/* The signals that become events. */
 static void
 screen_signals(sigset_t *ret_set)
 {
@@ -93,7 +94,7 @@ screen_enter(struct echoctl_screen *screen)
 {
 	struct termios mode = screen->before;
 
-	/* keys one by one and unseen; ^C and ^Z as ever; no ^S, which would stop the drawing */
+	/* each key at once and without echo; ^C and ^Z work; ^S would stop the drawing */
 	mode.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
 	mode.c_iflag &= ~(tcflag_t)IXON;
 	mode.c_cc[VMIN] = 0;
@@ -112,7 +113,7 @@ screen_leave(struct echoctl_screen *screen)
 		return;
 	screen->entered = false;
 	(void)screen_write(screen, LEAVE, strlen(LEAVE), clock_now_ns() + PATIENCE_NS);
-	/* keys that nobody read are not for the shell; do not wait for what is not taken */
+	/* drop keys that nobody read, so that the shell does not get them; never wait for output */
 	(void)tcflush(STDIN_FILENO, TCIFLUSH);
 	(void)tcsetattr(STDIN_FILENO, TCSANOW, &screen->before);
 }
@@ -240,7 +241,7 @@ screen_next_key(struct echoctl_screen *screen)
 			if (screen_is_key(screen, key))
 				return (struct echoctl_event){ ECHOCTL_EVENT_KEY, key };
 		}
-		/* an Escape that came alone is over when nothing follows at once */
+		/* an Escape key alone: nothing follows at once */
 		if (screen->escape == ESCAPE_BEGUN)
 			screen->escape = ESCAPE_NONE;
 		n = read(STDIN_FILENO, screen->keys, sizeof(screen->keys));
@@ -252,7 +253,10 @@ screen_next_key(struct echoctl_screen *screen)
 	return (struct echoctl_event){ .kind = ECHOCTL_EVENT_NONE };
 }
 
-/* With VMIN 0 a keyboard with nothing to say and one that is gone both read as 0: poll(2) tells. */
+/*
+ * With VMIN 0 read(2) returns 0 for a terminal without input and for one that is gone; poll(2)
+ * tells them apart.
+ */
 static bool
 screen_keyboard_is_gone(void)
 {
@@ -296,7 +300,7 @@ echoctl_screen_show(struct echoctl_screen *screen, const char *text, size_t leng
 		stop = newline != NULL ? newline + 1 : end;
 		shown++;
 	}
-	/* the last line has no end: that would scroll the first one away */
+	/* no newline after the last line: it would scroll the first one away */
 	if (stop > text && stop[-1] == '\n')
 		stop--;
 	(void)(screen_write(screen, HOME, strlen(HOME), 0) &&

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A terminal taken over for full-screen drawing and given back as it was: termios, cursor,
- * alternate screen, signal mask. Signals arrive as events, like keys. A terminal that takes no
- * more output never makes the program hang.
+ * Takes over a terminal for full-screen drawing and restores it afterwards: termios, cursor,
+ * alternate screen, signal mask. Signals arrive as events, like keys. A terminal that takes no more
+ * output does not block the program.
  */
 #ifndef ECHOD_ECHOCTL_SCREEN_H
 #define ECHOD_ECHOCTL_SCREEN_H

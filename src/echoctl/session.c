@@ -16,7 +16,7 @@
 #include "echoctl/text.h"
 
 #define SOCKET_NAME "control.sock"
-/* Over a UNIX socket nobody looks the host up; the daemon wants one that it knows. */
+/* Over a UNIX socket the host is not looked up, but the daemon checks that it knows the name. */
 #define SOCKET_URL "http://localhost"
 
 static int
@@ -81,7 +81,7 @@ locate_search(struct echoctl_location *location, const struct echoctl_surroundin
 	return -ENOENT;
 }
 
-/* "http://" goes before a URL without a scheme; a "/" at the end goes. */
+/* Add "http://" where URL has no scheme, and remove slashes at its end. */
 static char *
 locate_url(const char *url)
 {
@@ -120,10 +120,10 @@ echoctl_location_done(struct echoctl_location *location)
 }
 
 #define COMPLAINT_MAX 1024
-/* What a place or a sentence of the daemon comes to at most, escaped. */
+/* The longest error text of the daemon that is printed. */
 #define TEXT_MAX 512
 
-/* One line on stderr, harmless whatever is in it. */
+/* Print one line to stderr, escaped. */
 static void complain(const char *format, ...) ATTR_PRINTF(1, 2);
 
 static void
@@ -153,7 +153,7 @@ echoctl_session_place(const struct echoctl_session *session)
 	return session->location.socket != NULL ? session->location.socket : session->location.url;
 }
 
-/* The other places of a search, when there was one. */
+/* Print the other places of the search, if there was one. */
 static void
 session_tell_search(const struct echoctl_session *session)
 {
@@ -195,7 +195,7 @@ echoctl_session_open(const struct echoctl_options *options, struct echoctl_sessi
 	}
 	if (r < 0)
 		return echoctl_session_no_memory();
-	/* the time for a stop is not the time for each answer on the way to it */
+	/* with --wait the timeout is for the whole stop, not for each answer */
 	if (options->timeout_ns > 0 && !(options->wait && options->timeout_ns > timeout_ns))
 		timeout_ns = options->timeout_ns;
 	session->http = echoctl_http_new(

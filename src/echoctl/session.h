@@ -62,8 +62,8 @@ struct echoctl_session {
 };
 
 /*
- * Find the daemon that OPTIONS mean; nothing is asked yet. Returns ECHOCTL_EXIT_OK or the code to
- * leave with, its reason told. Call echoctl_session_close() in each case.
+ * Find the daemon that OPTIONS mean; nothing is asked yet. Returns ECHOCTL_EXIT_OK, or the exit
+ * code after printing why. Call echoctl_session_close() in each case.
  */
 ATTR_MUSTCHECK enum echoctl_exit echoctl_session_open(
     const struct echoctl_options *options, struct echoctl_session *ret_session);
@@ -71,31 +71,33 @@ ATTR_MUSTCHECK enum echoctl_exit echoctl_session_open(
 /* Free what the session owns. */
 void echoctl_session_close(struct echoctl_session *session);
 
-/* Ask, and tell when no answer comes: ECHOCTL_EXIT_UNREACHABLE. Any status is an answer. */
+/*
+ * Ask, and print an error when no answer comes: ECHOCTL_EXIT_UNREACHABLE. Any status is an answer.
+ */
 ATTR_MUSTCHECK enum echoctl_exit echoctl_session_fetch(
     struct echoctl_session *session, enum echoctl_method method, const char *target);
 
 /*
- * Ask for a JSON object, which the caller owns. NULL when there is nothing left to do: *ret_exit
- * is then the code to leave with. With --json the answer is printed as it is, and NULL returned.
+ * Ask for a JSON object, which the caller owns. NULL when there is nothing left to do: *ret_exit is
+ * then the exit code. With --json the answer is printed unchanged, and NULL returned.
  */
 json_t *echoctl_session_ask(struct echoctl_session *session, enum echoctl_method method,
     const char *target, enum echoctl_exit *ret_exit);
 
-/* Print the body of the answer: byte for byte, but harmless on a terminal. */
+/* Print the body of the answer: byte for byte, but escaped on a terminal. */
 void echoctl_session_print_body(const struct echoctl_session *session);
 
 /*
- * Tell on stderr why the answer is not what was asked for with METHOD; returns the code to leave
- * with. With a status of 2xx it is no answer of echod's.
+ * Print to stderr why the answer is not what was asked for with METHOD; returns the exit code. With
+ * a status of 2xx the answer is not echod's.
  */
 enum echoctl_exit echoctl_session_refused(
     const struct echoctl_session *session, enum echoctl_method method);
 
-/* Tell on stderr that no answer came and where was looked for one. */
+/* Print to stderr that no answer came, and which places were tried. */
 void echoctl_session_unreachable(const struct echoctl_session *session);
 
-/* Tell on stderr that memory is short; returns ECHOCTL_EXIT_FAILED. */
+/* Print to stderr that memory is short; returns ECHOCTL_EXIT_FAILED. */
 enum echoctl_exit echoctl_session_no_memory(void);
 
 /* Return where the daemon is asked: a path or a URL, not escaped. */

@@ -36,7 +36,7 @@ echoctl_show_target(const struct echoctl_options *options, const char *path, boo
 	return echoctl_http_target(path, parameters, ARRAY_SIZE(parameters));
 }
 
-/* Ask at a target of echoctl_show_target(). NULL: *ret_code is the code to leave with. */
+/* Ask for what echoctl_show_target() names. NULL: *ret_code is the exit code. */
 static json_t *
 show_ask(struct echoctl_session *session, const char *path, bool tcp, enum echoctl_exit *ret_code)
 {
@@ -117,7 +117,7 @@ show_connection_row(struct echoctl_table *table, const json_t *row, bool human)
 	show_figure(table, echoctl_json_get(row, "tcp"), "rtt_seconds", human);
 }
 
-/* Tell when DOCUMENT has only SHOWN of the connections that were asked for. */
+/* Print a note when DOCUMENT has only SHOWN of the connections that match. */
 static void
 show_note_more(const json_t *document, size_t shown)
 {
@@ -151,7 +151,7 @@ echoctl_show_connections(struct echoctl_session *session)
 		{ .title = "RTT", .right = true, .drop = 8 },
 	};
 	enum echoctl_exit code;
-	/* what the kernel knows costs the daemon a system call each, so one has to ask for it */
+	/* TCP figures cost the daemon a system call for each connection: it wants to be asked */
 	json_t *document = show_ask(session, "/connections", true, &code);
 	json_t *rows, *row;
 	struct echoctl_table *table;
@@ -162,7 +162,7 @@ echoctl_show_connections(struct echoctl_session *session)
 	table = echoctl_table_new(columns, ARRAY_SIZE(columns));
 	rows = echoctl_json_get(document, "connections");
 	json_array_foreach(rows, i, row) show_connection_row(table, row, session->style.human);
-	/* the rows live in the document: it goes after the note */
+	/* the note needs the rows, which the document owns: free it last */
 	code = show_table(session, table, json_incref(document));
 	show_note_more(document, json_array_size(rows));
 	json_decref(document);
@@ -346,7 +346,7 @@ figures_add(struct flatten *flatten, const char *key, const json_t *value)
 		echoctl_table_add(flatten->table, json_string_value(value));
 		break;
 	case JSON_INTEGER:
-		/* a double would round a large one, which only people take for the same */
+		/* exact: a double would round a large one */
 		if (!flatten->human) {
 			echoctl_table_addf(
 			    flatten->table, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
@@ -448,10 +448,7 @@ echoctl_figures_print(const json_t *document, const struct echoctl_style *style,
 	return r;
 }
 
-/*
- * `echoctl status`: the page an operator looks at first. It is for people, wherever it goes: units
- * everywhere.
- */
+/* `echoctl status`: the overview. It is for people, so figures have units also in a pipe. */
 
 /* The figures of one status, as the lines need them. */
 struct status {
@@ -460,7 +457,7 @@ struct status {
 	unsigned used;
 };
 
-/* Return the text of a figure; it lives until eight more were asked for. */
+/* Return a buffer for a figure; it is used again after eight more calls. */
 static char *
 status_text(struct status *status)
 {
@@ -608,7 +605,7 @@ status_listeners(struct status *status)
 	return table;
 }
 
-/* How late the loop of ROW, which has CONNECTIONS, comes to its work. */
+/* Add the event loop of ROW, which has CONNECTIONS, with its lag. */
 static void
 status_add_loop(struct status *status, struct echoctl_table *table, const json_t *row,
     const char *name, const char *connections)

@@ -21,7 +21,7 @@ ATTR_MUSTCHECK int echoctl_figures_print(
     const json_t *document, const struct echoctl_style *style, FILE *out);
 
 /*
- * Write the number VALUE of the directive or field KEY as text; its unit is told by the name.
+ * Write the number VALUE of the directive or field KEY as text; the unit follows from the name.
  * Returns BUFFER.
  */
 char *echoctl_figures_format(const char *key, double value, bool human, char *buffer, size_t size);
@@ -47,7 +47,7 @@ enum echoctl_exit echoctl_show_config(struct echoctl_session *session);
 /* Print the metrics as they come. */
 enum echoctl_exit echoctl_show_metrics(struct echoctl_session *session);
 
-/* Print the word of /readyz; fail unless clients are served. */
+/* Print the answer of /readyz; fail unless clients are served. */
 enum echoctl_exit echoctl_show_health(struct echoctl_session *session);
 
 /*

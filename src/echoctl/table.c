@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Cells, alignment and lines are libsmartcols'. It can cut a text at the width of a terminal, but
- * neither mark that nor choose columns: that is done here, and the library told of no terminal.
+ * libsmartcols keeps the cells and aligns them. It can cut a text at the width of the terminal, but
+ * cannot mark the cut or choose columns. So both are done here, and the library is told that there
+ * is no terminal.
  */
 #include <config.h>
 
@@ -40,7 +41,7 @@ table_new_column(struct echoctl_table *table, const struct echoctl_column *colum
 	struct libscols_column *cl;
 	char title[64];
 
-	/* a title with blanks keeps its column wide; they go where the title is not */
+	/* blanks beside the title keep the column at least so wide */
 	(void)snprintf(
 	    title, sizeof(title), column->right ? "%*s" : "%-*s", (int)column->least, text);
 	cl = scols_table_new_column(table->cells, title, 0, flags);
@@ -66,7 +67,7 @@ echoctl_table_new(const struct echoctl_column *columns, size_t count)
 	if (table->failed)
 		return table;
 	(void)scols_table_set_termforce(table->cells, SCOLS_TERMFORCE_NEVER);
-	/* what is added is escaped already, in the way of the other verbs */
+	/* cells are escaped before they are added */
 	(void)scols_table_enable_noencoding(table->cells, 1);
 	(void)scols_table_enable_noheadings(table->cells, columns[0].title == NULL);
 	table->failed = scols_table_set_column_separator(table->cells, GAP) < 0;
@@ -184,7 +185,10 @@ table_width(const struct echoctl_table *table, const struct fit *fits)
 	return width;
 }
 
-/* Leave out the column of least use, the last of those that are alike, never the only one. */
+/*
+ * Leave out the column with the greatest drop, the last one of equals. Returns false when only one
+ * is left.
+ */
 static bool
 table_drop(const struct echoctl_table *table, struct fit *fits)
 {
@@ -213,13 +217,13 @@ table_fit(const struct echoctl_table *table, struct fit *fits, size_t width)
 	while (table_width(table, fits) > width && table_drop(table, fits))
 		;
 	if (table_width(table, fits) > width) {
-		/* one column, and even that is too wide */
+		/* only one column is left, and it is too wide */
 		for (size_t i = 0; i < table->count; i++)
 			if (fits[i].width > 0)
 				fits[i].width = width;
 		return;
 	}
-	/* what is left goes to those who want more, a column each in turn */
+	/* spread the rest over the shortened columns, one terminal column at a time */
 	left = width - table_width(table, fits);
 	do {
 		before = left;

@@ -120,7 +120,7 @@ echoctl_text_fit(const char *text, size_t columns, size_t *ret_columns)
 		size_t length = text_decode(text + bytes, &code);
 		int width = wcwidth(code);
 
-		/* below 0: the locale does not know it, and the terminal shows something */
+		/* below 0: unknown to the locale; the terminal shows a replacement */
 		if (width < 0)
 			width = 1;
 		if (used + (size_t)width > columns)
@@ -150,7 +150,7 @@ text_tail(const char *text, size_t columns)
 
 	if (all > columns)
 		tail += echoctl_text_fit(text, all - columns, &skipped);
-	/* a wide character at the border, or a mark of the character before it */
+	/* skip a wide character that does not fit, and a combining mark without its letter */
 	while (*tail != '\0') {
 		wchar_t code;
 		size_t length = text_decode(tail, &code);

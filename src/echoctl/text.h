@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Text of the daemon on its way to standard output: escaped, measured in terminal columns, cut,
- * coloured.
+ * Prepares text of the daemon for standard output: escapes it, measures it in terminal columns,
+ * cuts it, colours it.
  */
 #ifndef ECHOD_ECHOCTL_TEXT_H
 #define ECHOD_ECHOCTL_TEXT_H
@@ -11,8 +11,7 @@
 #include <stdio.h>
 
 /*
- * As text_escape(), but a backslash stays one: what the daemon says is escaped already, and is
- * to be read as it was written. Returns BUFFER.
+ * As text_escape(), but keep backslashes: the daemon's texts are escaped already. Returns BUFFER.
  */
 char *echoctl_text_escape(const char *source, size_t length, char *buffer, size_t size);
 
@@ -46,7 +45,7 @@ char *echoctl_text_shorten(const char *text, size_t columns);
  */
 char *echoctl_text_break(const char *text, size_t columns);
 
-/* What a text is, for those who see colours. */
+/* What a text means; decides its colour. */
 enum echoctl_tone {
 	ECHOCTL_PLAIN,
 	ECHOCTL_TITLE, /* column titles */

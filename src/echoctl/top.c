@@ -112,7 +112,7 @@ sample_rate_row(struct echoctl_row *row, const struct echoctl_sample *before, do
 		row->out_rate = echoctl_sample_rate(
 		    old->bytes_out, row->bytes_out, age - old->age_seconds);
 	} else if (age <= seconds) {
-		/* it came since then; older ones were only not among those that were told */
+		/* a new one; an older one was only beyond the limit of the last answer */
 		row->in_rate = echoctl_sample_rate(0, row->bytes_in, age);
 		row->out_rate = echoctl_sample_rate(0, row->bytes_out, age);
 	}
@@ -360,8 +360,8 @@ echoctl_top_view(const struct echoctl_sample *sample, const struct echoctl_top_c
     const struct echoctl_style *style, size_t lines, size_t columns, FILE *out)
 {
 	/*
-	 * Wide enough for what is usual, so that the columns stand still; a narrow screen leaves
-	 * out the last ones: the first seven take 79 columns.
+	 * Wide enough for usual values, so that the columns do not move from one frame to the next.
+	 * A narrow screen leaves out the last ones: the first seven take 79 columns.
 	 */
 	static const struct echoctl_column titles[] = {
 		{ .title = "ID", .right = true, .least = 4 },
@@ -381,7 +381,7 @@ echoctl_top_view(const struct echoctl_sample *sample, const struct echoctl_top_c
 	struct echoctl_table *table = echoctl_table_new(titles, ARRAY_SIZE(titles));
 	int r;
 
-	/* the last column stays free, or erasing would take it */
+	/* leave the last column free: "erase to the end of line" would clear a character there */
 	narrower.width = columns > 1 ? columns - 1 : 1;
 	view_process(&view);
 	view_totals(&view);
@@ -396,13 +396,13 @@ echoctl_top_view(const struct echoctl_sample *sample, const struct echoctl_top_c
 	return r;
 }
 
-/* The busiest: as many as the daemon tells of at once, those with traffic most lately. */
+/* The connections with the latest traffic, as many as the daemon returns at once. */
 #define TARGET_CONNECTIONS "/connections?sort=idle&order=asc&limit=1000"
 
-/* The daemon has too many questions just now. */
+/* The status of an answer when too many requests wait for the daemon: ask again later. */
 #define BUSY 503
 
-/* Where a sample is: one request after the other, then a rest until the next is due. */
+/* The state of a sample: two requests, one after the other, then a pause until the next is due. */
 enum top_step {
 	TOP_RESTING,
 	TOP_STATS,
@@ -554,7 +554,10 @@ top_take_event(struct top *top)
 	return top->end == TOP_GOES_ON;
 }
 
-/* Begin a sample when one is due. Returns how long there is nothing to do, -1: until something. */
+/*
+ * Begin a sample when one is due. Returns the milliseconds until the next one, -1: wait for an
+ * event.
+ */
 static int
 top_schedule(struct top *top)
 {
@@ -565,7 +568,7 @@ top_schedule(struct top *top)
 	if (wait_ns > 0)
 		return (int)((wait_ns + NS_PER_MS - 1) / NS_PER_MS);
 	top->due_ns += top->session->options->interval_ns;
-	/* after a pause, or where answers take longer than the interval, do not hurry */
+	/* after a pause, or when answers take longer than the interval, do not catch up */
 	if (top->due_ns <= now_ns)
 		top->due_ns = now_ns + top->session->options->interval_ns;
 	top_ask(top, TOP_STATS, "/stats");
@@ -593,7 +596,7 @@ top_run(struct top *top)
 	}
 }
 
-/* The terminal is given back: say why, where that is not plain. */
+/* Print why `top` ended, unless the user ended it. The terminal is restored already. */
 static enum echoctl_exit
 top_tell(struct top *top)
 {
@@ -637,7 +640,7 @@ echoctl_top(struct echoctl_session *session)
 		(void)fputs("echoctl: top needs a terminal: use connections instead\n", stderr);
 		return ECHOCTL_EXIT_USAGE;
 	}
-	/* who is not there is told on the screen as it is */
+	/* ask once before taking the screen, so that errors are printed on the normal one */
 	code = echoctl_session_fetch(session, ECHOCTL_GET, "/livez");
 	if (code != ECHOCTL_EXIT_OK)
 		return code;

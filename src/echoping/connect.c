@@ -87,7 +87,7 @@ connect_ms_left(int64_t deadline_ns)
 	return left < INT_MAX ? (int)left : INT_MAX;
 }
 
-/* Sit out a full backlog; returns whether WAKE_FD ends the wait. */
+/* Wait a little for a full backlog; returns whether WAKE_FD ended the wait. */
 static bool
 connect_pause(int wake_fd)
 {
@@ -161,7 +161,7 @@ struct connect_pending {
 	size_t count;
 };
 
-/* Take in what is connected, end what took too long. Appends to FDS at *done. */
+/* Move connected sockets to FDS at *done, close those whose time is over. */
 static int
 connect_collect(struct connect_pending *pending, int *fds, size_t *done)
 {
@@ -190,7 +190,7 @@ connect_collect(struct connect_pending *pending, int *fds, size_t *done)
 	return r;
 }
 
-/* Begin one more; -EAGAIN asks for patience with a full backlog. */
+/* Begin one more connection; -EAGAIN when the backlog is full: try again. */
 static int
 connect_add(const struct echoping_target *target, struct connect_pending *pending,
     int64_t timeout_ns, size_t receive_bytes, int *fds, size_t *done)
@@ -215,7 +215,7 @@ connect_wait(struct connect_pending *pending, int wake_fd, int *fds, size_t *don
 	struct pollfd *wake = &pending->fds[pending->count];
 
 	*wake = (struct pollfd){ .fd = wake_fd, .events = POLLIN };
-	/* a failed poll leaves the answers of the one before it */
+	/* after a failure revents are those of the poll before */
 	if (poll(pending->fds, pending->count + 1, 100) < 0)
 		return 0;
 	return wake->revents != 0 ? -ECANCELED : connect_collect(pending, fds, done);

@@ -13,8 +13,8 @@
 #include "echoping/target.h"
 
 /*
- * See that this process may have COUNT more descriptors: raise the soft limit as far as the hard
- * one allows. Returns 0, or -EMFILE with one line added to ERRORS.
+ * Make sure that this process may open COUNT more descriptors: raise the soft limit as far as the
+ * hard one allows. Returns 0, or -EMFILE with one line added to ERRORS.
  */
 ATTR_MUSTCHECK int echoping_connect_reserve(size_t count, struct error_list *errors);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A UDP socket of a load. Each datagram carries its number, so each is matched for itself:
- * whatever comes back that is not a whole, equal datagram of this socket is a mismatch.
+ * A UDP socket of a load. Each datagram carries its number and is matched by it. Anything that
+ * comes back and is not a complete, equal datagram of this socket is a mismatch.
  */
 #include <config.h>
 
@@ -71,7 +71,7 @@ datagram_settle(struct echoping_datagram *datagram)
 	window->lost = window->duplicates = window->late = window->reordered = 0;
 }
 
-/* This one is over; what is still out, or was to be, will not be waited for. */
+/* End this link; datagrams that are out or held count as lost. */
 static void
 datagram_retire(struct echoping_datagram *datagram)
 {
@@ -95,9 +95,9 @@ datagram_fail(struct echoping_datagram *datagram, int error)
 }
 
 /*
- * What the port's refusal means, which comes as an ICMP error of some datagram before: nobody
- * there, if nobody ever answered; else a server that restarts, and lost datagrams. Returns
- * whether to go on.
+ * Handle a refused port, which an ICMP error reports for an earlier datagram. Before the first echo
+ * it means that there is no server; later, that the server restarts and some datagrams are lost.
+ * Returns whether to go on.
  */
 static bool
 datagram_refused(struct echoping_datagram *datagram)
@@ -111,7 +111,9 @@ datagram_refused(struct echoping_datagram *datagram)
 	return false;
 }
 
-/* How many more may begin. A burst begins anew when nothing of the last one is out any more. */
+/*
+ * Return how many more may begin. The next burst begins when all of the last one is back or lost.
+ */
 static uint32_t
 datagram_room(struct echoping_datagram *datagram)
 {
@@ -141,7 +143,7 @@ datagram_begin(struct echoping_datagram *datagram, int64_t now_ns)
 	return datagram->held > 0;
 }
 
-/* Number all that is held, as if it were out. */
+/* Give each held datagram a number and put it into the batch. */
 static void
 datagram_compose(struct echoping_datagram *datagram, int64_t now_ns, struct datagram_batch *batch)
 {
@@ -165,7 +167,7 @@ datagram_compose(struct echoping_datagram *datagram, int64_t now_ns, struct data
 	}
 }
 
-/* The first so many of those held are out; the others give their numbers back. */
+/* The first SENT of those held are out; take the numbers of the others back. */
 static void
 datagram_keep_rest(struct echoping_datagram *datagram, uint32_t sent)
 {
@@ -177,10 +179,10 @@ datagram_keep_rest(struct echoping_datagram *datagram, uint32_t sent)
 }
 
 /*
- * Send all that is held with one call, so that a server finds it together; returns whether to go
- * on with the next. Of what stops the call in the middle the kernel does not tell: either the next
- * call fails for it at once, or it was the refusal of a datagram that went before, which is then
- * missed after the timeout.
+ * Send all that is held with one call, so that it arrives together; returns whether to go on. The
+ * kernel does not report the error that ends the call in the middle: either the next call fails at
+ * once, too, or the error was a refusal of an earlier datagram, which the timeout then counts as
+ * lost.
  */
 static bool
 datagram_send(struct echoping_datagram *datagram, int64_t now_ns)
@@ -250,8 +252,8 @@ datagram_judge(
 }
 
 /*
- * How many to read at once: no more than are out, since a call that finds its fill does not look
- * for another in vain; what else there is comes with the next event.
+ * Return how many to read at once: no more than are out, because a call that got as many as it
+ * asked for ends without another look at the socket. Any others come with the next event.
  */
 static uint32_t
 datagram_read_most(const struct echoping_datagram *datagram)

@@ -114,7 +114,7 @@ echoping_worker_done(struct echoping_worker *worker)
 	for (uint32_t i = 0; worker->links != NULL && i < worker->link_count; i++) {
 		struct echoping_link *link = worker_link(worker, i);
 
-		/* those that were not reached are all zero */
+		/* the rest was not initialized */
 		if (link->worker == NULL)
 			break;
 		worker->kind->done(link);
@@ -263,7 +263,7 @@ worker_set_timer(struct echoping_worker *worker)
 	(void)timerfd_settime(worker->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
 }
 
-/* Nothing new from here on; links with nothing out wind up at once. */
+/* Stop sending; links that wait for no echo end at once. */
 static void
 worker_stop_sending(struct echoping_worker *worker, int64_t now_ns)
 {
@@ -373,7 +373,7 @@ worker_run(void *argument)
 
 /* The line that a running load redraws once a second, on standard error if that is a terminal. */
 struct progress {
-	bool shown; /* there is a terminal and somebody wants to see it */
+	bool shown; /* on a terminal and not --quiet */
 	bool drawn; /* the line is on the screen */
 	size_t size;
 	int64_t start_ns;
@@ -467,7 +467,9 @@ load_close_sockets(int *fds, uint32_t count)
 	free(fds);
 }
 
-/* Datagrams that come back at once must find room, or the loss would be our own. */
+/*
+ * Return the receive buffer for datagrams that all come back at once: a loss there would be ours.
+ */
 static size_t
 load_receive_room(const struct echoping_options *options)
 {
@@ -509,7 +511,7 @@ load_connect(struct load *load)
 	return r < 0 ? load_fail(load, "connect", r) : 0;
 }
 
-/* Share connections and messages out as evenly as they can be. */
+/* Divide connections and messages evenly among the workers. */
 static int
 load_init_workers(struct load *load)
 {

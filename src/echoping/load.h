@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The load form: many connections kept busy by some threads. The main thread opens the
- * connections, starts the workers, waits (^C ends it early) and adds up. A worker is one thread
- * with an epoll loop over its links: it decides when a message may begin (closed loop: when there
- * is room in the pipeline; open loop: when it is due), when sending ends, and counts. What a
- * message is, and whether it came back, the kinds of links know: stream.c, datagram.c.
+ * The load form: some threads keep many connections busy. The main thread opens the connections,
+ * starts the workers, waits (^C ends the run early) and adds up the results. A worker is one thread
+ * with an epoll loop over its links. It decides when a message may begin (closed loop: when there
+ * is room in the pipeline; open loop: when it is due) and when sending ends. stream.c and
+ * datagram.c have the kinds of links: they make messages and check the echoes.
  */
 #ifndef ECHOD_ECHOPING_LOAD_H
 #define ECHOD_ECHOPING_LOAD_H
@@ -23,9 +23,9 @@
 #include "echoping/target.h"
 
 /*
- * The timetable of an open loop: message INDEX of the whole run is due at a fixed time, whatever
- * became of the ones before it. A latency that is counted from there also contains the time that
- * a message had to wait because the server or the connection stood still.
+ * The schedule of an open loop: message INDEX of the run is due at a fixed time, whether or not the
+ * messages before it have come back. Latency counts from there, so it includes the time that a
+ * message waited because the server or the connection stalled.
  */
 struct echoping_pace {
 	int64_t start_ns;   /* when message 0 is due */
@@ -39,7 +39,7 @@ echoping_pace_of(int64_t start_ns, uint64_t rate)
 	return (struct echoping_pace){ start_ns, 1e9 / (double)rate };
 }
 
-/* Return when message INDEX is due. It is multiplied, not added up: no drift. */
+/* Return when message INDEX is due; multiplied rather than added up, so it does not drift. */
 static inline int64_t
 echoping_pace_time(const struct echoping_pace *pace, uint64_t index)
 {
@@ -74,7 +74,7 @@ struct echoping_link {
 	int fd;            /* owned; -1 when there is none */
 	uint32_t number;   /* from 0, over all threads */
 	uint32_t watched;  /* events that epoll is asked for; 0 when it is not */
-	bool retired;      /* over, for good or ill */
+	bool retired;      /* ended, with or without an error */
 	uint64_t released; /* open loop: messages whose time has come */
 	uint64_t taken;    /* messages begun */
 };
@@ -163,10 +163,10 @@ void echoping_worker_watch(struct echoping_link *link, uint32_t events);
 /* For links. Close the descriptor but keep the link. */
 void echoping_worker_close(struct echoping_link *link);
 
-/* For links. This one is over: close it; it is not called any more. */
+/* For links. Close this link for good; it is not called any more. */
 void echoping_worker_retire(struct echoping_link *link);
 
-/* For links. Write down what happened to link->number, if it is the first such thing. */
+/* For links. Record WHAT happened to this link, unless there is an error already. */
 void echoping_worker_note(const struct echoping_link *link, const char *what);
 
 /*

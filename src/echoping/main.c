@@ -41,7 +41,7 @@ main_catch_signals(int *ret_fd)
 	return 0;
 }
 
-/* Whether it was this machine that refused, and not the way there or the other side. */
+/* Whether ERROR is of this machine, not of the network or the server. */
 static bool
 main_is_local(int error)
 {

@@ -19,9 +19,9 @@
 #define PING_COUNT_DEFAULT 10
 #define LOAD_DURATION_DEFAULT (10 * NS_PER_S)
 #define TIMEOUT_DEFAULT (5 * NS_PER_S)
-/* A lost datagram holds its place in the pipeline until then. */
+/* A lost datagram occupies the pipeline until then. */
 #define DATAGRAM_LOAD_TIMEOUT_DEFAULT (1 * NS_PER_S)
-/* So deep that it is the rate which decides when a message is sent. */
+/* Deep enough that the rate alone decides when a message is sent. */
 #define OPEN_LOOP_PIPELINE_DEFAULT 1024
 /* Connections times pipeline: 8 bytes each. */
 #define IN_FLIGHT_MAX (4 << 20)

@@ -13,7 +13,7 @@
 
 #define PAYLOAD_BYTES ((size_t)ECHOPING_PAYLOAD_PERIOD + ECHOPING_PAYLOAD_PIECE)
 
-/* From how many bytes on lending costs less than copying: some pages. */
+/* From this size on sendfile(2) costs less than copying: some pages. */
 #define LEND_MIN 16384
 
 #define SEQUENCE_BITS 40

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What is sent, and whether it is what came back: one endless pseudo-random stream of bytes, the
- * same in every run. A connection sends it from a place of its own, so that a byte that is lost,
- * doubled, moved, changed or another connection's does not fit where it arrives. A stream is
- * compared where it lies with one memcmp(3); a datagram also carries its number, sealed.
- * Nothing is changed after echoping_payload_new(): all threads read the same one.
+ * The bytes to send, and the check of what comes back. They are one endless pseudo-random stream,
+ * the same in every run. Each connection starts at another position in it, so that a byte that is
+ * lost, doubled, moved, changed or another connection's does not match. A stream is compared in
+ * place with one memcmp(3); a datagram also carries its number, scrambled. All threads read the
+ * same payload, which does not change after echoping_payload_new().
  */
 #ifndef ECHOD_ECHOPING_PAYLOAD_H
 #define ECHOD_ECHOPING_PAYLOAD_H
@@ -22,7 +22,7 @@
 /* The smallest datagram: its number and nothing else. */
 #define ECHOPING_DATAGRAM_MIN 8
 
-/* The stream once around, and as much again as a piece needs, in memory that is a file, too. */
+/* One period of the stream and one piece more, in memory that is also a file. */
 struct echoping_payload {
 	const unsigned char *bytes;
 	int fd; /* memfd_create(2) */
@@ -45,9 +45,9 @@ echoping_payload_at(const struct echoping_payload *payload, uint64_t position)
 }
 
 /*
- * Send up to LENGTH (at most a piece) bytes of the stream from POSITION on to the stream socket
- * FD. Much at a time is not copied but lent to the kernel, see sendfile(2): the sender should not
- * be what bounds a measurement. Returns what the socket took, or -errno. SIGPIPE is to be ignored.
+ * Send up to LENGTH (at most a piece) bytes of the stream from POSITION on to the stream socket FD.
+ * Large sends use sendfile(2) instead of copying, so that the sender does not limit a measurement.
+ * Returns what the socket took, or -errno. SIGPIPE is to be ignored.
  */
 ssize_t echoping_payload_send(
     const struct echoping_payload *payload, int fd, uint64_t position, size_t length);

@@ -25,7 +25,7 @@ enum probe_outcome {
 	PROBE_BROKEN,      /* the connection ended or the socket failed */
 	PROBE_DIFFERENT,   /* something else came back, or more than was sent */
 	PROBE_INTERRUPTED, /* by a signal */
-	PROBE_QUIET,       /* nothing came in between */
+	PROBE_QUIET,       /* nothing came between two probes */
 };
 
 /* One probe: a message out and its echo back over one socket. A signal ends every wait. */
@@ -257,14 +257,14 @@ struct ping {
 	const struct echoping_options *options;
 	struct echoping_target *target;
 	struct echoping_results *results;
-	struct probe probe;          /* its descriptor is ours */
+	struct probe probe;          /* we own its descriptor */
 	uint64_t sequence;           /* from 1 */
-	char name[ADDRESS_TEXT_MAX]; /* of the target, for the lines */
+	char name[ADDRESS_TEXT_MAX]; /* of the target, as printed */
 };
 
 static void ping_say(const struct ping *ping, const char *format, ...) ATTR_PRINTF(2, 3);
 
-/* One line about the probe at hand, on the way to a person. */
+/* Print one line about the current probe, in the form for people only. */
 static void
 ping_say(const struct ping *ping, const char *format, ...)
 {
@@ -350,12 +350,12 @@ ping_judge(struct ping *ping, enum probe_outcome outcome)
 		break;
 	case PROBE_INTERRUPTED:
 	case PROBE_QUIET:
-		/* nobody knows whether it would have come back */
+		/* unknown whether it would have come back */
 		results->sent--;
 		results->interrupted = true;
 		return false;
 	}
-	/* What comes later on this stream could not be told from the next echo. */
+	/* A late echo on this stream could not be told from the next one. */
 	if (!ping->probe.datagrams)
 		ping_disconnect(ping);
 	return true;
@@ -403,7 +403,7 @@ ping_rest(struct ping *ping, int64_t until_ns)
 	}
 }
 
-/* Our end of the stream: what a good server still sends is its own, and nothing else. */
+/* End the stream: now a good server sends its FIN and no more bytes. */
 static void
 ping_finish(struct ping *ping)
 {

@@ -130,7 +130,7 @@ report_ms(double ns)
 	return ns / (double)NS_PER_MS;
 }
 
-/* The counts that are worth a word only when they are not 0. */
+/* Print the counts that are not 0. */
 static void
 report_oddities(FILE *out, const struct echoping_results *results)
 {

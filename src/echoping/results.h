@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a run has to show in the end: counts, times, and the first thing that went wrong. Each
- * thread has one of its own; they are added up when the threads have ended.
+ * The results of a run: counts, times, and the first error. Each thread has its own; they are added
+ * up when the threads have ended.
  */
 #ifndef ECHOD_ECHOPING_RESULTS_H
 #define ECHOD_ECHOPING_RESULTS_H

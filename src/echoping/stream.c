@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A TCP or UNIX connection of a load. Messages follow each other in one stream without a gap, so
- * what is sent is "the stream up to here" and what is received "the stream from there": a message
- * is nothing but a number of bytes of it, and whatever is lost, doubled or moved shifts all that
- * comes after it.
+ * A TCP or UNIX connection of a load. Messages follow each other in one stream without a gap: a
+ * message is only a number of bytes of it. A byte that is lost, doubled or moved shifts all bytes
+ * after it, so that the comparison fails.
  */
 #include <config.h>
 
@@ -134,7 +133,7 @@ stream_pump(struct echoping_link *link, int64_t now_ns)
 	if (stream->queued > 0 && !(link->watched & EPOLLOUT)) {
 		stream_send(stream);
 	} else if (stream->outstanding == 0 && !link->worker->sending && !stream->ended) {
-		/* A good server now ends the stream, too; that is when nothing more can come. */
+		/* A good server now sends its FIN, too; after that nothing more can come. */
 		stream->ended = true;
 		stream->progress_ns = now_ns;
 		if (shutdown(link->fd, SHUT_WR) < 0)
@@ -142,7 +141,7 @@ stream_pump(struct echoping_link *link, int64_t now_ns)
 	}
 }
 
-/* The stream is over from the other side: well so when nothing is missing. */
+/* The server ended the stream: an error only if an echo is missing or more is to be sent. */
 static void
 stream_end(struct echoping_stream *stream, const char *what)
 {
@@ -174,9 +173,9 @@ stream_verify(struct echoping_stream *stream, size_t length, bool bytes)
 }
 
 /*
- * How many bytes to receive next, and whether to look at them. With --sample a message that is not
- * of the sample is thrown away by the kernel, uncopied, see MSG_TRUNC in tcp(7); whatever is lost
- * or doubled there shows in the next one that is.
+ * Return how many bytes to receive next, and whether to verify them. With --sample the kernel
+ * discards other messages without copying, see MSG_TRUNC in tcp(7); a byte that is lost or doubled
+ * there makes the next verified message differ.
  */
 static size_t
 stream_next_length(const struct echoping_stream *stream, bool *ret_verified)
@@ -262,9 +261,9 @@ const struct echoping_link_kind echoping_stream_kind = {
 };
 
 /*
- * A place in which connections follow each other: connect, send one message, read it back, close.
- * The time of a message is that of the whole cycle. A cycle that fails is a loss, and the place
- * rests until the next tick, so that a server that is gone is not hammered.
+ * A link that makes one connection after the other: connect, send one message, read it back, close.
+ * The latency of a message is the time of the whole cycle. A cycle that fails is a loss, and the
+ * link pauses until the next tick, so that it does not flood a server that is down.
  */
 
 struct echoping_churn {
@@ -337,7 +336,7 @@ churn_send(struct echoping_churn *churn)
 	}
 }
 
-/* Make the connection of a cycle that is begun; one that cannot be made yet is left for a tick. */
+/* Connect for a cycle that has begun; try again at the next tick where that is not possible yet. */
 static void
 churn_connect(struct echoping_churn *churn)
 {
@@ -348,7 +347,7 @@ churn_connect(struct echoping_churn *churn)
 	if (r == -EAGAIN) /* the backlog of a UNIX server is full */
 		return;
 	if (r == -EADDRNOTAVAIL) {
-		/* our own limit, not the server's: its time does not run meanwhile */
+		/* a limit of this machine, not of the server: the timeout does not run meanwhile */
 		link->worker->results->port_waits++;
 		churn->progress_ns = link->worker->now_ns;
 		churn->no_port = true;
@@ -386,7 +385,7 @@ churn_pump(struct echoping_link *link, int64_t now_ns)
 	churn_connect(churn);
 }
 
-/* Read what is there; the cycle may be over then, for good or ill. */
+/* Read what is there; this may end the cycle, with or without an error. */
 static void
 churn_receive(struct echoping_churn *churn)
 {
@@ -413,7 +412,10 @@ churn_receive(struct echoping_churn *churn)
 		}
 		churn->position_in += (uint64_t)n;
 		churn->progress_ns = worker->now_ns;
-		/* Else on to EAGAIN: a FIN behind these bytes would not be told again. */
+		/*
+		 * Otherwise read until EAGAIN: edge-triggered, a FIN behind these bytes is not
+		 * reported again.
+		 */
 		if ((uint64_t)n == expected && churn->unsent == 0)
 			return;
 	}

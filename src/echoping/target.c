@@ -47,7 +47,7 @@ target_parse_unix(const char *path, struct error_list *errors, struct echoping_t
 		return target_refuse(errors, path, "is too long a path (at most 107 bytes)");
 	un->sun_family = AF_UNIX;
 	memcpy(un->sun_path, path, length);
-	/* a path keeps its NUL, an abstract name trades its @ for one */
+	/* a path is stored with its NUL; an abstract name begins with a NUL instead of the @ */
 	if (path[0] == '@')
 		un->sun_path[0] = '\0';
 	else

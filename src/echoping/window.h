@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which datagrams of one socket are out, and what a number that comes back means: the echo that
- * was waited for, the same again, one that was given up, or one that was never sent. Remembers
- * the last `capacity` numbers. Pure bookkeeping: it neither reads a clock nor touches a socket.
+ * Keeps track of the datagrams of one socket that are out, and judges each number that comes back:
+ * an awaited echo, a duplicate, one that was given up, or one that was never sent. Remembers the
+ * last `capacity` numbers. Reads no clock and touches no socket.
  */
 #ifndef ECHOD_ECHOPING_WINDOW_H
 #define ECHOD_ECHOPING_WINDOW_H
@@ -43,9 +43,8 @@ ATTR_MUSTCHECK int echoping_window_init(struct echoping_window *window, uint32_t
 void echoping_window_done(struct echoping_window *window);
 
 /*
- * Note that a datagram goes out. START_NS is when its time begins, SENT_NS when it was sent.
- * Returns its number. Should the one that it takes the place of still be out, that one is given
- * up: so many sent after it have come back.
+ * Record that a datagram goes out. START_NS is when its latency begins, SENT_NS when it was sent.
+ * Returns its number. If the datagram whose slot it takes is still out, that one is given up.
  */
 uint64_t echoping_window_add(struct echoping_window *window, int64_t start_ns, int64_t sent_ns);
 
