@@ -26,28 +26,14 @@ ATTR_MUSTCHECK int echoctl_figures_print(
  */
 char *echoctl_figures_format(const char *key, double value, bool human, char *buffer, size_t size);
 
-/* Print what runs and how it is: the process, its figures, listeners, workers. */
+/* One function for each verb that looks; what it prints is in echoctl(1). */
 enum echoctl_exit echoctl_show_status(struct echoctl_session *session);
-
-/* Print all figures of /stats, one a line. */
 enum echoctl_exit echoctl_show_stats(struct echoctl_session *session);
-
-/* Print a table of connections, as the filter of the options says. */
 enum echoctl_exit echoctl_show_connections(struct echoctl_session *session);
-
-/* Print all about the connection that the operand names. */
 enum echoctl_exit echoctl_show_connection(struct echoctl_session *session);
-
-/* Print a table of who sends datagrams, as the filter of the options says. */
 enum echoctl_exit echoctl_show_sources(struct echoctl_session *session);
-
-/* Print the configuration in force, with origins. */
 enum echoctl_exit echoctl_show_config(struct echoctl_session *session);
-
-/* Print the metrics as they come. */
 enum echoctl_exit echoctl_show_metrics(struct echoctl_session *session);
-
-/* Print the answer of /readyz; fail unless clients are served. */
 enum echoctl_exit echoctl_show_health(struct echoctl_session *session);
 
 /*

@@ -67,7 +67,7 @@ main_report(const struct echoping_options *options, const struct echoping_target
 	if (options->output == ECHOPING_JSON)
 		r = echoping_report_json(stdout, options, target, results);
 	else if (options->output == ECHOPING_CSV)
-		echoping_report_csv(stdout, options, target, results);
+		r = echoping_report_csv(stdout, options, target, results);
 	else
 		echoping_report_human(stdout, options, target, results);
 	if (r < 0 || fflush(stdout) != 0 || ferror(stdout)) {

@@ -260,164 +260,83 @@ echoping_report_human(FILE *out, const struct echoping_options *options,
 }
 
 /*
- * The figures for programs. JSON and CSV come from one list, so that they have the same names: in
- * CSV those of an inner object are joined by an underscore.
+ * The results for programs, as one JSON object. CSV has the same figures under the same names;
+ * those of an inner object are joined by an underscore.
  */
 
-#define EXPORT_FIGURES_MAX 48
-
-enum figure_type { FIGURE_TEXT, FIGURE_FLAG, FIGURE_COUNT, FIGURE_REAL };
-
-struct figure {
-	const char *group; /* inner object; NULL: outside */
-	const char *name;
-	enum figure_type type;
-	const char *text; /* NULL: null, and empty in CSV */
-	uint64_t count;   /* FIGURE_FLAG: 0 or 1 */
-	double real;
-};
-
-struct figures {
-	struct figure rows[EXPORT_FIGURES_MAX];
-	size_t used;
+static json_t *
+report_options_document(
+    const struct echoping_options *options, const struct echoping_target *target)
+{
 	char url[ADDRESS_TEXT_MAX];
-};
 
-static struct figure *
-figures_next(struct figures *figures, const char *group, const char *name)
-{
-	struct figure *figure = &figures->rows[figures->used++];
-
-	figure->group = group;
-	figure->name = name;
-	return figure;
-}
-
-static void
-figures_add_text(struct figures *figures, const char *name, const char *text)
-{
-	struct figure *figure = figures_next(figures, NULL, name);
-
-	figure->type = FIGURE_TEXT;
-	figure->text = text;
-}
-
-static void
-figures_add_count(struct figures *figures, const char *name, uint64_t count)
-{
-	struct figure *figure = figures_next(figures, NULL, name);
-
-	figure->type = FIGURE_COUNT;
-	figure->count = count;
-}
-
-static void
-figures_add_flag(struct figures *figures, const char *name, bool flag)
-{
-	figures_add_count(figures, name, flag);
-	figures->rows[figures->used - 1].type = FIGURE_FLAG;
-}
-
-static void
-figures_add_real(struct figures *figures, const char *group, const char *name, double real)
-{
-	struct figure *figure = figures_next(figures, group, name);
-
-	figure->type = FIGURE_REAL;
-	figure->real = real;
-}
-
-static void
-figures_add_options(struct figures *figures, const struct echoping_options *options)
-{
-	bool load = options->action == ECHOPING_LOAD;
-
-	figures_add_text(figures, "form", load ? "load" : "ping");
-	figures_add_text(figures, "target", figures->url);
-	figures_add_text(figures, "transport", address_transport_name(options->target.transport));
-	figures_add_count(figures, "size_bytes", options->size);
-	figures_add_count(figures, "connections", options->connections);
-	figures_add_count(figures, "pipeline", options->pipeline);
-	figures_add_count(figures, "threads", options->threads);
-	figures_add_count(figures, "rate", options->rate);
-	figures_add_count(figures, "idle", options->idle);
-	figures_add_count(figures, "sample", options->sample);
-	figures_add_flag(figures, "burst", options->burst);
-	figures_add_flag(figures, "churn", options->churn);
-}
-
-static void
-figures_add_results(struct figures *figures, const struct echoping_results *results, size_t size)
-{
-	double seconds = clock_seconds(results->elapsed_ns);
-	double rate = seconds > 0 ? (double)results->received / seconds : 0;
-
-	figures_add_text(figures, "result", echoping_results_verdict(results));
-	figures_add_text(figures, "first_trouble",
-	    results->first_error[0] != '\0' ? results->first_error : NULL);
-	figures_add_count(figures, "sent", results->sent);
-	figures_add_count(figures, "received", results->received);
-	figures_add_count(figures, "lost", results->lost);
-	figures_add_count(figures, "mismatched", results->mismatched);
-	figures_add_count(figures, "broken", results->broken);
-	figures_add_count(figures, "unsent", results->unsent);
-	figures_add_count(figures, "duplicates", results->duplicates);
-	figures_add_count(figures, "reordered", results->reordered);
-	figures_add_count(figures, "late", results->late);
-	figures_add_count(figures, "idle_lost", results->idle_lost);
-	figures_add_count(figures, "port_waits", results->port_waits);
-	figures_add_real(figures, NULL, "loss_ratio",
-	    results->sent > 0 ? (double)results->lost / (double)results->sent : 0);
-	figures_add_real(figures, NULL, "seconds", seconds);
-	figures_add_real(figures, NULL, "messages_per_second", rate);
-	figures_add_real(figures, NULL, "bytes_per_second", rate * (double)size);
-	figures_add_real(figures, NULL, "cpu_seconds", clock_seconds(results->cpu_ns));
-}
-
-static void
-figures_add_latency(struct figures *figures, const struct echoping_results *results)
-{
-	static const struct {
-		const char *name;
-		double percent;
-	} rows[] = { { "p50", 50 }, { "p90", 90 }, { "p99", 99 }, { "p999", 99.9 } };
-	static const char group[] = "latency_seconds";
-	const struct histogram *latency = &results->latency;
-
-	figures_add_real(figures, group, "min", clock_seconds(latency->min_ns));
-	figures_add_real(figures, group, "mean", histogram_mean(latency) / (double)NS_PER_S);
-	figures_add_real(figures, group, "max", clock_seconds(latency->max_ns));
-	figures_add_real(
-	    figures, group, "stddev", echoping_results_deviation(results) / (double)NS_PER_S);
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		figures_add_real(figures, group, rows[i].name,
-		    clock_seconds(histogram_percentile(latency, rows[i].percent)));
-}
-
-static void
-figures_fill(struct figures *figures, const struct echoping_options *options,
-    const struct echoping_target *target, const struct echoping_results *results)
-{
-	*figures = (struct figures){ .used = 0 };
-	echoping_target_url(target, figures->url, sizeof(figures->url));
-	figures_add_options(figures, options);
-	figures_add_results(figures, results, options->size);
-	figures_add_latency(figures, results);
+	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b}", "form",
+	    options->action == ECHOPING_LOAD ? "load" : "ping", "target",
+	    echoping_target_url(target, url, sizeof(url)), "transport",
+	    address_transport_name(options->target.transport), "size_bytes",
+	    (json_int_t)options->size, "connections", (json_int_t)options->connections, "pipeline",
+	    (json_int_t)options->pipeline, "threads", (json_int_t)options->threads, "rate",
+	    (json_int_t)options->rate, "idle", (json_int_t)options->idle, "sample",
+	    (json_int_t)options->sample, "burst", options->burst, "churn", options->churn);
 }
 
 static json_t *
-figure_json(const struct figure *figure)
+report_counts_document(const struct echoping_results *results)
 {
-	switch (figure->type) {
-	case FIGURE_TEXT:
-		return figure->text != NULL ? json_string(figure->text) : json_null();
-	case FIGURE_FLAG:
-		return json_boolean(figure->count);
-	case FIGURE_COUNT:
-		return json_integer((json_int_t)figure->count);
-	case FIGURE_REAL:
-		return json_real(figure->real);
-	}
+	return json_pack("{s:s, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+	    "result", echoping_results_verdict(results), "first_trouble",
+	    results->first_error[0] != '\0' ? results->first_error : NULL, "sent",
+	    (json_int_t)results->sent, "received", (json_int_t)results->received, "lost",
+	    (json_int_t)results->lost, "mismatched", (json_int_t)results->mismatched, "broken",
+	    (json_int_t)results->broken, "unsent", (json_int_t)results->unsent, "duplicates",
+	    (json_int_t)results->duplicates, "reordered", (json_int_t)results->reordered, "late",
+	    (json_int_t)results->late, "idle_lost", (json_int_t)results->idle_lost, "port_waits",
+	    (json_int_t)results->port_waits);
+}
+
+static json_t *
+report_rates_document(const struct echoping_results *results, size_t size)
+{
+	const struct histogram *latency = &results->latency;
+	double seconds = clock_seconds(results->elapsed_ns);
+	double rate = seconds > 0 ? (double)results->received / seconds : 0;
+
+	return json_pack("{s:f, s:f, s:f, s:f, s:f, s:{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}}",
+	    "loss_ratio", report_percent(results->lost, results->sent) / 100, "seconds", seconds,
+	    "messages_per_second", rate, "bytes_per_second", rate * (double)size, "cpu_seconds",
+	    clock_seconds(results->cpu_ns), "latency_seconds", "min",
+	    clock_seconds(latency->min_ns), "mean", histogram_mean(latency) / (double)NS_PER_S,
+	    "max", clock_seconds(latency->max_ns), "stddev",
+	    echoping_results_deviation(results) / (double)NS_PER_S, "p50",
+	    clock_seconds(histogram_percentile(latency, 50)), "p90",
+	    clock_seconds(histogram_percentile(latency, 90)), "p99",
+	    clock_seconds(histogram_percentile(latency, 99)), "p999",
+	    clock_seconds(histogram_percentile(latency, 99.9)));
+}
+
+/* Move all of MORE to DOCUMENT. */
+static int
+report_add(json_t *document, json_t *more)
+{
+	int r = json_object_update(document, more);
+
+	json_decref(more);
+	return r;
+}
+
+/* Return all results, or NULL when memory is short. */
+static json_t *
+report_document(const struct echoping_options *options, const struct echoping_target *target,
+    const struct echoping_results *results)
+{
+	json_t *document = report_options_document(options, target);
+	int r = report_add(document, report_counts_document(results));
+
+	if (r == 0)
+		r = report_add(document, report_rates_document(results, options->size));
+	if (r == 0)
+		return document;
+	json_decref(document);
 	return NULL;
 }
 
@@ -425,34 +344,17 @@ int
 echoping_report_json(FILE *out, const struct echoping_options *options,
     const struct echoping_target *target, const struct echoping_results *results)
 {
-	struct figures figures;
-	json_t *root = json_object();
-	int r = 0;
+	json_t *document = report_document(options, target, results);
+	int r = json_dumpf(document, out, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
 
-	figures_fill(&figures, options, target, results);
-	for (size_t i = 0; i < figures.used && r == 0; i++) {
-		const struct figure *figure = &figures.rows[i];
-		json_t *object = root;
-
-		if (figure->group != NULL) {
-			object = json_object_get(root, figure->group);
-			if (object == NULL) {
-				object = json_object();
-				r |= json_object_set_new(root, figure->group, object);
-			}
-		}
-		r |= json_object_set_new(object, figure->name, figure_json(figure));
-	}
-	if (r == 0)
-		r = json_dumpf(root, out, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
-	json_decref(root);
+	json_decref(document);
 	(void)fputs("\n", out);
 	return r == 0 ? 0 : -ENOMEM;
 }
 
 /* RFC 4180: a quote within quotes is doubled. */
 static void
-figure_quote(FILE *out, const char *text)
+csv_quote(FILE *out, const char *text)
 {
 	(void)fputc('"', out);
 	for (; *text != '\0'; text++) {
@@ -463,32 +365,57 @@ figure_quote(FILE *out, const char *text)
 	(void)fputc('"', out);
 }
 
-void
+static void
+csv_value(FILE *out, const json_t *value)
+{
+	if (json_is_real(value))
+		(void)fprintf(out, "%.9g", json_real_value(value));
+	else if (json_is_string(value))
+		csv_quote(out, json_string_value(value));
+	else if (json_is_integer(value) || json_is_boolean(value))
+		(void)fprintf(out, "%" JSON_INTEGER_FORMAT,
+		    json_is_boolean(value) ? json_is_true(value) : json_integer_value(value));
+}
+
+/* Write the keys or the values of OBJECT, each after SEPARATOR, which is a comma from then on. */
+static void
+csv_row(FILE *out, json_t *object, const char *prefix, const char **separator, bool keys)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(object, key, value)
+	{
+		char inner[64];
+
+		(void)snprintf(inner, sizeof(inner), "%s%s_", prefix, key);
+		if (json_is_object(value)) {
+			csv_row(out, value, inner, separator, keys);
+			continue;
+		}
+		(void)fputs(*separator, out);
+		*separator = ",";
+		if (keys)
+			(void)fprintf(out, "%s%s", prefix, key);
+		else
+			csv_value(out, value);
+	}
+}
+
+int
 echoping_report_csv(FILE *out, const struct echoping_options *options,
     const struct echoping_target *target, const struct echoping_results *results)
 {
-	struct figures figures;
+	json_t *document = report_document(options, target, results);
 
-	figures_fill(&figures, options, target, results);
-	for (size_t i = 0; i < figures.used; i++) {
-		const struct figure *figure = &figures.rows[i];
+	if (document == NULL)
+		return -ENOMEM;
+	for (int keys = 1; keys >= 0; keys--) {
+		const char *separator = "";
 
-		(void)fprintf(out, "%s%s%s%s", i > 0 ? "," : "",
-		    figure->group != NULL ? figure->group : "", figure->group != NULL ? "_" : "",
-		    figure->name);
+		csv_row(out, document, "", &separator, keys);
+		(void)fputc('\n', out);
 	}
-	(void)fputc('\n', out);
-	for (size_t i = 0; i < figures.used; i++) {
-		const struct figure *figure = &figures.rows[i];
-
-		if (i > 0)
-			(void)fputc(',', out);
-		if (figure->type == FIGURE_COUNT || figure->type == FIGURE_FLAG)
-			(void)fprintf(out, "%" PRIu64, figure->count);
-		else if (figure->type == FIGURE_REAL)
-			(void)fprintf(out, "%.9g", figure->real);
-		else if (figure->text != NULL)
-			figure_quote(out, figure->text);
-	}
-	(void)fputc('\n', out);
+	json_decref(document);
+	return 0;
 }

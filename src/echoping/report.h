@@ -32,8 +32,9 @@ void echoping_report_human(FILE *out, const struct echoping_options *options,
 ATTR_MUSTCHECK int echoping_report_json(FILE *out, const struct echoping_options *options,
     const struct echoping_target *target, const struct echoping_results *results);
 
-/* Write a header and one row of CSV (RFC 4180, with plain newlines) to OUT. */
-void echoping_report_csv(FILE *out, const struct echoping_options *options,
+/* Write a header and one row of CSV (RFC 4180, with plain newlines) to OUT. Returns 0 or -ENOMEM.
+ */
+ATTR_MUSTCHECK int echoping_report_csv(FILE *out, const struct echoping_options *options,
     const struct echoping_target *target, const struct echoping_results *results);
 
 #endif
