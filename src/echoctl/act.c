@@ -127,7 +127,7 @@ struct stop_wait {
 	struct echoctl_session *session;
 	json_int_t pid;      /* of the daemon that was asked; -1: not known */
 	int64_t until_ns;    /* patience ends */
-	bool told;           /* a progress line is on the terminal */
+	bool drawn;          /* a progress line is on the terminal */
 	json_int_t progress; /* connections in it */
 };
 
@@ -155,10 +155,10 @@ static void
 stop_tell_progress(struct stop_wait *wait, json_int_t connections)
 {
 	if (isatty(STDERR_FILENO) != 1 || connections < 0 ||
-	    (wait->told && connections == wait->progress))
+	    (wait->drawn && connections == wait->progress))
 		return;
 	(void)fprintf(stderr, "\r%" JSON_INTEGER_FORMAT " connections left\033[K", connections);
-	wait->told = true;
+	wait->drawn = true;
 	wait->progress = connections;
 }
 
@@ -183,7 +183,7 @@ stop_wait(struct stop_wait *wait)
 
 	while (!(gone = stop_is_gone(wait)) && clock_now_ns() < wait->until_ns)
 		(void)!usleep(LOOK_EVERY_MS * 1000);
-	if (wait->told)
+	if (wait->drawn)
 		(void)fputs("\r\033[K", stderr);
 	if (gone) {
 		if (!wait->session->options->json)

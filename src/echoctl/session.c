@@ -254,7 +254,7 @@ echoctl_session_refused(const struct echoctl_session *session, enum echoctl_meth
 	json_t *document = echoctl_json_parse(answer->body, answer->length), *row;
 	json_t *errors = echoctl_json_get(document, "errors");
 	const char *error = echoctl_json_text(document, "error");
-	bool told = answer->status >= 200 && answer->status <= 299;
+	bool success = answer->status >= 200 && answer->status <= 299;
 	size_t i;
 
 	if (json_array_size(errors) > 0) {
@@ -270,7 +270,7 @@ echoctl_session_refused(const struct echoctl_session *session, enum echoctl_meth
 		}
 	} else if (error != NULL) {
 		complain("%.*s", TEXT_MAX, error);
-	} else if (told) {
+	} else if (success) {
 		complain("%s: the answer is not one of echod's", echoctl_session_place(session));
 	} else {
 		complain("%s: refused with HTTP status %ld", echoctl_session_place(session),
@@ -280,7 +280,7 @@ echoctl_session_refused(const struct echoctl_session *session, enum echoctl_meth
 	    (answer->status == 403 || answer->status == 405))
 		complain("a URL is for looking only: this verb needs the control socket");
 	json_decref(document);
-	return told ? ECHOCTL_EXIT_UNREACHABLE : ECHOCTL_EXIT_FAILED;
+	return success ? ECHOCTL_EXIT_UNREACHABLE : ECHOCTL_EXIT_FAILED;
 }
 
 json_t *

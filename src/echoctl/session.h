@@ -37,7 +37,7 @@ struct echoctl_surroundings {
 
 /*
  * Find the daemon at SOCKET or URL, or search when both are NULL. SOCKET must live as long as the
- * location. Returns 0; -ENOENT when no default socket exists (places then tell); -ENOMEM.
+ * location. Returns 0; -ENOENT when no default socket exists (places say why); -ENOMEM.
  * Call echoctl_location_done() in each case.
  */
 ATTR_MUSTCHECK int echoctl_locate(const char *socket, const char *url,

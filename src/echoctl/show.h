@@ -42,7 +42,7 @@ enum echoctl_exit echoctl_show_health(struct echoctl_session *session);
  */
 char *echoctl_show_target(const struct echoctl_options *options, const char *path, bool tcp);
 
-/* Return the state of the process that STATS tell of: "ready", "draining", "not ready". */
+/* Return the state of the process in STATS: "ready", "draining", "not ready". */
 const char *echoctl_show_state(const json_t *stats);
 
 /* Return the tone of such a word, or of a connection's state. */

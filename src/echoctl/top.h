@@ -100,8 +100,8 @@ ATTR_MUSTCHECK int echoctl_top_view(const struct echoctl_sample *sample,
     size_t columns, FILE *out);
 
 /*
- * Draw until told to end. The terminal is given back in each case; a signal other than SIGINT
- * then ends the process as it would have without `top`.
+ * Draw until the user, a signal or the daemon ends it. The terminal is given back in each case; a
+ * signal other than SIGINT then ends the process as it would have without `top`.
  */
 enum echoctl_exit echoctl_top(struct echoctl_session *session);
 

@@ -321,7 +321,7 @@ ping_judge_difference(struct ping *ping)
 	ping_differ(ping, what);
 }
 
-/* Count and tell what became of the probe; returns whether to go on. */
+/* Count and print the outcome of the probe; returns whether to go on. */
 static bool
 ping_judge(struct ping *ping, enum probe_outcome outcome)
 {
@@ -355,7 +355,7 @@ ping_judge(struct ping *ping, enum probe_outcome outcome)
 		results->interrupted = true;
 		return false;
 	}
-	/* A late echo on this stream could not be told from the next one. */
+	/* A late echo on this stream would look like the next one. */
 	if (!ping->probe.datagrams)
 		ping_disconnect(ping);
 	return true;
