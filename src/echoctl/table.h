@@ -15,6 +15,7 @@
 #include "echoctl/text.h"
 
 struct echoctl_column {
+	const char *key;   /* for the caller: where it finds the cells; may be NULL */
 	const char *title; /* NULL in all columns: a table without titles */
 	bool right;        /* figures stand at the right */
 	bool prose;        /* what is too wide goes on in the next line */
