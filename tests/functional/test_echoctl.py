@@ -84,7 +84,7 @@ def test_help(echoctl):
 def test_version(echoctl):
     result = echoctl("-V")
     assert result.returncode == 0
-    assert re.match(r"echoctl \d+\.\d+\.\d+ \(libcurl ", result.stdout)
+    assert re.match(r"echoctl \d+\.\d+\.\d+\S* \(libcurl ", result.stdout)
     assert echoctl("--version").stdout == result.stdout
 
 
