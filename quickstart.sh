@@ -18,9 +18,10 @@ run_packages=(
 check_packages=(
     "${run_packages[@]}"
     check                                   # unit tests
-    curl iproute2 netcat-openbsd python3 python3-pytest strace systemd # functional tests
+    curl iproute2 netcat-openbsd python3 python3-pytest python3-pytest-xdist strace # functional tests
+    systemd                                 # the same, and lints
     chromium chromium-driver                # browser tests
-    clang-format mandoc shellcheck          # lints, which want python3 and systemd too
+    clang-format mandoc shellcheck          # lints, which want python3 too
     clang libclang-rt-dev                   # fuzz targets
 )
 

@@ -231,8 +231,6 @@ def test_large_answers_are_complete(many_listeners):
         assert len(listeners) == len(names) and set(listeners) == names
     keys = {row["key"] for row in daemon.control.document("/config")["directives"]}
     assert {f"listeners.{name}.address" for name in names} <= keys and "limits.connections" in keys
-    page = daemon.control.get("/").text
-    assert page.rstrip().endswith("</html>") and all(f">{name}</th>" in page for name in names)
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])

@@ -198,8 +198,10 @@ def test_only_the_worker_that_hangs_is_named(launch, many, number):
     assert elapsed < 1 + seconds(1)
     accused = daemon.log.find("hangs")
     assert [line["message"].split(" hangs")[0] for line in accused] == ["worker 1"]
-    assert "500 connections are left behind" in accused[0]["message"]
-    assert last_words(daemon) == [2000, 0, 1500]
+    # a worker that has many to begin is passed over, so the four need not have the same number
+    left = int(re.search(r"(\d+) connections are left behind", accused[0]["message"])[1])
+    assert 200 < left < 800
+    assert last_words(daemon) == [2000, 0, 2000 - left]
 
 
 @pytest.mark.skipif(SANITIZED, reason="a leak checker has to stop the thread that hangs")
