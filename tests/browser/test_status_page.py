@@ -401,7 +401,7 @@ def test_every_counter_is_drawn(daemon, relay, show):
     browser = show(relay)
     totals = numbered(daemon.control.stats())["totals"]
     families = {key: value for key, value in totals.items() if isinstance(value, dict)}
-    assert len(families) == 5
+    assert {"connections_closed", "datagram_receive_errors", "frames_lost"} <= set(families)
     for key, family in families.items():
         for reason, count in family.items():
             row = f'[data-counter="{key}.{reason}"]'
