@@ -9,7 +9,6 @@
 #include "base/log.h"
 #include "daemon/server.h"
 #include "daemon/service_manager.h"
-#include "engine/plan.h"
 
 /* How often a phase is looked at while it may end. */
 #define TICK_NS (10 * NS_PER_MS)
@@ -62,7 +61,7 @@ phase_on_stop_drain(struct server *server)
 static int64_t
 phase_on_stop_cut(struct server *server)
 {
-	log_warning("shutdown.timeout has passed: cutting %lld connections",
+	log_warning("shutdown.timeout has passed: %lld connections are still open",
 	    (long long)engine_connections(server->engine));
 	engine_drain(server->engine, WORKER_CUTTING, 0);
 	return FLUSH_NS;

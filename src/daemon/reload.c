@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <config.h>
 
-#include "daemon/reload.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +11,6 @@
 #include "daemon/process.h"
 #include "daemon/server.h"
 #include "daemon/service_manager.h"
-#include "engine/plan.h"
 
 int
 reload_reopen_log(void *context, struct error_list *errors)

@@ -17,9 +17,7 @@
 #include "base/log.h"
 #include "config/config_file.h"
 #include "daemon/process.h"
-#include "daemon/reload.h"
 #include "daemon/service_manager.h"
-#include "engine/plan.h"
 
 /* How long an address in use may take to come free at start: a killed predecessor is dying. */
 #define START_PATIENCE_NS NS_PER_S
@@ -85,21 +83,12 @@ server_on_libevent_log(int severity, const char *message)
 	/* a refused epoll_ctl(2): who asked for it has the errno, and tells in its own words */
 	if (strncmp(message, "Epoll ", strlen("Epoll ")) == 0)
 		severity = EVENT_LOG_DEBUG;
-	switch (severity) {
-	case EVENT_LOG_ERR:
+	if (severity == EVENT_LOG_ERR)
 		log_error("libevent: %s", message);
-		break;
-	case EVENT_LOG_WARN:
-		/* a refused epoll_ctl(2) is told by the call that wanted it */
-		if (strncmp(message, "Epoll ", strlen("Epoll ")) != 0) {
-			log_warning("libevent: %s", message);
-			break;
-		}
-		/* fall through */
-	default:
+	else if (severity == EVENT_LOG_WARN)
+		log_warning("libevent: %s", message);
+	else
 		log_debug("libevent: %s", message);
-		break;
-	}
 	errno = error;
 }
 

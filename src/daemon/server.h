@@ -68,4 +68,18 @@ struct config *server_read_config(const struct options *options, struct error_li
 /* Take from CFG and OPTIONS how to log. */
 struct log_settings server_log_settings(const struct config *cfg, const struct options *options);
 
+/*
+ * Read the configuration again and put it in force, or say why not; reopen the log file (reload.c).
+ * What changed, or the errors, are logged and written to RET_RELOAD, which the caller releases with
+ * control_reload_done(). CONTEXT is the server, as in control_actions. Returns 0; -EBUSY while the
+ * daemon drains or stops; or another -errno, and nothing was changed.
+ */
+int reload_run(void *context, struct control_reload *ret_reload);
+
+/*
+ * Open the log file again, after it was rotated. CONTEXT is not looked at. Returns 0, or -errno
+ * with a line in ERRORS.
+ */
+int reload_reopen_log(void *context, struct error_list *errors);
+
 #endif

@@ -148,6 +148,7 @@ listener_accept(struct listener *lis, struct worker *worker)
 	}
 	if (!address_is_ip(&lis->socket.address))
 		acceptor_meet_unix(fd, &peer);
+	listen_socket_meet(&lis->socket, fd);
 	counters_add(counters, COUNTER_CONNECTIONS_ACCEPTED, 1);
 	worker_take(worker, &lis->service->shares[worker->id], fd, ++engine->last_id, &peer);
 	return 0;

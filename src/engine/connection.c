@@ -457,8 +457,9 @@ connection_tcp_quiet_ns(const struct connection *conn)
 	/* a client that is gone acknowledges nothing, and a probe of its window is no data */
 	quiet_ms = info.tcpi_last_data_sent > info.tcpi_last_ack_recv ? info.tcpi_last_data_sent
 								      : info.tcpi_last_ack_recv;
-	return (info.tcpi_last_data_recv < quiet_ms ? info.tcpi_last_data_recv : quiet_ms) *
-	       NS_PER_MS;
+	if (conn->state == CONNECTION_OPEN && info.tcpi_last_data_recv < quiet_ms)
+		quiet_ms = info.tcpi_last_data_recv;
+	return quiet_ms * NS_PER_MS;
 }
 
 /*
@@ -472,7 +473,9 @@ connection_idle_ns(struct connection *conn, int64_t now_ns)
 	int unread = 0;
 
 	connection_account(conn);
-	if (!conn->read_paused && ioctl(conn->fd, FIONREAD, &unread) == 0 && unread > 0)
+	/* what nobody will read is no traffic */
+	if (conn->state == CONNECTION_OPEN && !conn->read_paused &&
+	    ioctl(conn->fd, FIONREAD, &unread) == 0 && unread > 0)
 		last_ns = now_ns;
 	else if (conn->peer.family != AF_UNIX)
 		last_ns = now_ns - connection_tcp_quiet_ns(conn);
@@ -564,10 +567,13 @@ connection_check_pending(struct worker *worker, int64_t now_ns, int64_t timeout_
 static void
 connection_check_quiet(struct share *share, int64_t now_ns, int64_t timeout_ns)
 {
+	int64_t quiet_ns = timeout_ns / PROGRESS_CHECKS;
 	struct connection *conn;
 
-	while ((conn = share->unseen) != NULL &&
-	       now_ns - conn->queued_ns >= timeout_ns / PROGRESS_CHECKS) {
+	/* sooner, more traffic would not move it in by_activity, and nobody would look again */
+	if (quiet_ns < ACTIVITY_SLACK_NS)
+		quiet_ns = ACTIVITY_SLACK_NS;
+	while ((conn = share->unseen) != NULL && now_ns - conn->queued_ns >= quiet_ns) {
 		share->unseen = TAILQ_NEXT(conn, by_time);
 		if (!conn->watched && connection_owes(conn))
 			connection_watch(conn, now_ns);

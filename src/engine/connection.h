@@ -105,7 +105,7 @@ void connection_finish(struct connection *conn, enum close_reason reason);
 
 /*
  * The only way out, for a connection that is not CLOSED: count REASON, log, close the descriptor.
- * Where the client was owed echo it sees a reset, else our FIN.
+ * Where the client was owed echo it sees a reset (over TCP), else our FIN.
  */
 void connection_close(struct connection *conn, enum close_reason reason);
 

@@ -106,4 +106,13 @@ const struct listen_socket *engine_find_socket(
 /* Return how many descriptors serving CFG may take, reserves included. */
 int64_t engine_descriptors(const struct config *cfg);
 
+/*
+ * Make the engine serve CFG, at start and at each reload (plan.c). First everything that can fail
+ * is prepared: new sockets opened or taken from INHERITANCE (which may be NULL), memory had. Only
+ * then the change is made. PATIENCE_NS is how long an address in use may take to come free. Returns
+ * 0; or -errno, lines in ERRORS, and the engine serves what it served before.
+ */
+ATTR_MUSTCHECK int plan_apply(struct engine *engine, const struct config *cfg,
+    struct inheritance *inheritance, int64_t patience_ns, struct error_list *errors);
+
 #endif

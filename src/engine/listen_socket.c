@@ -223,6 +223,26 @@ listen_socket_open(const struct listener_config *cfg, const struct listen_option
 	}
 }
 
+/* Of a listening TCP socket, the length of the backlog. */
+static unsigned
+listen_socket_waiting(int fd)
+{
+	struct tcp_info info = { .tcpi_unacked = 0 };
+	socklen_t length = sizeof(info);
+
+	(void)getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length);
+	return info.tcpi_unacked;
+}
+
+void
+listen_socket_meet(struct listen_socket *sock, int fd)
+{
+	if (sock->early == 0)
+		return;
+	sock->early--;
+	(void)listen_socket_set_traffic(fd, &sock->options, &sock->address);
+}
+
 int
 listen_socket_adopt(const struct listener_config *cfg, const struct listen_options *options, int fd,
     struct listen_socket *ret_socket, struct error_list *errors)
@@ -244,6 +264,9 @@ listen_socket_adopt(const struct listener_config *cfg, const struct listen_optio
 		    cfg->name, fd, strerror(-r));
 	else
 		r = listen_socket_update(&sock, cfg, options, errors);
+	/* Linux hands options on when a handshake ends: who is here already has none of them */
+	if (r == 0 && sock.address.transport == ADDRESS_TCP)
+		sock.early = listen_socket_waiting(fd);
 	if (r == 0 && address_is_datagram(&sock.address)) {
 		r = listen_socket_begin(fd, &sock.address, options);
 		if (r < 0)
@@ -335,9 +358,6 @@ listen_socket_drop_syn(int fd)
 unsigned
 listen_socket_shut(struct listen_socket *sock)
 {
-	struct tcp_info info = { .tcpi_unacked = 0 };
-	socklen_t length = sizeof(info);
-
 	if (sock->address.transport != ADDRESS_TCP) {
 		/* first the name, then the socket: nobody finds a file that refuses */
 		socket_file_remove(&sock->file);
@@ -347,9 +367,7 @@ listen_socket_shut(struct listen_socket *sock)
 	}
 	if (!sock->inherited && listen_socket_drop_syn(sock->fd) == 0)
 		return UINT_MAX;
-	/* of a listening socket this is the length of the backlog */
-	(void)getsockopt(sock->fd, IPPROTO_TCP, TCP_INFO, &info, &length);
-	return info.tcpi_unacked;
+	return listen_socket_waiting(sock->fd);
 }
 
 void

@@ -35,6 +35,7 @@ struct listen_socket {
 	int fd;                    /* owned; -1: none */
 	struct address address;    /* as bound: port 0 is resolved */
 	bool inherited;            /* from the service manager: its file is not ours */
+	unsigned early;            /* connections in its backlog that are older than the options */
 	struct address configured; /* what a reload compares */
 	bool v6only;               /* as bound: the configuration's until it is closed */
 	bool freebind;
@@ -70,6 +71,9 @@ ATTR_MUSTCHECK int listen_socket_open(const struct listener_config *cfg,
 ATTR_MUSTCHECK int listen_socket_adopt(const struct listener_config *cfg,
     const struct listen_options *options, int fd, struct listen_socket *ret_socket,
     struct error_list *errors);
+
+/* Set FD, accepted from SOCKET, to the options if it came too early to inherit them. */
+void listen_socket_meet(struct listen_socket *socket, int fd);
 
 /*
  * Set a socket that may be served already to OPTIONS: the backlog, what accepted connections

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <config.h>
 
-#include "engine/plan.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

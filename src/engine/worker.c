@@ -41,6 +41,26 @@ worker_record_lag(struct worker *worker, int64_t now_ns)
 		worker->tick_due_ns = now_ns + worker->tick_ns;
 }
 
+/*
+ * Return whether the thread comes back after a long absence (a stopped process, say). That time is
+ * nobody's, and what came meanwhile is to be read before anybody is judged: a wait that a signal
+ * ended has brought timers alone.
+ */
+static bool
+worker_was_away(struct worker *worker, int64_t now_ns)
+{
+	int64_t late_ns = now_ns - worker->tick_due_ns;
+	struct connection *conn;
+
+	if (late_ns < TICK_NS)
+		return false;
+	TAILQ_FOREACH (conn, &worker->ending, by_time)
+		conn->ending_ns += late_ns;
+	TAILQ_FOREACH (conn, &worker->pending, by_progress)
+		conn->progress_ns += late_ns;
+	return true;
+}
+
 static void
 worker_on_tick(evutil_socket_t fd, short what, void *arg)
 {
@@ -49,11 +69,7 @@ worker_on_tick(evutil_socket_t fd, short what, void *arg)
 	struct worker *worker = arg;
 	int64_t now_ns = clock_now_ns();
 
-	/*
-	 * After a long absence (a stopped process, say) what came meanwhile is read first: a wait
-	 * that a signal ended has brought timers alone.
-	 */
-	worker->tick_skipped = now_ns - worker->tick_due_ns >= TICK_NS && !worker->tick_skipped;
+	worker->tick_skipped = worker_was_away(worker, now_ns) && !worker->tick_skipped;
 	worker_record_lag(worker, now_ns);
 	if (worker->pipe.size == 0)
 		echo_pipe_open(&worker->pipe);
@@ -372,6 +388,7 @@ static void
 worker_do_drain(void *arg)
 {
 	struct worker *worker = arg;
+	bool away = worker_was_away(worker, clock_now_ns()) || worker->tick_skipped;
 
 	/* first open for the next word, then read: a word that comes in between is not missed */
 	atomic_store(&worker->drain_posted, false);
@@ -379,7 +396,8 @@ worker_do_drain(void *arg)
 	worker->idle_grace_ns = atomic_load(&worker->wanted_grace_ns);
 	/* a tick that cannot be made shorter only makes the drain coarser */
 	(void)worker_set_tick(worker, worker->phase == WORKER_SERVING ? TICK_NS : TICK_DRAIN_NS);
-	connection_check_all(worker);
+	if (!away)
+		connection_check_all(worker);
 }
 
 void

@@ -143,6 +143,21 @@ def test_bytes_that_stay_in_the_kernel_are_stalled(launch, place):
     assert time.monotonic() - begin > 1
 
 
+def test_a_short_stall_timeout_misses_nobody(launch):
+    """A look soon after one byte, then bytes so soon after it that they change no order."""
+    daemon = launch_at(
+        launch, "tcp4", keys={"idle_timeout": "0s"}, limits={"stall_timeout": "300ms"}
+    )
+    for _ in range(30):
+        sock, address = daemon.open_socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2 * KIB)
+        sock.connect(address)
+        exchange(sock)
+        time.sleep(0.09)
+        sock.sendall(pattern(0, 9000))
+    daemon.wait_connections(0)
+
+
 @pytest.mark.parametrize("place", PLACES)
 def test_who_takes_from_the_kernel_in_time_is_not_stalled(launch, place):
     """

@@ -234,3 +234,45 @@ def test_a_whole_stream_ends_clean(launch, place, how):
     sock.close()
     if how in ("drain", "quit"):
         assert daemon.wait_exit() == 0
+
+
+@pytest.mark.parametrize("place", BOTH)
+def test_bytes_that_nobody_will_read_keep_no_flush_open(launch, place):
+    """Without a stall_timeout, who takes nothing goes after idle_timeout, whatever it has sent."""
+    limit = 8 * MIB
+    daemon = launch_at(
+        launch,
+        place,
+        keys={"idle_timeout": "1s", "byte_limit": f"{limit}B"},
+        limits={"stall_timeout": "0s", "output_high": "64MiB"},
+    )
+    sock = narrow(daemon)
+    assert fill(sock, limit + 60000, 1) > limit
+    daemon.wait_connections(0)
+
+
+def test_a_flush_survives_a_process_that_stood_still(launch):
+    """The client takes its echo all the time; what it took meanwhile is seen before it is judged."""
+    daemon = launch(
+        limits={"stall_timeout": "1s", "output_high": "64MiB"}, shutdown={"timeout": "30s"}
+    )
+    sock = narrow(daemon)
+    data = pattern(0, 12 * MIB)
+    sock.sendall(data)
+    sock.shutdown(socket.SHUT_WR)
+    wait_until(lambda: (daemon.row(sock) or {}).get("state") == "flushing", 10, "it is flushed")
+    daemon.signal(signal.SIGSTOP)
+    # longer than stall_timeout, while the kernel goes on delivering
+    sock.settimeout(0.2)
+    got = b""
+    end = time.monotonic() + 2.5
+    while time.monotonic() < end:
+        try:
+            got += sock.recv(1 << 20)
+        except TimeoutError:
+            continue
+    daemon.signal(signal.SIGTERM)
+    daemon.signal(signal.SIGCONT)
+    sock.settimeout(seconds(10))
+    assert got + receive_to_end(sock) == data
+    assert daemon.wait_exit() == 0

@@ -19,6 +19,7 @@ from harness import (
     seconds,
     wait_until,
 )
+from harness.activation import listening_socket, passing, tcp_address
 from harness.places import PLACES, launch_at
 
 
@@ -113,3 +114,21 @@ def test_urgent_bytes_in_a_stream(launch, place, most):
     sender.join(seconds(10))
     assert not failed
     assert got == data
+
+
+def test_urgent_bytes_of_who_came_before_the_start(launch):
+    """Linux hands options on when a handshake ends: those in the backlog have none of ours."""
+    with listening_socket() as listener:
+        early = socket.create_connection(listener.getsockname())
+        address = tcp_address(listener)
+        daemon = launch(passing([listener], "echo"), listeners=[{"name": "echo", "address": address}])
+    late = daemon.connect()
+    for sock in (early, late):
+        sock.settimeout(seconds(10))
+        sock.sendall(b"GET")
+        exchanged = receive_exactly(sock, 3)
+        send_urgent(sock, b"U")
+        sock.sendall(b"/index")
+        sock.shutdown(socket.SHUT_WR)
+        assert exchanged + receive_to_end(sock) == b"GETU/index"
+        sock.close()

@@ -24,7 +24,6 @@
 #include "control/routes.h"
 #include "control/site_check.h"
 #include "engine/engine.h"
-#include "engine/plan.h"
 
 #define PATIENCE_NS (5 * NS_PER_S)
 #define ANSWER_MAX (1 << 20)

@@ -13,7 +13,6 @@
 #include "control/stats_json.h"
 #include "document_text.h"
 #include "engine/engine.h"
-#include "engine/plan.h"
 
 static struct loop *loop;
 static struct engine *engine;

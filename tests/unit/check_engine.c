@@ -24,7 +24,6 @@
 #include "base/socket_file.h"
 #include "engine/engine.h"
 #include "engine/listen_socket.h"
-#include "engine/plan.h"
 
 #define POSTS 20000
 

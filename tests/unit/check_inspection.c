@@ -14,7 +14,6 @@
 
 #include "base/clock.h"
 #include "engine/engine.h"
-#include "engine/plan.h"
 
 #define PATIENCE_NS (10 * NS_PER_S)
 #define CLIENTS_MAX 64

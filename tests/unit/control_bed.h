@@ -18,7 +18,6 @@
 #include "base/clock.h"
 #include "control/control_server.h"
 #include "engine/engine.h"
-#include "engine/plan.h"
 
 #define PATIENCE_NS (10 * NS_PER_S)
 #define OWN "Host: localhost\r\n"
