@@ -2,7 +2,7 @@
 /* What one directive alone cannot show. A value that was refused already is not judged again. */
 #include <config.h>
 
-#include "config/config.h"
+#include "config/configuration.h"
 
 #include <stdio.h>
 #include <string.h>

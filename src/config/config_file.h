@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-#include "config/config.h"
+#include "config/configuration.h"
 
 /*
  * Read and check PATH, with its @include files (relative to the including file's folder).

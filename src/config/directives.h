@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "config/config.h"
+#include "config/configuration.h"
 
 enum directive_type {
 	DIRECTIVE_BOOLEAN,   /* bool: true or false */

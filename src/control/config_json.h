@@ -9,7 +9,7 @@
 #include <jansson.h>
 
 #include "base/error_list.h"
-#include "config/config.h"
+#include "config/configuration.h"
 #include "control/control_actions.h"
 
 struct document;

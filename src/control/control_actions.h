@@ -11,7 +11,7 @@
 
 #include "base/error_list.h"
 #include "base/log.h"
-#include "config/config.h"
+#include "config/configuration.h"
 
 /* One directive that a reload changed. */
 struct control_change {

@@ -12,7 +12,7 @@
 #include "base/attributes.h"
 #include "base/error_list.h"
 #include "base/socket_file.h"
-#include "config/config.h"
+#include "config/configuration.h"
 
 /* Return whether CFG leaves the place of the socket to the daemon. */
 bool control_file_is_auto(const struct control_config *cfg);

@@ -11,7 +11,7 @@
 
 #include "base/attributes.h"
 #include "base/error_list.h"
-#include "config/config.h"
+#include "config/configuration.h"
 #include "control/control_actions.h"
 #include "control/process_status.h"
 

@@ -9,7 +9,7 @@
 
 #include "base/attributes.h"
 #include "base/error_list.h"
-#include "config/config.h"
+#include "config/configuration.h"
 
 /*
  * Make, bind and listen on cfg->http. An address in use is tried again until PATIENCE_NS have

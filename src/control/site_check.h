@@ -10,7 +10,7 @@
 #include <stdbool.h>
 
 #include "base/address.h"
-#include "config/config.h"
+#include "config/configuration.h"
 
 struct evhttp_request;
 

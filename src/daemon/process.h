@@ -8,7 +8,7 @@
 
 #include "base/attributes.h"
 #include "base/error_list.h"
-#include "config/config.h"
+#include "config/configuration.h"
 
 /*
  * Make sure that descriptors 0 to 2 are open: what is opened later must not be taken for the

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "config/config.h"
+#include "config/configuration.h"
 #include "control/control_actions.h"
 #include "control/control_server.h"
 #include "control/process_status.h"

@@ -11,7 +11,7 @@
 
 #include "base/attributes.h"
 #include "base/error_list.h"
-#include "config/config.h"
+#include "config/configuration.h"
 #include "engine/acceptor.h"
 #include "engine/counters.h"
 #include "engine/datagram/endpoint.h"

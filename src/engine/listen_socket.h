@@ -17,7 +17,7 @@
 #include "base/attributes.h"
 #include "base/error_list.h"
 #include "base/socket_file.h"
-#include "config/config.h"
+#include "config/configuration.h"
 
 /* What a listening socket is set to, and may be set to again while it is open. */
 struct listen_options {

@@ -9,7 +9,7 @@
 
 #include "base/attributes.h"
 #include "base/list.h"
-#include "config/config.h"
+#include "config/configuration.h"
 #include "engine/counters.h"
 #include "engine/worker.h"
 

@@ -16,7 +16,7 @@
 #include "base/distribution.h"
 #include "base/list.h"
 #include "base/log.h"
-#include "config/config.h"
+#include "config/configuration.h"
 #include "engine/connection.h"
 #include "engine/counters.h"
 #include "engine/echo.h"

@@ -468,7 +468,7 @@ def test_real_limit_of_processes_is_named(launch, as_root, open_directory):
 def test_unit_has_room_for_all_workers():
     """Besides them: the main thread, the log's, and those of an echoctl that reloads."""
     unit = (PROJECT / "systemd" / "echod.service.in").read_text()
-    config = (PROJECT / "src" / "config" / "config.h").read_text()
+    config = (PROJECT / "src" / "config" / "configuration.h").read_text()
     tasks = int(re.search(r"^TasksMax=(\d+)$", unit, re.MULTILINE)[1])
     workers = int(re.search(r"CONFIG_WORKERS_MAX (\d+)", config)[1])
     assert tasks >= workers + 2 + 16

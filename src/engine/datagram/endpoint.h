@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
-#include "config/config.h"
+#include "config/configuration.h"
 #include "engine/datagram/sources.h"
 #include "engine/listen_socket.h"
 #include "engine/loop.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <config.h>
 
-#include "config/config.h"
+#include "config/configuration.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,8 +5,8 @@
  * comparison; config_file.c fills it from a file, directives.c describes every field.
  * It does not log, bind or open anything.
  */
-#ifndef ECHOD_CONFIG_CONFIG_H
-#define ECHOD_CONFIG_CONFIG_H
+#ifndef ECHOD_CONFIG_CONFIGURATION_H
+#define ECHOD_CONFIG_CONFIGURATION_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
