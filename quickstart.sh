@@ -143,7 +143,7 @@ run() {
     configure_and_make "${configuration[@]}"
     if (($# == 0)); then
         say "echod will serve: echo on tcp 127.0.0.1:7007 and [::1]:7007, control on http://127.0.0.1:9862"
-        say "try: printf hello | nc -N 127.0.0.1 7007; curl http://127.0.0.1:9862/stats; Ctrl-C ends it"
+        say "try in another terminal: $build/echoping -n 3 127.0.0.1:7007; $build/echoctl status; Ctrl-C here ends it"
     else
         say "starting echod $*; its log says where it serves"
     fi

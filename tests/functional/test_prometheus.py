@@ -314,6 +314,18 @@ def test_panels_of_the_dashboard_do_not_overlap():
     assert len(identities) == len(set(identities))
 
 
+def test_dashboard_can_be_imported_as_it_is():
+    """What an import asks for is listed, and each panel's source is the dashboard's own variable."""
+    dashboard = json.loads(DASHBOARD.read_text())
+    assert dashboard["__inputs"] == [] and dashboard["id"] is None
+    wanted = {row["id"] for row in dashboard["__requires"] if row["type"] == "panel"}
+    panels = [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+    assert wanted == {panel["type"] for panel in panels}
+    for panel in panels:
+        for asked in (panel, *panel["targets"]):
+            assert asked["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+
+
 def test_the_example_configuration_is_valid():
     result = promtool("check", "config", CONTRIB / "prometheus" / "scrape.yml")
     assert result.returncode == 0, result.stdout + result.stderr
@@ -325,6 +337,27 @@ def test_the_alerts_pass_their_tests():
     assert f"{len(NAMES)} rules found" in result.stdout
     result = promtool("test", "rules", ALERTS.with_name("alerts_test.yml"))
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_alerts_are_those_of_the_manual():
+    """Names and severities, in doc/operations.md as in the rules."""
+    rules = re.findall(r"- alert: (\w+)\n.*?severity: (\w+)", ALERTS.read_text(), re.S)
+    told = (PROJECT / "doc" / "operations.md").read_text()
+    assert sorted(re.findall(r"^\| (Echod\w+) \| (\w+) \|", told, re.M)) == sorted(rules)
+
+
+def test_sample_limit_has_room_for_sixty_listeners(launch):
+    names = [f"listener-with-a-long-name-{number:02d}" for number in range(60)]
+    kinds = ("tcp", "udp")
+    daemon = launch(
+        listeners=[
+            {"name": name, "address": f"{kinds[number % 2]}://127.0.0.1:0"}
+            for number, name in enumerate(names)
+        ]
+    )
+    text = (CONTRIB / "prometheus" / "scrape.yml").read_text()
+    limit = int(re.search(r"sample_limit: (\d+)", text)[1])
+    assert 2 * len(daemon.control.metrics()) < limit
 
 
 @pytest.mark.parametrize("expression", ["vector(1) > 2", "vector(1)"])
