@@ -59,12 +59,12 @@ def install_missing(say):
         say(f"not root: cannot install {' '.join(missing)}")
         return
     say(f"installing {' '.join(missing)}")
-    trouble = _apt(["update"])
+    failure = _apt(["update"])
     # one by one, so that one that is not to be had does not keep the others out
     for package in missing:
-        trouble = _apt(["install", "-y", "--no-install-recommends", package])
-        if trouble:
-            say(f"cannot install {package}: {trouble}")
+        failure = _apt(["install", "-y", "--no-install-recommends", package])
+        if failure:
+            say(f"cannot install {package}: {failure}")
 
 
 class Tools:
@@ -92,9 +92,9 @@ class Tools:
         """Return (path of the program, None), or (None, why there is none)."""
         path = self._find(name)
         if path is None and may_download:
-            trouble = self._unpack(name)
-            if trouble:
-                return None, trouble
+            failure = self._unpack(name)
+            if failure:
+                return None, failure
             path = self._find(name)
         if path is None:
             return None, "not unpacked"
@@ -112,9 +112,9 @@ class Tools:
         for package in UNPACK[name]:
             if package != name and installed(package):
                 continue
-            trouble = _apt(["download", package], folder=self.debs)
-            if trouble:
-                return f"cannot download {package}: {trouble}"
+            failure = _apt(["download", package], folder=self.debs)
+            if failure:
+                return f"cannot download {package}: {failure}"
             for deb in sorted(self.debs.glob(f"{package}_*.deb")):
                 subprocess.run(["dpkg-deb", "-x", str(deb), str(self.root)], check=True)
         return None

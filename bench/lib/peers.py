@@ -199,17 +199,17 @@ def provide(wanted, kinds, folder, tools, may_download, say):
     for server, target in own_peers(os.path.join(folder, "peers")):
         if server.name not in wanted or not kinds & server.kinds:
             continue
-        trouble = _build(os.path.join(folder, "peers"), target) if target else None
-        if trouble:
-            say(f"left out: {server.name}: {trouble}")
+        failure = _build(os.path.join(folder, "peers"), target) if target else None
+        if failure:
+            say(f"left out: {server.name}: {failure}")
         else:
             peers.append(server)
     for name, title, make_command, takes in real_peers():
         if name not in wanted or not kinds & takes:
             continue
-        path, trouble = tools.provide(name, may_download)
-        if trouble:
-            say(f"left out: {name}: {trouble}")
+        path, failure = tools.provide(name, may_download)
+        if failure:
+            say(f"left out: {name}: {failure}")
         else:
             peers.append(Server(name, title, make_command(path), kinds=takes,
                                 most_connections=50, forks=True,
