@@ -13,129 +13,101 @@
 
 #include "base/text.h"
 
-/* What each transport's URL form starts with. */
-static const char *const address_schemes[] = {
-	[ADDRESS_TCP] = "tcp://",
-	[ADDRESS_UDP] = "udp://",
-	[ADDRESS_UNIX] = "unix:",
-	[ADDRESS_UNIX_DATAGRAM] = "unixgram:",
+#define MAPPED_BITS 96 /* of an IPv4-mapped IPv6 address, before the IPv4 address */
+
+/* What each transport is called, and what its URL form starts with. */
+static const struct {
+	const char *name, *scheme;
+} address_transports[] = {
+	[ADDRESS_TCP] = { "tcp", "tcp://" },
+	[ADDRESS_UDP] = { "udp", "udp://" },
+	[ADDRESS_UNIX] = { "unix", "unix:" },
+	[ADDRESS_UNIX_DATAGRAM] = { "unixgram", "unixgram:" },
 };
 
-static const char bad_scheme[] = "is not an address (write tcp:// or udp:// with HOST:PORT, or "
-				 "unix: or unixgram: with /PATH or @NAME)";
 static const char bad_host[] = "has no numeric host (write an IPv4 address, an IPv6 address in "
 			       "brackets, or *, such as 127.0.0.1:7 or [::1]:7)";
-static const char bad_port[] = "has no valid port (write :PORT with PORT from 0 to 65535)";
-static const char bad_scope[] =
-    "names an interface that does not exist (write [fe80::1%INTERFACE])";
-static const char bad_path[] = "has no usable socket path (write /PATH or @NAME after the colon, "
-			       "at most 107 bytes)";
+static const char bad_network[] = "has no numeric address (write ADDRESS or ADDRESS/BITS, such as "
+				  "192.0.2.0/24 or 2001:db8::/32)";
 
 const char *
 address_transport_name(enum address_transport transport)
 {
-	switch (transport) {
-	case ADDRESS_TCP:
-		return "tcp";
-	case ADDRESS_UDP:
-		return "udp";
-	case ADDRESS_UNIX:
-		return "unix";
-	case ADDRESS_UNIX_DATAGRAM:
-		return "unixgram";
-	}
-	return "unknown";
+	return address_transports[transport].name;
 }
 
 static int
-address_parse_port(const char *text, in_port_t *ret_port)
+address_refuse(const char **ret_error, const char *error)
 {
-	unsigned long port = 0;
-
-	if (*text == '\0' || strlen(text) > 5)
-		return -EINVAL;
-	for (; *text != '\0'; text++) {
-		if (*text < '0' || *text > '9')
-			return -EINVAL;
-		port = port * 10 + (unsigned long)(*text - '0');
-	}
-	if (port > 65535)
-		return -EINVAL;
-	*ret_port = htons((uint16_t)port);
-	return 0;
+	*ret_error = error;
+	return -EINVAL;
 }
 
-static void
-address_set_in6(struct address *address, const struct in6_addr *host, in_port_t port)
+/* Read TEXT, at most DIGITS digits and nothing else. -EINVAL, also above MAXIMUM. */
+static int
+address_parse_number(const char *text, size_t digits, int maximum)
 {
-	address->u.in6.sin6_family = AF_INET6;
-	address->u.in6.sin6_addr = *host;
-	address->u.in6.sin6_port = port;
-	address->length = sizeof(address->u.in6);
+	size_t length = strspn(text, "0123456789");
+	int number;
+
+	if (length == 0 || length > digits || text[length] != '\0')
+		return -EINVAL;
+	number = atoi(text);
+	return number <= maximum ? number : -EINVAL;
 }
 
 /* HOST is what stood between the brackets: an IPv6 address, perhaps with %INTERFACE. */
 static int
-address_set_bracketed(struct address *address, char *host, in_port_t port, const char **ret_error)
+address_parse_in6(char *host, struct sockaddr_in6 *in6, const char **ret_error)
 {
-	struct in6_addr in6;
 	char *scope = strchr(host, '%');
 
 	if (scope != NULL)
 		*scope++ = '\0';
-	if (inet_pton(AF_INET6, host, &in6) != 1) {
-		*ret_error = bad_host;
-		return -EINVAL;
-	}
-	address_set_in6(address, &in6, port);
-	if (scope != NULL) {
-		address->u.in6.sin6_scope_id = if_nametoindex(scope);
-		if (address->u.in6.sin6_scope_id == 0) {
-			*ret_error = bad_scope;
-			return -EINVAL;
-		}
-	}
+	if (inet_pton(AF_INET6, host, &in6->sin6_addr) != 1)
+		return address_refuse(ret_error, bad_host);
+	if (scope != NULL && (in6->sin6_scope_id = if_nametoindex(scope)) == 0)
+		return address_refuse(ret_error,
+		    "names an interface that does not exist (write [fe80::1%INTERFACE])");
 	return 0;
 }
 
 int
 address_parse_host_port(const char *text, struct address *ret_address, const char **ret_error)
 {
-	struct address address = { .transport = ADDRESS_TCP };
+	struct address address = { .transport = ADDRESS_TCP, .length = sizeof(address.u.in6) };
 	const char *colon = strrchr(text, ':');
+	int port = colon != NULL ? address_parse_number(colon + 1, 5, 65535) : -EINVAL;
 	char host[INET6_ADDRSTRLEN + IF_NAMESIZE + 4];
-	in_port_t port;
 	size_t length;
-	int r;
 
-	if (colon == NULL || strchr(colon, ']') != NULL ||
-	    address_parse_port(colon + 1, &port) < 0) {
-		*ret_error = bad_port;
-		return -EINVAL;
-	}
+	if (port < 0)
+		return address_refuse(
+		    ret_error, "has no valid port (write :PORT with PORT from 0 to 65535)");
 	length = (size_t)(colon - text);
-	if (length == 0 || length >= sizeof(host)) {
-		*ret_error = bad_host;
-		return -EINVAL;
-	}
+	if (length == 0 || length >= sizeof(host))
+		return address_refuse(ret_error, bad_host);
 	memcpy(host, text, length);
 	host[length] = '\0';
 
+	address.u.in6 = (struct sockaddr_in6){
+		.sin6_family = AF_INET6,
+		.sin6_port = htons((in_port_t)port),
+	};
 	if (strcmp(host, "*") == 0) {
 		address.wildcard = true;
-		address_set_in6(&address, &in6addr_any, port);
 	} else if (host[0] == '[' && host[length - 1] == ']') {
 		host[length - 1] = '\0';
-		r = address_set_bracketed(&address, host + 1, port, ret_error);
-		if (r < 0)
-			return r;
-	} else if (inet_pton(AF_INET, host, &address.u.in.sin_addr) == 1) {
-		address.u.in.sin_family = AF_INET;
-		address.u.in.sin_port = port;
-		address.length = sizeof(address.u.in);
+		if (address_parse_in6(host + 1, &address.u.in6, ret_error) < 0)
+			return -EINVAL;
 	} else {
-		*ret_error = bad_host;
-		return -EINVAL;
+		address.u.in = (struct sockaddr_in){
+			.sin_family = AF_INET,
+			.sin_port = htons((in_port_t)port),
+		};
+		address.length = sizeof(address.u.in);
+		if (inet_pton(AF_INET, host, &address.u.in.sin_addr) != 1)
+			return address_refuse(ret_error, bad_host);
 	}
 	*ret_address = address;
 	return 0;
@@ -144,16 +116,15 @@ address_parse_host_port(const char *text, struct address *ret_address, const cha
 static int
 address_parse_unix(const char *path, struct address *ret_address, const char **ret_error)
 {
-	struct address address = { .transport = ADDRESS_UNIX };
+	struct address address = { .u.un = { .sun_family = AF_UNIX } };
 	size_t length = strlen(path);
 
 	/* a path keeps its NUL inside sun_path, an abstract name trades its @ for a NUL */
 	if ((path[0] != '/' && path[0] != '@') || length < 2 ||
-	    length >= sizeof(address.u.un.sun_path)) {
-		*ret_error = bad_path;
-		return -EINVAL;
-	}
-	address.u.un.sun_family = AF_UNIX;
+	    length >= sizeof(address.u.un.sun_path))
+		return address_refuse(ret_error,
+		    "has no usable socket path (write /PATH or @NAME after the colon, at most "
+		    "107 bytes)");
 	memcpy(address.u.un.sun_path, path, length);
 	if (path[0] == '@')
 		address.u.un.sun_path[0] = '\0';
@@ -164,66 +135,35 @@ address_parse_unix(const char *path, struct address *ret_address, const char **r
 	return 0;
 }
 
-/* TEXT is what follows the scheme of TRANSPORT. */
-static int
-address_parse_rest(const char *text, enum address_transport transport, struct address *ret_address,
-    const char **ret_error)
-{
-	bool ip = transport == ADDRESS_TCP || transport == ADDRESS_UDP;
-	struct address address;
-	int r = ip ? address_parse_host_port(text, &address, ret_error)
-		   : address_parse_unix(text, &address, ret_error);
-
-	if (r < 0)
-		return r;
-	address.transport = transport;
-	*ret_address = address;
-	return 0;
-}
-
 int
 address_parse(const char *text, struct address *ret_address, const char **ret_error)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(address_schemes); i++) {
-		size_t length = strlen(address_schemes[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(address_transports); i++) {
+		size_t length = strlen(address_transports[i].scheme);
+		int r;
 
-		if (strncmp(text, address_schemes[i], length) == 0)
-			return address_parse_rest(
-			    text + length, (enum address_transport)i, ret_address, ret_error);
+		if (strncmp(text, address_transports[i].scheme, length) != 0)
+			continue;
+		if (i == ADDRESS_TCP || i == ADDRESS_UDP)
+			r = address_parse_host_port(text + length, ret_address, ret_error);
+		else
+			r = address_parse_unix(text + length, ret_address, ret_error);
+		if (r == 0)
+			ret_address->transport = (enum address_transport)i;
+		return r;
 	}
-	*ret_error = bad_scheme;
-	return -EINVAL;
+	return address_refuse(ret_error,
+	    "is not an address (write tcp:// or udp:// with HOST:PORT, or unix: or unixgram: with "
+	    "/PATH or @NAME)");
 }
 
 bool
 address_equal(const struct address *a, const struct address *b)
 {
-	if (a->transport != b->transport || a->u.sa.sa_family != b->u.sa.sa_family)
-		return false;
-	switch (a->u.sa.sa_family) {
-	case AF_INET:
-		return a->u.in.sin_port == b->u.in.sin_port &&
-		       a->u.in.sin_addr.s_addr == b->u.in.sin_addr.s_addr;
-	case AF_INET6:
-		return a->u.in6.sin6_port == b->u.in6.sin6_port &&
-		       a->u.in6.sin6_scope_id == b->u.in6.sin6_scope_id &&
-		       memcmp(&a->u.in6.sin6_addr, &b->u.in6.sin6_addr, sizeof(struct in6_addr)) ==
-			   0;
-	case AF_UNIX:
-		return a->length == b->length && memcmp(&a->u.un, &b->u.un, a->length) == 0;
-	default:
-		return false;
-	}
-}
-
-static enum address_transport
-address_transport_of(sa_family_t family, int type)
-{
-	bool datagram = type == SOCK_DGRAM;
-
-	if (family == AF_UNIX)
-		return datagram ? ADDRESS_UNIX_DATAGRAM : ADDRESS_UNIX;
-	return datagram ? ADDRESS_UDP : ADDRESS_TCP;
+	/* nothing but family, host, port and scope, or the path: the rest is 0, from the kernel too
+	 */
+	return a->transport == b->transport && a->length == b->length &&
+	       memcmp(&a->u, &b->u, a->length) == 0;
 }
 
 int
@@ -236,7 +176,10 @@ address_of_socket(int fd, struct address *ret_address)
 	if (getsockname(fd, &address.u.sa, &address.length) < 0 ||
 	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0)
 		return -errno;
-	address.transport = address_transport_of(address.u.sa.sa_family, type);
+	if (address.u.sa.sa_family == AF_UNIX)
+		address.transport = type == SOCK_DGRAM ? ADDRESS_UNIX_DATAGRAM : ADDRESS_UNIX;
+	else
+		address.transport = type == SOCK_DGRAM ? ADDRESS_UDP : ADDRESS_TCP;
 	*ret_address = address;
 	return 0;
 }
@@ -275,7 +218,7 @@ address_is_path(const struct address *address)
 char *
 address_format(const struct address *address, char *buffer, size_t size)
 {
-	const char *scheme = address_schemes[address->transport], *rest;
+	const char *scheme = address_transports[address->transport].scheme, *rest;
 	char text[ADDRESS_TEXT_MAX];
 
 	if (address->wildcard) {
@@ -290,64 +233,123 @@ address_format(const struct address *address, char *buffer, size_t size)
 	return buffer;
 }
 
-static char *
+/* Return SA, an IPv4 or IPv6 address, as IPv6: of IPv4 the mapped address. */
+static struct sockaddr_in6
+address_map(const struct sockaddr *sa)
+{
+	struct sockaddr_in6 in6 = { .sin6_addr = { .s6_addr = { [10] = 0xff, [11] = 0xff } } };
+	struct sockaddr_in in;
+
+	if (sa->sa_family == AF_INET6) {
+		memcpy(&in6, sa, sizeof(in6));
+	} else {
+		memcpy(&in, sa, sizeof(in));
+		in6.sin6_port = in.sin_port;
+		memcpy(&in6.sin6_addr.s6_addr[12], &in.sin_addr, sizeof(in.sin_addr));
+	}
+	return in6;
+}
+
+static void
 address_format_unix(const struct sockaddr_un *un, socklen_t length, char *buffer, size_t size)
 {
 	size_t header = offsetof(struct sockaddr_un, sun_path);
 	size_t used = length > header ? length - header : 0;
+	bool abstract = used > 0 && un->sun_path[0] == '\0';
 	char name[ADDRESS_TEXT_MAX - 8];
 
-	if (used == 0) {
-		(void)snprintf(buffer, size, "unix:");
-		return buffer;
-	}
-	if (un->sun_path[0] == '\0') {
+	if (abstract)
 		text_escape(un->sun_path + 1, used - 1, name, sizeof(name));
-		(void)snprintf(buffer, size, "unix:@%s", name);
-	} else {
+	else
 		text_escape(un->sun_path, strnlen(un->sun_path, used), name, sizeof(name));
-		(void)snprintf(buffer, size, "unix:%s", name);
+	(void)snprintf(buffer, size, "unix:%s%s", abstract ? "@" : "", name);
+}
+
+static void
+address_format_in6(const struct sockaddr_in6 *in6, char *buffer, size_t size)
+{
+	char host[INET6_ADDRSTRLEN], scope[1 + IF_NAMESIZE] = "%";
+
+	if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
+		(void)inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], host, sizeof(host));
+		(void)snprintf(buffer, size, "%s:%u", host, ntohs(in6->sin6_port));
+		return;
 	}
-	return buffer;
+	(void)inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
+	if (in6->sin6_scope_id == 0 || if_indextoname(in6->sin6_scope_id, scope + 1) == NULL)
+		scope[0] = '\0';
+	(void)snprintf(buffer, size, "[%s%s]:%u", host, scope, ntohs(in6->sin6_port));
 }
 
 char *
 address_format_sockaddr(const struct sockaddr *sa, socklen_t length, char *buffer, size_t size)
 {
-	char host[INET6_ADDRSTRLEN + 1 + IF_NAMESIZE];
-	struct sockaddr_in in;
 	struct sockaddr_in6 in6;
 
 	switch (length >= sizeof(sa->sa_family) ? sa->sa_family : AF_UNSPEC) {
 	case AF_INET:
-		memcpy(&in, sa, sizeof(in));
-		(void)inet_ntop(AF_INET, &in.sin_addr, host, sizeof(host));
-		(void)snprintf(buffer, size, "%s:%u", host, ntohs(in.sin_port));
-		break;
 	case AF_INET6:
-		memcpy(&in6, sa, sizeof(in6));
-		if (IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr)) {
-			(void)inet_ntop(AF_INET, &in6.sin6_addr.s6_addr[12], host, sizeof(host));
-			(void)snprintf(buffer, size, "%s:%u", host, ntohs(in6.sin6_port));
-			break;
-		}
-		(void)inet_ntop(AF_INET6, &in6.sin6_addr, host, INET6_ADDRSTRLEN);
-		if (in6.sin6_scope_id != 0) {
-			char name[IF_NAMESIZE];
-
-			if (if_indextoname(in6.sin6_scope_id, name) != NULL) {
-				strcat(host, "%");
-				strcat(host, name);
-			}
-		}
-		(void)snprintf(buffer, size, "[%s]:%u", host, ntohs(in6.sin6_port));
+		in6 = address_map(sa);
+		address_format_in6(&in6, buffer, size);
 		break;
 	case AF_UNIX:
-		return address_format_unix(
+		address_format_unix(
 		    (const struct sockaddr_un *)(const void *)sa, length, buffer, size);
+		break;
 	default:
 		(void)snprintf(buffer, size, "unknown");
 		break;
 	}
 	return buffer;
+}
+
+int
+network_parse(const char *text, struct network *ret_network, const char **ret_error)
+{
+	struct network network = { .bits = 128 };
+	unsigned char *prefix = network.prefix.s6_addr;
+	size_t length = strcspn(text, "/");
+	char host[INET6_ADDRSTRLEN];
+	bool ipv4;
+
+	if (length == 0 || length >= sizeof(host))
+		return address_refuse(ret_error, bad_network);
+	memcpy(host, text, length);
+	host[length] = '\0';
+	ipv4 = inet_pton(AF_INET, host, &prefix[12]) == 1;
+	if (ipv4)
+		prefix[10] = prefix[11] = 0xff;
+	else if (inet_pton(AF_INET6, host, prefix) != 1)
+		return address_refuse(ret_error, bad_network);
+	if (text[length] == '/') {
+		int bits = address_parse_number(text + length + 1, 3, ipv4 ? 32 : 128);
+
+		if (bits < 0)
+			return address_refuse(ret_error, "has no valid prefix length (write 0 to "
+							 "32 for IPv4, 0 to 128 for IPv6)");
+		network.bits = (unsigned)bits + (ipv4 ? MAPPED_BITS : 0);
+	}
+	for (unsigned bit = network.bits; bit < 128; bit++) {
+		if (prefix[bit / 8] >> (7 - bit % 8) & 1)
+			return address_refuse(ret_error,
+			    "has bits set beyond its prefix length (write the first address of "
+			    "the network, such as 10.0.0.0/8, or an address alone)");
+	}
+	*ret_network = network;
+	return 0;
+}
+
+bool
+network_has(const struct network *network, const struct sockaddr *sa)
+{
+	unsigned bytes = network->bits / 8, rest = network->bits % 8;
+	struct in6_addr host;
+
+	if (sa->sa_family != AF_INET && sa->sa_family != AF_INET6)
+		return false;
+	host = address_map(sa).sin6_addr;
+	if (memcmp(&network->prefix, &host, bytes) != 0)
+		return false;
+	return rest == 0 ||
+	       (network->prefix.s6_addr[bytes] ^ host.s6_addr[bytes]) >> (8 - rest) == 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Addresses as users write them (tcp:// or udp:// with HOST:PORT, unix: or unixgram: with /PATH
- * or @NAME) and as the kernel takes them. Hosts are numeric: the daemon never resolves a name.
+ * or @NAME) and as the kernel takes them, and networks of addresses (ADDRESS/BITS: CIDR, RFC 4632
+ * and RFC 4291). Hosts are numeric: the daemon never resolves a name.
  */
 #ifndef ECHOD_BASE_ADDRESS_H
 #define ECHOD_BASE_ADDRESS_H
@@ -13,8 +14,7 @@
 
 #include "base/attributes.h"
 
-/* Large enough for every text that address_format() writes, NUL included (a path may escape to 4x).
- */
+/* Room for every text that address_format() writes, NUL included (a path may escape to 4x). */
 #define ADDRESS_TEXT_MAX 480
 
 enum address_transport {
@@ -34,6 +34,12 @@ struct address {
 		struct sockaddr_in6 in6;
 		struct sockaddr_un un;
 	} u;
+};
+
+/* IPv4 is kept as IPv4-mapped IPv6, so that a dual-stack peer matches too. */
+struct network {
+	struct in6_addr prefix; /* bits beyond the length are 0 */
+	unsigned bits;          /* 0 to 128 */
 };
 
 /* Return "tcp", "udp", "unix" or "unixgram". */
@@ -81,5 +87,15 @@ char *address_format(const struct address *address, char *buffer, size_t size);
  */
 char *address_format_sockaddr(
     const struct sockaddr *sa, socklen_t length, char *buffer, size_t size);
+
+/*
+ * Parse ADDRESS/BITS, or an address alone; errors as address_parse(). Bits set beyond the length
+ * are an error: 10.0.0.1/8 is a mistake more often than a wish.
+ */
+ATTR_MUSTCHECK int network_parse(
+    const char *text, struct network *ret_network, const char **ret_error);
+
+/* Return whether SA, an IPv4 or IPv6 address, lies in NETWORK; any other family does not. */
+bool network_has(const struct network *network, const struct sockaddr *sa);
 
 #endif

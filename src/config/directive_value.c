@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/network.h"
+#include "base/address.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "config/directives.h"

@@ -14,7 +14,6 @@
 
 #include "base/address.h"
 #include "base/attributes.h"
-#include "base/network.h"
 #include "config/configuration.h"
 #include "engine/connection.h"
 #include "engine/datagram/sources.h"

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <sys/socket.h>
 
-#include "base/network.h"
+#include "base/address.h"
 #include "engine/counters.h"
 
 /* Where a datagram went to: told by its control messages (IP_PKTINFO in ip(7)), or known before. */
