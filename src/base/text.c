@@ -3,9 +3,14 @@
 
 #include "base/text.h"
 
-#include <stdint.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/clock.h"
 
 #define TEXT_WORD_MAX 63
 
@@ -56,20 +61,14 @@ text_escape(const char *source, size_t length, char *buffer, size_t size)
 	while (length > 0) {
 		size_t n = text_character(p, length);
 
-		if (n > 0) {
-			if (used + n >= size)
-				break;
-			memcpy(buffer + used, p, n);
-			used += n;
-		} else {
-			if (used + 4 >= size)
-				break;
-			buffer[used++] = '\\';
-			buffer[used++] = 'x';
-			buffer[used++] = hex[p[0] >> 4];
-			buffer[used++] = hex[p[0] & 15];
-			n = 1;
-		}
+		char escape[] = { '\\', 'x', hex[p[0] >> 4], hex[p[0] & 15] };
+		size_t written = n > 0 ? n : sizeof(escape);
+
+		if (used + written >= size)
+			break;
+		memcpy(buffer + used, n > 0 ? (const char *)p : escape, written);
+		used += written;
+		n = n > 0 ? n : 1;
 		p += n;
 		length -= n;
 	}
@@ -84,11 +83,9 @@ text_escape_string(const char *source, char *buffer, size_t size)
 }
 
 static size_t
-min3(size_t a, size_t b, size_t c)
+text_least(size_t a, size_t b)
 {
-	size_t m = a < b ? a : b;
-
-	return m < c ? m : c;
+	return a < b ? a : b;
 }
 
 /* Optimal string alignment: three rows of the usual table. */
@@ -109,11 +106,213 @@ text_distance(const char *a, const char *b)
 		for (size_t j = 1; j <= lb; j++) {
 			size_t same = a[i - 1] == b[j - 1] ? 0 : 1;
 
-			row[j] = min3(above[j] + 1, row[j - 1] + 1, above[j - 1] + same);
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-			    above2[j - 2] + 1 < row[j])
-				row[j] = above2[j - 2] + 1;
+			row[j] = text_least(above[j] + 1, row[j - 1] + 1);
+			row[j] = text_least(row[j], above[j - 1] + same);
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				row[j] = text_least(row[j], above2[j - 2] + 1);
 		}
 	}
 	return rows[la % 3][lb];
+}
+
+char *
+text_time(int64_t wall_ns, char *buffer, size_t size)
+{
+	time_t seconds = wall_ns / NS_PER_S;
+	struct tm tm;
+	size_t length;
+
+	/* 64 bits of nanoseconds end in the year 2262, which struct tm can hold */
+	length = strftime(buffer, size, "%Y-%m-%dT%H:%M:%S", gmtime_r(&seconds, &tm));
+	(void)snprintf(
+	    buffer + length, size - length, ".%03dZ", (int)(wall_ns % NS_PER_S / NS_PER_MS));
+	return buffer;
+}
+
+/* One kind of quantity: its units, and what is said of a text that is none. */
+struct units {
+	/* from the largest to the smallest: formatting takes the first that fits */
+	struct {
+		const char *name; /* NULL ends the list */
+		int64_t factor;
+	} list[8];
+	const char *zero;
+	const char *no_number, *no_unit, *bad_unit, *too_large;
+};
+
+static const struct units durations = {
+	.list = {
+		{ "d", 86400 * NS_PER_S },
+		{ "h", 3600 * NS_PER_S },
+		{ "m", 60 * NS_PER_S },
+		{ "s", NS_PER_S },
+		{ "ms", NS_PER_MS },
+		{ "us", NS_PER_US },
+		{ "ns", 1 },
+	},
+	.zero = "0s",
+	.no_number = "is not a duration (write a whole number and a unit, such as \"30s\")",
+	.no_unit = "has no unit (write a unit: ns, us, ms, s, m, h or d, such as \"30s\")",
+	.bad_unit = "has an unknown unit (write ns, us, ms, s, m, h or d, such as \"30s\")",
+	.too_large = "is too large (at most 106751d)",
+};
+
+static const struct units sizes = {
+	.list = {
+		{ "TiB", INT64_C(1) << 40 },
+		{ "GiB", INT64_C(1) << 30 },
+		{ "MiB", INT64_C(1) << 20 },
+		{ "KiB", INT64_C(1) << 10 },
+		{ "B", 1 },
+	},
+	.zero = "0B",
+	.no_number = "is not a size (write a whole number and a unit, such as \"64KiB\")",
+	.no_unit = "has no unit (write a unit: B, KiB, MiB, GiB or TiB, such as \"64KiB\")",
+	.bad_unit = "has an unknown unit (write B, KiB, MiB, GiB or TiB, such as \"64KiB\")",
+	.too_large = "is too large (at most 8388607TiB)",
+};
+
+static int
+units_parse(const char *text, const struct units *units, int64_t *ret_value, const char **ret_error)
+{
+	bool digit = *text >= '0' && *text <= '9';
+	int64_t number;
+	char *unit;
+	size_t i = 0;
+
+	errno = 0;
+	number = strtoll(text, &unit, 10);
+	while (units->list[i].name != NULL && strcmp(unit, units->list[i].name) != 0)
+		i++;
+	if (!digit) {
+		*ret_error = units->no_number;
+	} else if (errno == ERANGE) {
+		*ret_error = units->too_large;
+		return -ERANGE;
+	} else if (units->list[i].name == NULL) {
+		*ret_error = *unit == '\0' ? units->no_unit : units->bad_unit;
+	} else if (__builtin_mul_overflow(number, units->list[i].factor, &number)) {
+		*ret_error = units->too_large;
+		return -ERANGE;
+	} else {
+		*ret_value = number;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+int
+units_parse_duration(const char *text, int64_t *ret_ns, const char **ret_error)
+{
+	return units_parse(text, &durations, ret_ns, ret_error);
+}
+
+int
+units_parse_size(const char *text, int64_t *ret_bytes, const char **ret_error)
+{
+	return units_parse(text, &sizes, ret_bytes, ret_error);
+}
+
+static char *
+units_format(int64_t value, const struct units *units, char *buffer, size_t size)
+{
+	size_t i = 0;
+
+	while (value % units->list[i].factor != 0)
+		i++;
+	if (value == 0)
+		(void)snprintf(buffer, size, "%s", units->zero);
+	else
+		(void)snprintf(buffer, size, "%" PRId64 "%s", value / units->list[i].factor,
+		    units->list[i].name);
+	return buffer;
+}
+
+char *
+units_format_duration(int64_t ns, char *buffer, size_t size)
+{
+	return units_format(ns, &durations, buffer, size);
+}
+
+char *
+units_format_size(int64_t bytes, char *buffer, size_t size)
+{
+	return units_format(bytes, &sizes, buffer, size);
+}
+
+/* Three digits, as far as that makes sense: 9.87, 98.7, 987. The borders are where they round. */
+static int
+units_decimals(double number)
+{
+	return number < 9.995 ? 2 : number < 99.95 ? 1 : 0;
+}
+
+char *
+units_human_bytes(double bytes, char *buffer, size_t size)
+{
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+	size_t unit = 0;
+
+	for (; bytes >= 1023.5 && unit + 1 < ARRAY_SIZE(units); unit++)
+		bytes /= 1024;
+	(void)snprintf(
+	    buffer, size, "%.*f %s", unit > 0 && bytes < 99.95 ? 1 : 0, bytes, units[unit]);
+	return buffer;
+}
+
+char *
+units_human_rate(double bytes, char *buffer, size_t size)
+{
+	units_human_bytes(bytes, buffer, size);
+	(void)strncat(buffer, "/s", size - strlen(buffer) - 1);
+	return buffer;
+}
+
+/* A minute or more: the two largest units that say something. */
+static void
+units_human_minutes(uint64_t seconds, char *buffer, size_t size)
+{
+	uint64_t minutes = seconds / 60, hours = minutes / 60;
+
+	if (hours >= 24)
+		(void)snprintf(
+		    buffer, size, "%" PRIu64 "d%02uh", hours / 24, (unsigned)(hours % 24));
+	else if (hours > 0)
+		(void)snprintf(buffer, size, "%uh%02um", (unsigned)hours, (unsigned)(minutes % 60));
+	else
+		(void)snprintf(
+		    buffer, size, "%um%02us", (unsigned)minutes, (unsigned)(seconds % 60));
+}
+
+char *
+units_human_seconds(double seconds, char *buffer, size_t size)
+{
+	static const char *const units[] = { "ns", "us", "ms", "s" };
+	double value = seconds * 1e9;
+	size_t unit = 0;
+
+	if (seconds <= 0) {
+		(void)snprintf(buffer, size, "0s");
+	} else if (seconds >= 59.95) {
+		/* a minute that only rounding makes is one */
+		units_human_minutes((uint64_t)(seconds < 60     ? 60
+					       : seconds < 1e15 ? seconds
+								: 1e15),
+		    buffer, size);
+	} else {
+		for (; value >= 999.5 && unit + 1 < ARRAY_SIZE(units); unit++)
+			value /= 1000;
+		(void)snprintf(buffer, size, "%.*f%s", unit > 0 ? units_decimals(value) : 0, value,
+		    units[unit]);
+	}
+	return buffer;
+}
+
+char *
+units_human_number(double number, char *buffer, size_t size)
+{
+	bool whole = number > 1e15 || number == (double)(int64_t)number;
+
+	(void)snprintf(buffer, size, "%.*f", whole ? 0 : units_decimals(number), number);
+	return buffer;
 }

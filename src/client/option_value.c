@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "base/units.h"
 
 const char *
 option_name(const struct option *table, int option)

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "base/units.h"
 #include "config/directives.h"
 
 /* "FILE:LINE: PATH: " or "FILE:LINE" of an origin can be long; a path is at most PATH_MAX. */

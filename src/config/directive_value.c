@@ -15,7 +15,6 @@
 
 #include "base/address.h"
 #include "base/text.h"
-#include "base/units.h"
 #include "config/directives.h"
 
 #define SHOWN_MAX 160

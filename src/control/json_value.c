@@ -3,17 +3,11 @@
 
 #include "control/json_value.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-#include <time.h>
-
 #include <event2/buffer.h>
 
 #include "base/clock.h"
 #include "base/text.h"
 
-#define MOMENT_TEXT_MAX 40 /* "2025-01-31T23:59:59.123Z", and room for a clock that is wrong */
 #define TEXT_MAX 4096
 
 /* Milliseconds in a float: more digits would only show how it is stored. */
@@ -34,17 +28,9 @@ json_value_fine_seconds(int64_t ns)
 json_t *
 json_value_moment(int64_t wall_ns)
 {
-	time_t seconds = wall_ns / NS_PER_S;
-	char text[MOMENT_TEXT_MAX];
-	struct tm tm;
-	size_t length;
+	char text[TEXT_TIME_MAX];
 
-	if (gmtime_r(&seconds, &tm) == NULL)
-		return json_null();
-	length = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	(void)snprintf(
-	    text + length, sizeof(text) - length, ".%03dZ", (int)(wall_ns % NS_PER_S / NS_PER_MS));
-	return json_string(text);
+	return json_string(text_time(wall_ns, text, sizeof(text)));
 }
 
 json_t *

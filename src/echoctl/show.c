@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/units.h"
+#include "base/text.h"
 #include "echoctl/json.h"
 #include "echoctl/table.h"
 #include "echoctl/text.h"

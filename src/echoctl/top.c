@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/units.h"
+#include "base/text.h"
 #include "echoctl/json.h"
 #include "echoctl/screen.h"
 #include "echoctl/show.h"

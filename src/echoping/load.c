@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/units.h"
+#include "base/text.h"
 #include "echoping/connect.h"
 
 #define WORKER_EVENTS 128

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/units.h"
+#include "base/text.h"
 #include "echoping/payload.h"
 #include "client/option_value.h"
 

@@ -13,7 +13,7 @@
 
 #include "base/attributes.h"
 #include "base/clock.h"
-#include "base/units.h"
+#include "base/text.h"
 
 #define DRAW_LINES 20
 #define DRAW_BAR_COLUMNS 44

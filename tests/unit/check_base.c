@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The small rooms of the base floor: units, addresses, text, lists of errors, control groups.
+ * The small rooms of the base floor: text, addresses, lists of errors, control groups.
  */
 #include <config.h>
 
@@ -19,7 +19,6 @@
 #include "base/clock.h"
 #include "base/error_list.h"
 #include "base/text.h"
-#include "base/units.h"
 
 START_TEST(durations_are_parsed)
 {
@@ -176,6 +175,17 @@ START_TEST(numbers_are_written_for_people)
 	ck_assert_str_eq(units_human_number(0.5, text, sizeof(text)), "0.50");
 	ck_assert_str_eq(units_human_number(12.345, text, sizeof(text)), "12.3");
 	ck_assert_str_eq(units_human_number(1e300, text, 4), "100");
+}
+END_TEST
+
+START_TEST(moments_are_written_in_utc)
+{
+	char text[TEXT_TIME_MAX];
+
+	ck_assert_str_eq(text_time(0, text, sizeof(text)), "1970-01-01T00:00:00.000Z");
+	ck_assert_str_eq(
+	    text_time(1795309323456 * NS_PER_MS, text, sizeof(text)), "2026-11-22T01:02:03.456Z");
+	ck_assert_str_eq(text_time(INT64_MAX, text, sizeof(text)), "2262-04-11T23:47:16.854Z");
 }
 END_TEST
 
@@ -512,6 +522,7 @@ main(void)
 	tcase_add_test(tests, bytes_are_written_for_people);
 	tcase_add_test(tests, seconds_are_written_for_people);
 	tcase_add_test(tests, numbers_are_written_for_people);
+	tcase_add_test(tests, moments_are_written_in_utc);
 	tcase_add_test(tests, addresses_survive_a_round_trip);
 	tcase_add_test(tests, bad_addresses_are_refused);
 	tcase_add_test(tests, transports_are_told_apart);

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "echoctl/show.h"
-#include "base/units.h"
+#include "base/text.h"
 #include "echoctl/json.h"
 #include "echoctl/table.h"
 #include "echoctl/text.h"
