@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 #include "base/attributes.h"
-#include "base/histogram.h"
+#include "base/distribution.h"
 #include "echoping/options.h"
 #include "echoping/results.h"
 #include "echoping/target.h"

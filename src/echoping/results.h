@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "base/attributes.h"
-#include "base/histogram.h"
+#include "base/distribution.h"
 
 /* Exit codes; the greater ones are those of sysexits.h. */
 enum echoping_exit {

@@ -322,7 +322,7 @@ START_TEST(a_drawing_fits_the_screen)
 		size_t size = 0, lines = 0;
 		FILE *out = open_memstream(&text, &size);
 
-		histogram_reset(&histogram);
+		histogram = (struct histogram){ 0 };
 		for (int64_t k = 0; k <= 100; k++)
 			histogram_record(&histogram, 1000 + k * spreads[i / 2] * 10);
 		ck_assert_ptr_nonnull(out);

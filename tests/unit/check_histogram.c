@@ -5,15 +5,15 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "base/histogram.h"
+#include "base/distribution.h"
 
 static struct histogram first, second;
 
 static void
 start(void)
 {
-	histogram_reset(&first);
-	histogram_reset(&second);
+	first = (struct histogram){ 0 };
+	second = (struct histogram){ 0 };
 }
 
 START_TEST(an_empty_one_is_all_zero)
@@ -30,7 +30,7 @@ END_TEST
 START_TEST(small_values_are_exact)
 {
 	for (int64_t value = 0; value < 128; value++) {
-		histogram_reset(&first);
+		first = (struct histogram){ 0 };
 		histogram_record(&first, value);
 		histogram_record(&first, 1000000);
 		ck_assert_int_eq(histogram_percentile(&first, 50), value);
@@ -51,7 +51,7 @@ START_TEST(any_value_is_known_to_one_percent)
 			int64_t found;
 
 			/* a smaller and a greater one, so that minimum and maximum do not help */
-			histogram_reset(&first);
+			first = (struct histogram){ 0 };
 			histogram_record(&first, 0);
 			histogram_record(&first, values[i]);
 			histogram_record(&first, INT64_MAX);
