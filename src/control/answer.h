@@ -14,7 +14,7 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
-#include "base/list.h"
+#include "base/attributes.h"
 #include "control/deferred.h"
 #include "engine/inspection.h"
 

@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-#include "base/list.h"
+#include "base/attributes.h"
 
 struct deferred;
 struct evhttp_request;

@@ -16,8 +16,8 @@
 #include <event2/http.h>
 #include <event2/listener.h>
 
+#include "base/attributes.h"
 #include "base/clock.h"
-#include "base/list.h"
 #include "base/log.h"
 #include "control/spare.h"
 

@@ -12,7 +12,6 @@
 #include <event2/keyvalq_struct.h>
 
 #include "base/attributes.h"
-#include "base/list.h"
 
 #define PORT_DIGITS_MAX 5
 

@@ -13,7 +13,6 @@
 #include <event2/event_struct.h>
 
 #include "base/attributes.h"
-#include "base/list.h"
 #include "engine/listen_socket.h"
 #include "engine/service.h"
 #include "engine/worker.h"

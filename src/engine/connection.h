@@ -24,7 +24,6 @@
 #include <event2/event_struct.h>
 
 #include "base/attributes.h"
-#include "base/list.h"
 #include "engine/counters.h"
 
 struct worker;

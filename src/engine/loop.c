@@ -12,7 +12,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "base/list.h"
+#include "base/attributes.h"
 
 STAILQ_HEAD(post_queue, post);
 

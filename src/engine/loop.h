@@ -11,7 +11,6 @@
 #include <event2/event.h>
 
 #include "base/attributes.h"
-#include "base/list.h"
 
 struct loop;
 

@@ -8,7 +8,6 @@
 #define ECHOD_ENGINE_SERVICE_H
 
 #include "base/attributes.h"
-#include "base/list.h"
 #include "config/configuration.h"
 #include "engine/counters.h"
 #include "engine/worker.h"

@@ -14,7 +14,6 @@
 
 #include "base/attributes.h"
 #include "base/distribution.h"
-#include "base/list.h"
 #include "base/log.h"
 #include "config/configuration.h"
 #include "engine/connection.h"

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/list.h"
+#include "base/attributes.h"
 #include "config/configuration.h"
 #include "engine/datagram/sources.h"
 #include "engine/listen_socket.h"
