@@ -2,7 +2,7 @@
 /*
  * The log: any thread writes a line, one log thread carries it to the target. A target that is
  * slow, stopped or full costs its own lines (dropped and counted), never the caller's time.
- * This room holds the daemon's only globals: the level, the queue and the sink.
+ * This room holds the daemon's only globals: the level, the queue and the next target.
  */
 #ifndef ECHOD_BASE_LOG_H
 #define ECHOD_BASE_LOG_H
@@ -10,54 +10,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/uio.h>
 
 #include "base/attributes.h"
 #include "base/error_list.h"
-
-/* The values are those of syslog(3). */
-enum log_level {
-	LOG_LEVEL_ERROR = 3,   /* something that was asked for cannot be done */
-	LOG_LEVEL_WARNING = 4, /* served on, but an operator should look */
-	LOG_LEVEL_NOTICE = 5,  /* a change of state: start, reload, drain, stop */
-	LOG_LEVEL_INFO = 6,    /* what happens in normal work */
-	LOG_LEVEL_DEBUG = 7,   /* for those who read the source */
-};
-
-enum log_target {
-	LOG_TARGET_STDERR,
-	LOG_TARGET_JOURNAL, /* through log_settings.journal_send */
-	LOG_TARGET_SYSLOG,
-	LOG_TARGET_FILE,
-};
-
-enum log_format {
-	LOG_FORMAT_TEXT, /* TIME LEVEL MESSAGE key=value ... */
-	LOG_FORMAT_JSON, /* one object a line: time, level, message, then the fields */
-};
-
-/* One structured field of a line. The log copies and escapes the text; NULL leaves it out. */
-struct log_field {
-	const char *key;  /* static, lower case with underscores; journal: ECHOD_KEY */
-	const char *text; /* not for a number */
-	int64_t number;
-	bool is_number;
-};
-
-#define LOG_TEXT(KEY, TEXT) ((struct log_field){ .key = (KEY), .text = (TEXT) })
-#define LOG_NUMBER(KEY, NUMBER) \
-	((struct log_field){ .key = (KEY), .number = (int64_t)(NUMBER), .is_number = true })
-
-struct log_settings {
-	enum log_level level;
-	enum log_target target;
-	enum log_format format; /* stderr, syslog and file; the journal has its own */
-	bool stderr_priority;   /* stderr lines get <N> prefixes, see sd-daemon(3) */
-	const char *file;       /* absolute path, for LOG_TARGET_FILE */
-	int64_t rate_limit;     /* info and debug lines per second over all threads, 0: none */
-	/* Hands one entry to the journal: 0 or -errno. Called on the log thread; may block it. */
-	int (*journal_send)(const struct iovec *fields, int count);
-};
+#include "base/log_record.h"
+#include "base/log_sink.h"
 
 /* What /metrics shows of the log. */
 struct log_totals {
@@ -93,9 +50,6 @@ void log_set_level(enum log_level level);
 
 /* Return whether a line of LEVEL would be written: ask before work that only the line needs. */
 bool log_enabled(enum log_level level);
-
-/* Return "error", "warning", "notice", "info" or "debug". */
-const char *log_level_name(enum log_level level);
 
 /* Read the totals. Any thread. */
 void log_totals_read(struct log_totals *ret_totals);

@@ -8,12 +8,38 @@
 #define ECHOD_BASE_LOG_RECORD_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
 
 #include "base/attributes.h"
-#include "base/log.h"
+
+/* The values are those of syslog(3). */
+enum log_level {
+	LOG_LEVEL_ERROR = 3,   /* something that was asked for cannot be done */
+	LOG_LEVEL_WARNING = 4, /* served on, but an operator should look */
+	LOG_LEVEL_NOTICE = 5,  /* a change of state: start, reload, drain, stop */
+	LOG_LEVEL_INFO = 6,    /* what happens in normal work */
+	LOG_LEVEL_DEBUG = 7,   /* for those who read the source */
+};
+
+enum log_format {
+	LOG_FORMAT_TEXT, /* TIME LEVEL MESSAGE key=value ... */
+	LOG_FORMAT_JSON, /* one object a line: time, level, message, then the fields */
+};
+
+/* One structured field of a line. The log copies and escapes the text; NULL leaves it out. */
+struct log_field {
+	const char *key;  /* static, lower case with underscores; journal: ECHOD_KEY */
+	const char *text; /* not for a number */
+	int64_t number;
+	bool is_number;
+};
+
+#define LOG_TEXT(KEY, TEXT) ((struct log_field){ .key = (KEY), .text = (TEXT) })
+#define LOG_NUMBER(KEY, NUMBER) \
+	((struct log_field){ .key = (KEY), .number = (int64_t)(NUMBER), .is_number = true })
 
 #define LOG_RECORD_FIELDS 16    /* fields of a line; further ones are left out */
 #define LOG_RECORD_MESSAGE 1024 /* bytes of an escaped message */
@@ -21,7 +47,7 @@
 #define LOG_RECORD_LINE 4096    /* a rendered line: PIPE_BUF, so a pipe takes it whole */
 #define LOG_RECORD_IOVECS (3 + LOG_RECORD_FIELDS)
 
-/* What stands before the message in a text line. */
+/* What stands before the message in a line. */
 enum log_prefix {
 	LOG_PREFIX_TIME,     /* time and level */
 	LOG_PREFIX_PRIORITY, /* <N>, see sd-daemon(3) */
@@ -30,31 +56,27 @@ enum log_prefix {
 
 struct log_record;
 
+/* Return "error", "warning", "notice", "info" or "debug". */
+const char *log_level_name(enum log_level level);
+
 /*
  * Pack one line with WALL_NS as its time. FIELDS are copied, but their keys must live for ever.
- * Any thread. The caller owns the result; NULL when memory is short.
+ * Any thread. The caller owns the result and frees it with free(3); NULL when memory is short.
  */
 struct log_record *log_record_new(enum log_level level, int64_t wall_ns,
     const struct log_field *fields, size_t count, const char *format, va_list ap) ATTR_PRINTF(5, 0);
-
-/* Free RECORD; NULL is fine. */
-void log_record_free(struct log_record *record);
 
 /* Return the level that the record was made with. */
 enum log_level log_record_level(const struct log_record *record);
 
 /*
- * Render as text into LOG_RECORD_LINE bytes at BUFFER: prefix, message, key=value for each field,
- * with quotes where the value needs them. No newline, NUL-terminated. Returns the length, which
- * leaves room for two more bytes and the NUL.
+ * Render as one line into LOG_RECORD_LINE bytes at BUFFER. As text: prefix, message, key=value for
+ * each field, with quotes where the value needs them. As JSON: one object, whose strings hold the
+ * same escaped text; the time is always in it, and of the prefixes only <N> stands before it. No
+ * newline, NUL-terminated. Returns the length, which leaves room for two more bytes and the NUL.
  */
-size_t log_record_text(const struct log_record *record, enum log_prefix prefix, char *buffer);
-
-/*
- * Render as one JSON object, as log_record_text(). Strings hold the same escaped text as the text
- * format. LOG_PREFIX_PRIORITY puts <N> before the object; the time is always in it.
- */
-size_t log_record_json(const struct log_record *record, enum log_prefix prefix, char *buffer);
+size_t log_record_line(
+    const struct log_record *record, enum log_format format, enum log_prefix prefix, char *buffer);
 
 /*
  * Render as journal fields: MESSAGE, PRIORITY, SYSLOG_IDENTIFIER and ECHOD_KEY for each field.

@@ -77,34 +77,24 @@ int
 log_sink_open(
     const struct log_settings *settings, struct error_list *errors, struct log_sink *ret_sink)
 {
+	bool to_stderr = settings->target == LOG_TARGET_STDERR;
 	struct log_sink sink = {
 		.target = settings->target,
 		.format = settings->format,
-		.fd = -1,
+		.priority = to_stderr && settings->stderr_priority,
+		.fd = to_stderr ? STDERR_FILENO : -1,
+		.journal_send = settings->journal_send,
 	};
+	int r;
 
-	switch (settings->target) {
-	case LOG_TARGET_STDERR:
-		sink.fd = STDERR_FILENO;
-		sink.priority = settings->stderr_priority;
-		break;
-	case LOG_TARGET_JOURNAL:
-		if (settings->journal_send == NULL) {
-			error_list_add(
-			    errors, "log target journal: this build has no support for it");
-			return -EOPNOTSUPP;
-		}
-		sink.journal_send = settings->journal_send;
-		break;
-	case LOG_TARGET_SYSLOG:
-		break;
-	case LOG_TARGET_FILE: {
-		int r = log_sink_open_file(settings->file, errors, &sink.fd);
-
+	if (sink.target == LOG_TARGET_JOURNAL && sink.journal_send == NULL) {
+		error_list_add(errors, "log target journal: this build has no support for it");
+		return -EOPNOTSUPP;
+	}
+	if (sink.target == LOG_TARGET_FILE) {
+		r = log_sink_open_file(settings->file, errors, &sink.fd);
 		if (r < 0)
 			return r;
-		break;
-	}
 	}
 	*ret_sink = sink;
 	return 0;
@@ -185,35 +175,21 @@ log_sink_put(struct log_sink *sink, const char *line, size_t length, atomic_bool
 	return 0;
 }
 
-static size_t
-log_sink_render(const struct log_sink *sink, const struct log_record *record, char *line)
-{
-	enum log_prefix prefix = LOG_PREFIX_TIME;
-
-	if (sink->target == LOG_TARGET_SYSLOG)
-		prefix = LOG_PREFIX_NONE;
-	else if (sink->priority)
-		prefix = LOG_PREFIX_PRIORITY;
-	if (sink->format == LOG_FORMAT_JSON)
-		return log_record_json(record, prefix, line);
-	return log_record_text(record, prefix, line);
-}
-
 int
 log_sink_write(struct log_sink *sink, const struct log_record *record, atomic_bool *interrupt)
 {
+	enum log_prefix prefix = sink->priority ? LOG_PREFIX_PRIORITY : LOG_PREFIX_TIME;
 	char buffer[1 + LOG_RECORD_LINE];
 	char *line = buffer + 1;
 	size_t length;
 
 	if (sink->target == LOG_TARGET_JOURNAL) {
 		struct iovec vectors[LOG_RECORD_IOVECS];
-		int r, count = log_record_journal(record, line, vectors);
+		int count = log_record_journal(record, line, vectors);
+		int r = sink->journal_send(vectors, count);
 
-		r = sink->journal_send(vectors, count);
 		return r < 0 ? r : 0;
 	}
-	length = log_sink_render(sink, record, line);
 	if (sink->target == LOG_TARGET_SYSLOG) {
 		/* syslog(3) has no way to fail */
 		if (access(_PATH_LOG, F_OK) < 0)
@@ -221,9 +197,11 @@ log_sink_write(struct log_sink *sink, const struct log_record *record, atomic_bo
 		if (!sink->attached)
 			openlog("echod", LOG_PID | LOG_NDELAY, LOG_DAEMON);
 		sink->attached = true;
+		log_record_line(record, sink->format, LOG_PREFIX_NONE, line);
 		syslog((int)log_record_level(record), "%s", line);
 		return 0;
 	}
+	length = log_record_line(record, sink->format, prefix, line);
 	line[length++] = '\n';
 	if (sink->torn) {
 		*--line = '\n';

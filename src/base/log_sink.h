@@ -9,11 +9,31 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
 
 #include "base/attributes.h"
 #include "base/error_list.h"
-#include "base/log.h"
 #include "base/log_record.h"
+
+enum log_target {
+	LOG_TARGET_STDERR,
+	LOG_TARGET_JOURNAL, /* through log_settings.journal_send */
+	LOG_TARGET_SYSLOG,
+	LOG_TARGET_FILE,
+};
+
+/* What a user sets of the log: level and rate limit are for its queue, the rest is for a sink. */
+struct log_settings {
+	enum log_level level;
+	enum log_target target;
+	enum log_format format; /* stderr, syslog and file; the journal has its own */
+	bool stderr_priority;   /* stderr lines get <N> prefixes, see sd-daemon(3) */
+	const char *file;       /* absolute path, for LOG_TARGET_FILE */
+	int64_t rate_limit;     /* info and debug lines per second over all threads, 0: none */
+	/* Hands one entry to the journal: 0 or -errno. Called on the log thread; may block it. */
+	int (*journal_send)(const struct iovec *fields, int count);
+};
 
 struct log_sink {
 	enum log_target target;

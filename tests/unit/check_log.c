@@ -208,12 +208,67 @@ START_TEST(fields_level_and_errno)
 }
 END_TEST
 
+/* The messages that a journal took, one a line; it takes one for each post of `release`. */
+static char taken[1 << 16];
+
+static int
+journal_takes_one(const struct iovec *fields, int count ATTR_UNUSED)
+{
+	size_t used = strlen(taken);
+
+	sem_post(&entered);
+	while (sem_wait(&release) < 0)
+		;
+	snprintf(taken + used, sizeof(taken) - used, "%.*s\n", (int)fields[0].iov_len - 8,
+	    (const char *)fields[0].iov_base + 8);
+	return 0;
+}
+
+START_TEST(queue_is_bounded_and_remembers_the_gap)
+{
+	enum { LINES = 1024 };
+
+	settings.target = LOG_TARGET_JOURNAL;
+	settings.journal_send = journal_takes_one;
+	ck_assert_int_eq(log_open(&settings, &errors), 0);
+	log_info("line 0");
+	sem_wait(&entered);
+	/* the thread has one in hand: the queue takes so many, and two are lost */
+	for (int i = 1; i <= LINES + 2; i++)
+		log_info("line %d", i);
+	ck_assert_uint_eq(totals().dropped, 2);
+	sem_post(&release);
+	sem_wait(&entered);
+	log_info("after the gap");
+	ck_assert_uint_eq(totals().dropped, 2);
+	for (int i = 0; i < LINES + 2; i++)
+		sem_post(&release);
+	log_close(LIMIT_NS);
+	for (int i = 0; i <= LINES; i++) {
+		char line[32];
+
+		snprintf(line, sizeof(line), "line %d\n", i);
+		ck_assert_ptr_nonnull(strstr(taken, line));
+	}
+	ck_assert_ptr_nonnull(
+	    strstr(taken, "line 1024\n"
+			  "dropped 2 lines: the log target was slow, full or gone\n"
+			  "after the gap\n"));
+	ck_assert_uint_eq(totals().written, LINES + 3);
+	ck_assert_uint_eq(totals().dropped, 2);
+}
+END_TEST
+
 START_TEST(rate_limit_reports_without_a_later_line)
 {
 	settings.rate_limit = 5;
 	open_file();
 	for (int i = 0; i < 20; i++)
 		log_info("line %d", i);
+	/* the limit is for ordinary lines */
+	log_notice("important");
+	ck_assert_uint_eq(totals().suppressed, 15);
+	wait_for_text(path, " notice important\n");
 	wait_for_text(path, " warning suppressed 15 lines over log.rate_limit\n");
 	ck_assert_uint_eq(count_text("info line"), 5);
 	/* the next second: the summary stands before its first line, or comes at the end */
@@ -225,7 +280,7 @@ START_TEST(rate_limit_reports_without_a_later_line)
 	ck_assert_ptr_nonnull(strstr(content, "more 4\n"));
 	ck_assert_ptr_nonnull(strstr(content, "suppressed 1 lines over log.rate_limit\n"));
 	ck_assert_uint_eq(totals().suppressed, 16);
-	ck_assert_uint_eq(totals().written, 12);
+	ck_assert_uint_eq(totals().written, 13);
 }
 END_TEST
 
@@ -458,6 +513,7 @@ main(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, closed_log_writes_to_stderr);
 	tcase_add_test(tcase, fields_level_and_errno);
+	tcase_add_test(tcase, queue_is_bounded_and_remembers_the_gap);
 	tcase_add_test(tcase, rate_limit_reports_without_a_later_line);
 	tcase_add_test(tcase, slow_reader_costs_lines_and_no_time);
 	tcase_add_test(tcase, close_does_not_wait_for_a_stopped_reader);

@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log_queue.h"
-
 /* 2026-11-22T01:02:03.456Z */
 #define WALL_NS INT64_C(1795309323456000000)
 
@@ -31,23 +29,14 @@ record_make(const struct log_field *fields, size_t count, const char *format, ..
 	return record;
 }
 
+/* Render RECORD (taken) without a prefix. */
 static const char *
-text_of(struct log_record *record)
+line_of(enum log_format format, struct log_record *record)
 {
-	size_t length = log_record_text(record, LOG_PREFIX_NONE, line);
+	size_t length = log_record_line(record, format, LOG_PREFIX_NONE, line);
 
 	ck_assert_uint_eq(length, strlen(line));
-	log_record_free(record);
-	return line;
-}
-
-static const char *
-json_of(struct log_record *record)
-{
-	size_t length = log_record_json(record, LOG_PREFIX_NONE, line);
-
-	ck_assert_uint_eq(length, strlen(line));
-	log_record_free(record);
+	free(record);
 	return line;
 }
 
@@ -61,14 +50,14 @@ START_TEST(text_has_time_level_fields)
 	};
 	struct log_record *record = record_make(fields, 4, "message %d", 7);
 
-	log_record_text(record, LOG_PREFIX_TIME, line);
+	log_record_line(record, LOG_FORMAT_TEXT, LOG_PREFIX_TIME, line);
 	ck_assert_str_eq(line,
 	    "2026-11-22T01:02:03.456Z warning message 7 listener=echo connection=12"
 	    " offset=-9223372036854775808");
-	log_record_text(record, LOG_PREFIX_PRIORITY, line);
+	log_record_line(record, LOG_FORMAT_TEXT, LOG_PREFIX_PRIORITY, line);
 	ck_assert_str_eq(
 	    line, "<4>message 7 listener=echo connection=12 offset=-9223372036854775808");
-	log_record_free(record);
+	free(record);
 }
 END_TEST
 
@@ -82,7 +71,7 @@ START_TEST(text_quotes_values)
 		LOG_TEXT("plain", "[::1]:7"),
 	};
 
-	ck_assert_str_eq(text_of(record_make(fields, 5, "m")),
+	ck_assert_str_eq(line_of(LOG_FORMAT_TEXT, record_make(fields, 5, "m")),
 	    "m space=\"a b\" empty=\"\" quote=\"say \\\"hi\\\"\" equals=\"a=b\" plain=[::1]:7");
 }
 END_TEST
@@ -93,7 +82,8 @@ START_TEST(text_escapes_peer_bytes)
 		LOG_TEXT("peer", "x\ny\x1b[2J\\z\xff\xc3\xa9\x7f"),
 	};
 
-	ck_assert_str_eq(text_of(record_make(fields, 1, "%s", "a\r\nb\x1b\\\xc0\x80")),
+	ck_assert_str_eq(
+	    line_of(LOG_FORMAT_TEXT, record_make(fields, 1, "%s", "a\r\nb\x1b\\\xc0\x80")),
 	    "a\\x0d\\x0ab\\x1b\\x5c\\xc0\\x80 peer=x\\x0ay\\x1b[2J\\x5cz\\xff\xc3\xa9\\x7f");
 }
 END_TEST
@@ -105,7 +95,7 @@ START_TEST(json_escapes_peer_bytes)
 		LOG_NUMBER("connection", 12),
 	};
 
-	ck_assert_str_eq(json_of(record_make(fields, 2, "say \"%s\"", "a\nb")),
+	ck_assert_str_eq(line_of(LOG_FORMAT_JSON, record_make(fields, 2, "say \"%s\"", "a\nb")),
 	    "{\"time\":\"2026-11-22T01:02:03.456Z\",\"level\":\"warning\","
 	    "\"message\":\"say \\\"a\\\\x0ab\\\"\","
 	    "\"peer\":\"x\\\\x0ay\\\\x1b\\\\x5c\\\"\\\\xff\xc3\xa9\",\"connection\":12}");
@@ -116,10 +106,10 @@ START_TEST(json_priority_prefix)
 {
 	struct log_record *record = record_make(NULL, 0, "m");
 
-	log_record_json(record, LOG_PREFIX_PRIORITY, line);
+	log_record_line(record, LOG_FORMAT_JSON, LOG_PREFIX_PRIORITY, line);
 	ck_assert_str_eq(line,
 	    "<4>{\"time\":\"2026-11-22T01:02:03.456Z\",\"level\":\"warning\",\"message\":\"m\"}");
-	log_record_free(record);
+	free(record);
 }
 END_TEST
 
@@ -141,7 +131,7 @@ START_TEST(journal_fields)
 		ck_assert_uint_eq(vectors[i].iov_len, strlen(expected[i]));
 		ck_assert_mem_eq(vectors[i].iov_base, expected[i], vectors[i].iov_len);
 	}
-	log_record_free(record);
+	free(record);
 }
 END_TEST
 
@@ -164,75 +154,16 @@ START_TEST(long_lines_are_cut)
 		for (size_t k = 0; k < ARRAY_SIZE(keys); k++)
 			fields[k] = k % 2 == 0 ? LOG_TEXT(keys[k], huge) : LOG_NUMBER(keys[k], -1);
 		record = record_make(fields, ARRAY_SIZE(keys), "%s", huge);
-		length = log_record_text(record, LOG_PREFIX_TIME, line);
+		length = log_record_line(record, LOG_FORMAT_TEXT, LOG_PREFIX_TIME, line);
 		ck_assert_uint_lt(length, LOG_RECORD_LINE - 2);
 		ck_assert_uint_gt(length, LOG_RECORD_MESSAGE);
-		length = log_record_json(record, LOG_PREFIX_PRIORITY, line);
+		length = log_record_line(record, LOG_FORMAT_JSON, LOG_PREFIX_PRIORITY, line);
 		ck_assert_uint_lt(length, LOG_RECORD_LINE - 2);
 		ck_assert_uint_gt(length, LOG_RECORD_MESSAGE);
 		ck_assert_str_eq(line + length - 2, "1}");
 		ck_assert_int_le(log_record_journal(record, line, vectors), LOG_RECORD_IOVECS);
-		log_record_free(record);
+		free(record);
 	}
-}
-END_TEST
-
-START_TEST(queue_is_bounded_and_remembers_the_gap)
-{
-	struct log_queue *queue = calloc(1, sizeof(*queue));
-	struct log_gap gap = { 0 };
-	struct log_record *record;
-
-	ck_assert_ptr_nonnull(queue);
-	for (int i = 0; i < LOG_QUEUE_LINES; i++) {
-		ck_assert_int_eq(log_queue_admit(queue, 0, false), LOG_VERDICT_ADMITTED);
-		ck_assert(log_queue_push(queue, record_make(NULL, 0, "%d", i)));
-	}
-	ck_assert_int_eq(log_queue_admit(queue, 0, false), LOG_VERDICT_FULL);
-	ck_assert(!log_queue_push(queue, NULL));
-	ck_assert(log_queue_pop(queue, 0, false, &gap, &record));
-	ck_assert_str_eq(text_of(record), "0");
-	ck_assert_uint_eq(gap.lost, 0);
-	ck_assert(log_queue_push(queue, record_make(NULL, 0, "after the gap")));
-	for (int i = 1; i < LOG_QUEUE_LINES; i++) {
-		ck_assert(log_queue_pop(queue, 0, false, &gap, &record));
-		log_record_free(record);
-	}
-	ck_assert_uint_eq(gap.lost, 0);
-	ck_assert(log_queue_pop(queue, 0, false, &gap, &record));
-	ck_assert_str_eq(text_of(record), "after the gap");
-	ck_assert_uint_eq(gap.lost, 2);
-	ck_assert(!log_queue_pop(queue, 0, false, &gap, &record));
-	free(queue);
-}
-END_TEST
-
-START_TEST(queue_limits_the_rate)
-{
-	struct log_queue *queue = calloc(1, sizeof(*queue));
-	int64_t now = INT64_C(5000000000), second = 1000000000;
-	struct log_gap gap = { 0 };
-	struct log_record *record;
-
-	ck_assert_ptr_nonnull(queue);
-	queue->rate_limit = 2;
-	ck_assert_int_eq(log_queue_admit(queue, now, false), LOG_VERDICT_ADMITTED);
-	ck_assert_int_eq(log_queue_admit(queue, now, false), LOG_VERDICT_ADMITTED);
-	ck_assert_int_eq(log_queue_due_ns(queue), 0);
-	ck_assert_int_eq(log_queue_admit(queue, now + second - 1, false), LOG_VERDICT_SUPPRESSED);
-	ck_assert_int_eq(log_queue_due_ns(queue), now + second);
-	ck_assert(!log_queue_pop(queue, now + second - 1, false, &gap, &record));
-	ck_assert(log_queue_pop(queue, now + second, false, &gap, &record));
-	ck_assert_ptr_null(record);
-	ck_assert_uint_eq(gap.suppressed, 1);
-	ck_assert_int_eq(log_queue_due_ns(queue), 0);
-	ck_assert_int_eq(log_queue_admit(queue, now + second, false), LOG_VERDICT_ADMITTED);
-	ck_assert_int_eq(log_queue_admit(queue, now + second, false), LOG_VERDICT_ADMITTED);
-	ck_assert_int_eq(log_queue_admit(queue, now + second, false), LOG_VERDICT_SUPPRESSED);
-	/* at the end nobody waits for the second to be over */
-	ck_assert(log_queue_pop(queue, now + second, true, &gap, &record));
-	ck_assert_uint_eq(gap.suppressed, 2);
-	free(queue);
 }
 END_TEST
 
@@ -251,8 +182,6 @@ main(void)
 	tcase_add_test(tcase, json_priority_prefix);
 	tcase_add_test(tcase, journal_fields);
 	tcase_add_test(tcase, long_lines_are_cut);
-	tcase_add_test(tcase, queue_is_bounded_and_remembers_the_gap);
-	tcase_add_test(tcase, queue_limits_the_rate);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
