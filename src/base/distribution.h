@@ -51,7 +51,7 @@ void distribution_add(const struct distribution *distribution, struct distributi
 /*
  * int64 nanoseconds in log-linear buckets: below 128 ns each value has its own; above, each power
  * of two is cut into 64 equal ones. All zero is an empty one. 29 KiB: keep it on the heap or in a
- * struct that is there. Who shares one between threads sees to it that they take turns.
+ * struct that is there. Threads that use the same one have to take turns.
  */
 struct histogram {
 	uint64_t count; /* values recorded */
