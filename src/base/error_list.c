@@ -12,23 +12,20 @@ error_list_add(struct error_list *list, const char *format, ...)
 	va_list ap;
 	char *line = NULL;
 	char **lines;
-	int length;
 
 	va_start(ap, format);
-	length = vasprintf(&line, format, ap);
+	if (vasprintf(&line, format, ap) < 0)
+		line = NULL;
 	va_end(ap);
-	if (length < 0) {
-		list->lost++;
-		return;
-	}
 	lines = reallocarray(list->lines, list->count + 1, sizeof(*lines));
-	if (lines == NULL) {
+	if (lines != NULL)
+		list->lines = lines;
+	if (line == NULL || lines == NULL) {
 		free(line);
 		list->lost++;
 		return;
 	}
-	list->lines = lines;
-	list->lines[list->count++] = line;
+	lines[list->count++] = line;
 }
 
 size_t

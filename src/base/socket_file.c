@@ -16,12 +16,6 @@
 #define LOCK_SUFFIX ".lock"
 #define LOCK_TRIES 16
 
-static void
-socket_file_lock_path(const char *path, char *buffer, size_t size)
-{
-	(void)snprintf(buffer, size, "%s" LOCK_SUFFIX, path);
-}
-
 /*
  * The holder removes the lock file when it leaves. So after flock(2) the name may stand for
  * another file, or none: only a lock on the file that the name still stands for counts.
@@ -31,7 +25,7 @@ socket_file_lock(const char *path, int *ret_fd)
 {
 	char lock_path[sizeof(((struct socket_file *)NULL)->path) + sizeof(LOCK_SUFFIX)];
 
-	socket_file_lock_path(path, lock_path, sizeof(lock_path));
+	(void)snprintf(lock_path, sizeof(lock_path), "%s" LOCK_SUFFIX, path);
 	for (int i = 0; i < LOCK_TRIES; i++) {
 		struct stat held, named;
 		int fd = open(
@@ -70,9 +64,9 @@ socket_file_is_served(const struct address *address)
 	return served;
 }
 
-/* With the lock held: make room for the bind. */
+/* With the lock held: make room for the bind. *RET_FAULT stays where the result says it all. */
 static int
-socket_file_clear(const struct address *address, const char *who, struct error_list *errors)
+socket_file_clear(const struct address *address, const char **ret_fault)
 {
 	const char *path = address->u.un.sun_path;
 	struct stat st;
@@ -80,15 +74,11 @@ socket_file_clear(const struct address *address, const char *who, struct error_l
 	if (lstat(path, &st) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISSOCK(st.st_mode)) {
-		error_list_add(errors,
-		    "%s: cannot bind unix:%s: the path exists and is not a socket; it was left as "
-		    "it is",
-		    who, path);
+		*ret_fault = "the path exists and is not a socket; it was left as it is";
 		return -EEXIST;
 	}
 	if (socket_file_is_served(address)) {
-		error_list_add(
-		    errors, "%s: cannot bind unix:%s: another process serves it", who, path);
+		*ret_fault = "another process serves it";
 		return -EADDRINUSE;
 	}
 	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
@@ -98,18 +88,15 @@ static int
 socket_file_claim(int fd, const struct address *address, struct socket_file *file, const char *who,
     struct error_list *errors)
 {
-	size_t before = error_list_count(errors);
+	const char *fault = NULL;
 	struct stat st;
-	int r = socket_file_clear(address, who, errors);
+	int r = socket_file_clear(address, &fault);
 
-	if (r == 0 && bind(fd, &address->u.sa, address->length) < 0)
-		r = -errno;
-	if (r == 0 && lstat(file->path, &st) < 0)
+	if (r == 0 && (bind(fd, &address->u.sa, address->length) < 0 || lstat(file->path, &st) < 0))
 		r = -errno;
 	if (r < 0) {
-		if (error_list_count(errors) == before)
-			error_list_add(
-			    errors, "%s: cannot bind unix:%s: %s", who, file->path, strerror(-r));
+		error_list_add(errors, "%s: cannot bind unix:%s: %s", who, file->path,
+		    fault != NULL ? fault : strerror(-r));
 		return r;
 	}
 	file->device = st.st_dev;
@@ -185,8 +172,7 @@ socket_file_set_access(const struct socket_file *file, mode_t mode, gid_t group,
 	if (r == -ESTALE || r == -ENOENT)
 		error_list_add(errors,
 		    "%s: %s is not the socket that was bound any more: somebody replaced or "
-		    "removed "
-		    "it (restart to bind it again)",
+		    "removed it (restart to bind it again)",
 		    who, file->path);
 	else if (r < 0)
 		error_list_add(errors, "%s: cannot set mode %04o and group %u of %s: %s", who,
@@ -205,7 +191,7 @@ socket_file_remove(struct socket_file *file)
 	if (lstat(file->path, &st) == 0 && file->inode != 0 && st.st_ino == file->inode &&
 	    st.st_dev == file->device)
 		(void)unlink(file->path);
-	socket_file_lock_path(file->path, lock_path, sizeof(lock_path));
+	(void)snprintf(lock_path, sizeof(lock_path), "%s" LOCK_SUFFIX, file->path);
 	(void)unlink(lock_path);
 	close(file->lock_fd);
 	file->lock_fd = -1;
