@@ -44,16 +44,18 @@ static struct {
 	_Atomic uint64_t written, dropped, suppressed; /* see struct log_totals */
 	atomic_bool interrupt; /* the log thread must not wait for its target */
 
-	pthread_mutex_t lock;                   /* for all from here to window_suppressed */
-	pthread_cond_t wake;                    /* for the log thread */
-	pthread_cond_t left;                    /* `alive` turned false */
-	bool open;                              /* lines go to the queue, else straight to stderr */
-	bool alive;                             /* there is a log thread */
-	bool stopping;                          /* it must leave when the queue is empty */
-	bool abandon;                           /* it must leave now */
-	bool renew;                             /* it must take over `next` */
-	struct log_sink next;                   /* owned while `renew` is true */
-	struct log_slot slots[LOG_QUEUE_LINES]; /* a ring: `used` of them from `first` on */
+	pthread_mutex_t lock; /* for all that follows, but what is the main thread's */
+	pthread_cond_t wake;  /* for the log thread */
+	pthread_cond_t left;  /* `alive` turned false */
+	bool open;            /* lines go to the queue, else straight to stderr */
+	bool alive;           /* there is a log thread */
+	bool stopping;        /* it must leave when the queue is empty */
+	bool abandon;         /* it must leave now */
+	bool renew;           /* it must take over `next` */
+	struct log_sink next; /* owned while `renew` is true */
+
+	/* the queue, a ring: `used` slots from `first` on */
+	struct log_slot slots[LOG_QUEUE_LINES];
 	size_t first, used;
 	struct log_gap gap;         /* after the last line in the ring */
 	int64_t rate_limit;         /* lines in a second, 0: none */

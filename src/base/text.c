@@ -59,15 +59,14 @@ text_escape(const char *source, size_t length, char *buffer, size_t size)
 	if (size == 0)
 		return buffer;
 	while (length > 0) {
-		size_t n = text_character(p, length);
-
 		char escape[] = { '\\', 'x', hex[p[0] >> 4], hex[p[0] & 15] };
-		size_t written = n > 0 ? n : sizeof(escape);
+		size_t n = text_character(p, length);
+		size_t added = n > 0 ? n : sizeof(escape);
 
-		if (used + written >= size)
+		if (used + added >= size)
 			break;
-		memcpy(buffer + used, n > 0 ? (const char *)p : escape, written);
-		used += written;
+		memcpy(buffer + used, n > 0 ? (const char *)p : escape, added);
+		used += added;
 		n = n > 0 ? n : 1;
 		p += n;
 		length -= n;
@@ -175,30 +174,30 @@ static const struct units sizes = {
 static int
 units_parse(const char *text, const struct units *units, int64_t *ret_value, const char **ret_error)
 {
-	bool digit = *text >= '0' && *text <= '9';
 	int64_t number;
+	bool too_large;
 	char *unit;
 	size_t i = 0;
 
+	if (*text < '0' || *text > '9') {
+		*ret_error = units->no_number;
+		return -EINVAL;
+	}
 	errno = 0;
 	number = strtoll(text, &unit, 10);
+	too_large = errno == ERANGE;
 	while (units->list[i].name != NULL && strcmp(unit, units->list[i].name) != 0)
 		i++;
-	if (!digit) {
-		*ret_error = units->no_number;
-	} else if (errno == ERANGE) {
+	if (too_large || __builtin_mul_overflow(number, units->list[i].factor, &number)) {
 		*ret_error = units->too_large;
 		return -ERANGE;
-	} else if (units->list[i].name == NULL) {
-		*ret_error = *unit == '\0' ? units->no_unit : units->bad_unit;
-	} else if (__builtin_mul_overflow(number, units->list[i].factor, &number)) {
-		*ret_error = units->too_large;
-		return -ERANGE;
-	} else {
-		*ret_value = number;
-		return 0;
 	}
-	return -EINVAL;
+	if (units->list[i].name == NULL) {
+		*ret_error = *unit == '\0' ? units->no_unit : units->bad_unit;
+		return -EINVAL;
+	}
+	*ret_value = number;
+	return 0;
 }
 
 int
