@@ -11,15 +11,36 @@
 
 #include "base/text.h"
 #include "config/config_scan.h"
-#include "config/config_source.h"
-#include "config/directives.h"
+#include "config/directive.h"
 
 #define SHOWN_MAX 160
 #define DESCRIPTION_MAX 320
+#define PREFIX_MAX 4500 /* "FILE:LINE: KEY: " */
+#define LISTENERS_EXAMPLE "listeners = ( { name = \"echo\"; address = \"tcp://127.0.0.1:7\"; } );"
 
-/* Say what SETTING holds, for "... does not belong here"; may use BUFFER. */
+/* Column of the comments in a dump. */
+#define VALUE_WIDTH 40
+
+struct reader {
+	struct config *config;
+	struct config_source source;
+	struct error_list *errors;
+	int result;                /* 0 or -errno */
+	char prefix[PREFIX_MAX];   /* of the messages about the present setting */
+	char found[SHOWN_MAX + 2]; /* what describe() has written */
+};
+
+/* A section's struct while its keys are set. */
+struct target {
+	const struct directive_table *table;
+	void *base;
+	struct config_origin *origins;
+	const char *path; /* "limits", "listeners[0]", "" for the top */
+};
+
+/* Say what SETTING holds, for "... does not belong here". */
 static const char *
-config_file_describe(const config_setting_t *setting, char *buffer, size_t size)
+describe(struct reader *r, const config_setting_t *setting)
 {
 	char shown[SHOWN_MAX];
 	const char *text;
@@ -37,443 +58,400 @@ config_file_describe(const config_setting_t *setting, char *buffer, size_t size)
 		text = config_setting_get_string(setting);
 		if (text == NULL)
 			return "nothing";
-		if (*text == CONFIG_SOURCE_BARE) {
-			text_escape_string(text + 1, buffer, size);
-		} else {
-			text_escape_string(text, shown, sizeof(shown));
-			(void)snprintf(buffer, size, "\"%s\"", shown);
-		}
-		return buffer;
+		if (*text == CONFIG_SCAN_BARE)
+			return text_escape_string(text + 1, r->found, sizeof(r->found));
+		(void)snprintf(r->found, sizeof(r->found), "\"%s\"",
+		    text_escape_string(text, shown, sizeof(shown)));
+		return r->found;
 	}
 }
 
 /* Explain a value without quotes where quotes belong. */
-static void
-report_unquoted(
-    const struct directive *row, const char *text, const char *prefix, struct error_list *errors)
+static int
+report_unquoted(struct reader *r, const struct directive *row, const char *text)
 {
-	char shown[SHOWN_MAX], describe[DESCRIPTION_MAX];
+	char shown[SHOWN_MAX], wanted[DESCRIPTION_MAX];
 	bool number = text[strspn(text, "0123456789")] == '\0';
 
 	text_escape_string(text, shown, sizeof(shown));
 	if (number && (row->type == DIRECTIVE_DURATION || row->type == DIRECTIVE_SIZE))
-		error_list_add(errors, "%s%s has no unit (write %s)", prefix, shown,
-		    directive_unit_hint(row->type, text, describe, sizeof(describe)));
+		error_list_add(r->errors, "%s%s has no unit (write %s)", r->prefix, shown,
+		    directive_unit_hint(row->type, text, wanted, sizeof(wanted)));
 	else if (number && row->type != DIRECTIVE_NAME && row->type != DIRECTIVE_MODE)
-		error_list_add(errors, "%s%s is a number (write %s)", prefix, shown,
-		    directive_describe(row, describe, sizeof(describe)));
+		error_list_add(r->errors, "%s%s is a number (write %s)", r->prefix, shown,
+		    directive_describe(row, wanted, sizeof(wanted)));
 	else
-		error_list_add(errors, "%s%s has no quotes (write \"%s\")", prefix, shown, shown);
-}
-
-static int
-report_misplaced(const struct directive *row, const config_setting_t *setting, const char *what,
-    const char *prefix, struct error_list *errors)
-{
-	char shown[SHOWN_MAX + 2], describe[DESCRIPTION_MAX];
-	const char *found = config_file_describe(setting, shown, sizeof(shown));
-
-	directive_describe(row, describe, sizeof(describe));
-	error_list_add(errors, "%s%s %s (write %s)", prefix, found, what, describe);
+		error_list_add(
+		    r->errors, "%s%s has no quotes (write \"%s\")", r->prefix, shown, shown);
 	return -EINVAL;
 }
 
-/*
- * Find the text that directive_set() takes: a string where a string is wanted, true and false, a
- * number without quotes.
- */
-static int
-value_text(const struct directive *row, const config_setting_t *setting, const char *prefix,
-    struct error_list *errors, const char **ret_text)
+static void
+report_misplaced(struct reader *r, const config_setting_t *setting, const char *wanted)
 {
-	bool quoted = directive_is_quoted(row->type);
-	const char *what = "does not belong here", *text;
+	error_list_add(r->errors, "%s%s does not belong here (write %s)", r->prefix,
+	    describe(r, setting), wanted);
+}
 
-	if (config_setting_type(setting) == CONFIG_TYPE_STRING) {
-		text = config_setting_get_string(setting);
-		if (text == NULL)
-			return -ENOMEM;
-		if (quoted != (*text == CONFIG_SOURCE_BARE)) {
-			*ret_text = quoted ? text : text + 1;
-			return 0;
-		}
-		if (quoted) {
-			report_unquoted(row, text + 1, prefix, errors);
-			return -EINVAL;
-		}
-		what = "has quotes";
-	} else if (config_setting_type(setting) == CONFIG_TYPE_BOOL &&
-		   row->type == DIRECTIVE_BOOLEAN) {
-		*ret_text = config_setting_get_bool(setting) ? "true" : "false";
-		return 0;
-	}
-	return report_misplaced(row, setting, what, prefix, errors);
+static int
+report_value(struct reader *r, const struct directive *row, const config_setting_t *setting,
+    const char *what)
+{
+	char wanted[DESCRIPTION_MAX];
+
+	error_list_add(r->errors, "%s%s %s (write %s)", r->prefix, describe(r, setting), what,
+	    directive_describe(row, wanted, sizeof(wanted)));
+	return -EINVAL;
 }
 
 /* The items of a list are texts in quotes, whatever the list is of. */
 static int
-set_list(const struct directive *row, void *base, const config_setting_t *setting,
-    const char *prefix, struct error_list *errors)
+set_list(struct reader *r, const struct directive *row, void *base, const config_setting_t *setting)
 {
 	size_t count = (size_t)config_setting_length(setting);
 	const char **items = calloc(count + 1, sizeof(*items));
-	int r = items != NULL ? 0 : -ENOMEM;
+	int result = items != NULL ? 0 : -ENOMEM;
 
-	for (size_t i = 0; i < count && r == 0; i++) {
+	for (size_t i = 0; i < count && result == 0; i++) {
 		const config_setting_t *item = config_setting_get_elem(setting, (unsigned)i);
 
 		if (config_setting_type(item) == CONFIG_TYPE_STRING)
 			items[i] = config_setting_get_string(item);
 		if (items[i] == NULL)
-			r = report_misplaced(row, item, "does not belong here", prefix, errors);
-		else if (*items[i] == CONFIG_SOURCE_BARE)
-			r = report_misplaced(row, item, "has no quotes", prefix, errors);
+			result = report_value(r, row, item, "does not belong here");
+		else if (*items[i] == CONFIG_SCAN_BARE)
+			result = report_value(r, row, item, "has no quotes");
 	}
-	if (r == 0)
-		r = directive_list_set(row, base, items, count, prefix, errors);
+	if (result == 0)
+		result = directive_list_set(row, base, items, count, r->prefix, r->errors);
 	free(items);
-	return r;
+	return result;
 }
 
 /*
- * Set the field of ROW in BASE from SETTING, one value or a list; PREFIX starts the lines in
- * ERRORS. Results as directive_set().
+ * Set the field of ROW in BASE: directive_set() takes a string where a string is wanted, true and
+ * false, and a number without quotes.
  */
 static int
-config_file_set(const struct directive *row, void *base, const config_setting_t *setting,
-    const char *prefix, struct error_list *errors)
+set_value(
+    struct reader *r, const struct directive *row, void *base, const config_setting_t *setting)
 {
+	bool quoted = directive_is_quoted(row->type), boolean = row->type == DIRECTIVE_BOOLEAN;
+	int type = config_setting_type(setting);
 	const char *text = NULL;
-	int r;
 
-	if (directive_is_list(row->type) && config_setting_is_list(setting))
-		return set_list(row, base, setting, prefix, errors);
 	if (directive_is_list(row->type))
-		return report_misplaced(row, setting, "does not belong here", prefix, errors);
-	r = value_text(row, setting, prefix, errors, &text);
-	return r < 0 ? r : directive_set(row, base, text, prefix, errors);
+		return type == CONFIG_TYPE_LIST
+			   ? set_list(r, row, base, setting)
+			   : report_value(r, row, setting, "does not belong here");
+	if (type == CONFIG_TYPE_BOOL && boolean)
+		text = config_setting_get_bool(setting) ? "true" : "false";
+	else if (type == CONFIG_TYPE_STRING)
+		text = config_setting_get_string(setting);
+	else
+		return report_value(r, row, setting, "does not belong here");
+	if (text == NULL)
+		return -ENOMEM;
+	if (type == CONFIG_TYPE_STRING && *text == CONFIG_SCAN_BARE) {
+		text++;
+		if (quoted)
+			return report_unquoted(r, row, text);
+	} else if (type == CONFIG_TYPE_STRING && !quoted) {
+		return report_value(r, row, setting, "has quotes");
+	}
+	return directive_set(row, base, text, r->prefix, r->errors);
 }
-
-#define SHOWN_MAX 160
-#define DESCRIPTION_MAX 320
-#define PREFIX_MAX 4500 /* "FILE:LINE: KEY: " */
-#define LISTENERS_EXAMPLE "listeners = ( { name = \"echo\"; address = \"tcp://127.0.0.1:7\"; } );"
-
-struct walk {
-	struct config *config;
-	struct config_source *source;
-	struct error_list *errors;
-	int result; /* 0 or -ENOMEM */
-};
-
-/* A section's struct while its keys are set. */
-struct target {
-	const struct directive_table *table;
-	void *base;
-	struct config_origin *origins;
-	const char *path; /* "limits", "listeners[0]", "" for the top */
-};
 
 static struct config_origin
-origin_of(const struct walk *w, const config_setting_t *setting)
+origin_of(const struct reader *r, const config_setting_t *setting)
 {
-	struct config_source_line where = config_source_locate(
-	    w->source, config_setting_source_line(setting));
-
-	return (struct config_origin){ w->config->file_names[where.file], where.line, false };
+	return config_source_locate(&r->source, config_setting_source_line(setting));
 }
 
-/* The key as the user wrote it: one that was given twice has got another name meanwhile. */
-static const char *
-key_of(const struct walk *w, const config_setting_t *setting)
-{
-	const char *name = config_setting_name(setting);
-	size_t index;
-
-	if (strncmp(name, CONFIG_SOURCE_DUPLICATE, strlen(CONFIG_SOURCE_DUPLICATE)) != 0)
-		return name;
-	index = strtoul(name + strlen(CONFIG_SOURCE_DUPLICATE), NULL, 10);
-	return index < w->source->duplicate_count ? w->source->duplicates[index] : name;
-}
-
+/* Begin to speak of SETTING: write the prefix of what there may be to say about it. */
 static void
-format_prefix(const struct walk *w, const config_setting_t *setting, const char *path,
-    const char *key, char *buffer, size_t size)
+set_prefix(struct reader *r, const config_setting_t *setting, const char *path, const char *key)
 {
-	struct config_origin origin = origin_of(w, setting);
+	struct config_origin origin = origin_of(r, setting);
 
-	(void)snprintf(buffer, size, "%s:%u: %s%s%.100s: ", origin.file, origin.line, path,
-	    *path != '\0' && *key != '\0' ? "." : "", key);
+	(void)snprintf(r->prefix, sizeof(r->prefix), "%s:%u: %s%s%.100s: ", origin.file,
+	    origin.line, path, *path != '\0' && *key != '\0' ? "." : "", key);
 }
 
-/* Offer the word of the table, or the section's name, that is nearest to KEY. */
+/* Offer the key of the table, or at the top the section's name, that is nearest to KEY. */
 static const char *
 nearest_key(const struct directive_table *table, const char *key)
 {
 	const char *near = NULL;
-	size_t nearest = 3;
 
-	for (size_t i = 0; i < table->count + CONFIG_SECTIONS; i++) {
-		const char *word;
-		size_t distance;
-
-		if (i < table->count)
-			word = table->rows[i].key;
-		else if (*table->section == '\0')
-			word = directive_table((enum config_section)(i - table->count))->section;
-		else
-			break;
-		distance = text_distance(key, word);
-		if (distance < nearest && distance < strlen(word)) {
-			nearest = distance;
-			near = word;
-		}
+	for (size_t i = 0; i < table->count; i++) {
+		if (directive_is_nearer(key, table->rows[i].key, near))
+			near = table->rows[i].key;
+	}
+	for (enum config_section s = CONFIG_TOP; *table->section == '\0' && s < CONFIG_SECTIONS;
+	     s++) {
+		if (directive_is_nearer(key, directive_table(s)->section, near))
+			near = directive_table(s)->section;
 	}
 	return near;
 }
 
 static void
-report_unknown(struct walk *w, const struct target *target, const config_setting_t *setting)
+report_unknown(
+    struct reader *r, const struct target *target, const config_setting_t *setting, const char *key)
 {
-	const char *key = key_of(w, setting), *near = nearest_key(target->table, key);
-	char prefix[PREFIX_MAX];
+	const char *near = nearest_key(target->table, key);
 
-	format_prefix(w, setting, target->path, key, prefix, sizeof(prefix));
+	set_prefix(r, setting, target->path, key);
 	if (near != NULL)
-		error_list_add(w->errors, "%sunknown key (did you mean \"%s\"?)", prefix, near);
+		error_list_add(r->errors, "%sunknown key (did you mean \"%s\"?)", r->prefix, near);
 	else
-		error_list_add(w->errors, "%sunknown key", prefix);
+		error_list_add(r->errors, "%sunknown key", r->prefix);
 }
 
 static void
-set_key(struct walk *w, const struct target *target, const struct directive *row,
+set_key(struct reader *r, const struct target *target, const struct directive *row,
     const config_setting_t *setting)
 {
 	struct config_origin *origin = &target->origins[row - target->table->rows];
-	char prefix[PREFIX_MAX];
-	int r;
+	int result;
 
-	format_prefix(w, setting, target->path, row->key, prefix, sizeof(prefix));
-	*origin = origin_of(w, setting);
-	r = config_file_set(row, target->base, setting, prefix, w->errors);
-	if (r == -ENOMEM)
-		w->result = r;
-	origin->refused = r < 0;
+	set_prefix(r, setting, target->path, row->key);
+	*origin = origin_of(r, setting);
+	result = set_value(r, row, target->base, setting);
+	if (result == -ENOMEM)
+		r->result = result;
+	origin->refused = result < 0;
 }
 
+static void set_section(
+    struct reader *r, enum config_section section, const config_setting_t *setting);
+
+/* Set what GROUP holds: keys of TARGET, and at the top sections. */
 static void
-set_group(struct walk *w, const struct target *target, const config_setting_t *group)
+set_group(struct reader *r, const struct target *target, const config_setting_t *group)
 {
 	int count = config_setting_length(group);
 
-	for (int i = 0; i < count && w->result == 0; i++) {
+	for (int i = 0; i < count && r->result == 0; i++) {
 		const config_setting_t *setting = config_setting_get_elem(group, (unsigned)i);
-		const struct directive *row = directive_find(target->table, key_of(w, setting));
+		const char *key = config_source_key(config_setting_name(setting));
+		const struct directive *row = directive_find(target->table, key);
+		enum config_section s = *target->path == '\0' ? CONFIG_TOP + 1 : CONFIG_SECTIONS;
 
+		while (s < CONFIG_SECTIONS && strcmp(directive_table(s)->section, key) != 0)
+			s++;
 		if (row != NULL)
-			set_key(w, target, row, setting);
+			set_key(r, target, row, setting);
+		else if (s < CONFIG_SECTIONS)
+			set_section(r, s, setting);
 		else
-			report_unknown(w, target, setting);
+			report_unknown(r, target, setting, key);
 	}
 }
 
 static void
-report_missing(struct walk *w, const struct target *target, const config_setting_t *group)
+report_missing(struct reader *r, const struct target *target, const config_setting_t *group)
 {
-	char prefix[PREFIX_MAX], describe[DESCRIPTION_MAX];
+	char wanted[DESCRIPTION_MAX];
 
+	set_prefix(r, group, target->path, "");
 	for (size_t i = 0; i < target->table->count; i++) {
 		const struct directive *row = &target->table->rows[i];
 
-		if (row->default_text != NULL || target->origins[i].file != NULL)
-			continue;
-		format_prefix(w, group, target->path, "", prefix, sizeof(prefix));
-		error_list_add(w->errors, "%shas no %s (add %s)", prefix, row->key,
-		    directive_describe(row, describe, sizeof(describe)));
+		if (row->default_text == NULL && target->origins[i].file == NULL)
+			error_list_add(r->errors, "%shas no %s (add %s)", r->prefix, row->key,
+			    directive_describe(row, wanted, sizeof(wanted)));
 	}
 }
 
 static void
-set_listener(struct walk *w, const config_setting_t *setting)
+set_listener(struct reader *r, const config_setting_t *setting)
 {
-	struct listener_config *lis = config_add_listener(w->config);
-	char path[64], prefix[PREFIX_MAX], shown[SHOWN_MAX + 2];
+	struct listener_config *lis = config_add_listener(r->config);
 	struct target target;
+	char path[64];
 
 	if (lis == NULL) {
-		w->result = -ENOMEM;
+		r->result = -ENOMEM;
 		return;
 	}
-	(void)snprintf(path, sizeof(path), "listeners[%zu]", w->config->listener_count - 1);
-	lis->origin = origin_of(w, setting);
+	(void)snprintf(path, sizeof(path), "listeners[%zu]", r->config->listener_count - 1);
+	lis->origin = origin_of(r, setting);
 	if (!config_setting_is_group(setting)) {
-		format_prefix(w, setting, path, "", prefix, sizeof(prefix));
-		error_list_add(w->errors, "%s%s does not belong here (write { ... })", prefix,
-		    config_file_describe(setting, shown, sizeof(shown)));
+		set_prefix(r, setting, path, "");
+		report_misplaced(r, setting, "{ ... }");
 		return;
 	}
-	target = (struct target){
-		.table = directive_table(CONFIG_LISTENERS),
-		.base = lis,
-		.origins = lis->origins,
-		.path = path,
-	};
-	set_group(w, &target, setting);
-	report_missing(w, &target, setting);
+	target = (struct target){ directive_table(CONFIG_LISTENERS), lis, lis->origins, path };
+	set_group(r, &target, setting);
+	report_missing(r, &target, setting);
 }
 
 static void
-set_listeners(struct walk *w, const config_setting_t *setting)
+set_listeners(struct reader *r, const config_setting_t *setting)
 {
 	int count = config_setting_length(setting);
-	char prefix[PREFIX_MAX], shown[SHOWN_MAX + 2];
 
-	w->config->origins[CONFIG_LISTENERS][0] = origin_of(w, setting);
-	format_prefix(w, setting, "", "listeners", prefix, sizeof(prefix));
+	r->config->origins[CONFIG_LISTENERS][0] = origin_of(r, setting);
+	set_prefix(r, setting, "", "listeners");
 	if (!config_setting_is_list(setting)) {
-		error_list_add(w->errors, "%s%s does not belong here (write %s)", prefix,
-		    config_file_describe(setting, shown, sizeof(shown)), LISTENERS_EXAMPLE);
+		report_misplaced(r, setting, LISTENERS_EXAMPLE);
 		return;
 	}
 	if (count == 0)
-		error_list_add(w->errors, "%sis empty (write %s)", prefix, LISTENERS_EXAMPLE);
-	for (int i = 0; i < count && w->result == 0; i++)
-		set_listener(w, config_setting_get_elem(setting, (unsigned)i));
+		error_list_add(r->errors, "%sis empty (write %s)", r->prefix, LISTENERS_EXAMPLE);
+	for (int i = 0; i < count && r->result == 0; i++)
+		set_listener(r, config_setting_get_elem(setting, (unsigned)i));
 }
 
 static void
-set_section(struct walk *w, enum config_section section, const config_setting_t *setting)
+set_section(struct reader *r, enum config_section section, const config_setting_t *setting)
 {
-	const struct target target = {
-		.table = directive_table(section),
-		.base = directive_base(w->config, section),
-		.origins = w->config->origins[section],
-		.path = directive_table(section)->section,
-	};
-	char prefix[PREFIX_MAX], shown[SHOWN_MAX + 2];
+	const struct directive_table *table = directive_table(section);
+	const struct target target = { table, directive_base(r->config, section),
+		r->config->origins[section], table->section };
+	char wanted[64];
 
 	if (section == CONFIG_LISTENERS) {
-		set_listeners(w, setting);
+		set_listeners(r, setting);
 	} else if (config_setting_is_group(setting)) {
-		set_group(w, &target, setting);
+		set_group(r, &target, setting);
 	} else {
-		format_prefix(w, setting, target.path, "", prefix, sizeof(prefix));
-		error_list_add(w->errors, "%s%s does not belong here (write %s = { ... };)", prefix,
-		    config_file_describe(setting, shown, sizeof(shown)), target.path);
+		set_prefix(r, setting, target.path, "");
+		(void)snprintf(wanted, sizeof(wanted), "%s = { ... };", target.path);
+		report_misplaced(r, setting, wanted);
 	}
 }
 
+/* Let libconfig parse the scanned text, and set what it holds. */
 static void
-set_root(struct walk *w, const config_setting_t *root)
+set_all(struct reader *r)
 {
-	const struct target top = {
-		.table = directive_table(CONFIG_TOP),
-		.base = directive_base(w->config, CONFIG_TOP),
-		.origins = w->config->origins[CONFIG_TOP],
-		.path = "",
-	};
-	int count = config_setting_length(root);
-
-	for (int i = 0; i < count && w->result == 0; i++) {
-		const config_setting_t *setting = config_setting_get_elem(root, (unsigned)i);
-		const char *key = key_of(w, setting);
-		const struct directive *row = directive_find(top.table, key);
-		enum config_section section = CONFIG_TOP + 1;
-
-		while (section < CONFIG_SECTIONS &&
-		       strcmp(directive_table(section)->section, key) != 0)
-			section++;
-		if (row != NULL)
-			set_key(w, &top, row, setting);
-		else if (section < CONFIG_SECTIONS)
-			set_section(w, section, setting);
-		else
-			report_unknown(w, &top, setting);
-	}
-}
-
-/* A file that was cut short must not pass as the defaults. */
-static void
-require_listeners(struct walk *w)
-{
-	struct config_source_line end = config_source_locate(w->source, 0);
-
-	if (w->config->origins[CONFIG_LISTENERS][0].file == NULL)
-		error_list_add(w->errors, "%s:%u: the file ends without listeners (write %s)",
-		    w->config->file_names[end.file], end.line, LISTENERS_EXAMPLE);
-}
-
-/* Parse the flat text and walk over its settings. */
-static void
-walk_source(struct walk *w)
-{
-	struct config_source_line where;
+	struct config_origin where;
 	config_t tree;
 
 	config_init(&tree);
-	if (config_read_string(&tree, w->source->text) != CONFIG_TRUE) {
-		where = config_source_locate(w->source, (unsigned)config_error_line(&tree));
-		error_list_add(w->errors, "%s:%u: %s (look here and just before)",
-		    w->config->file_names[where.file], where.line, config_error_text(&tree));
+	if (config_read_string(&tree, r->source.text) != CONFIG_TRUE) {
+		where = config_source_locate(&r->source, (unsigned)config_error_line(&tree));
+		config_add_error(
+		    r->errors, &where, "%s (look here and just before)", config_error_text(&tree));
 	} else {
-		set_root(w, config_root_setting(&tree));
-		require_listeners(w);
-		if (w->result == 0)
-			config_check(w->config, w->errors);
+		set_section(r, CONFIG_TOP, config_root_setting(&tree));
+		/* a file that was cut short must not pass as the defaults */
+		where = config_source_locate(&r->source, 0);
+		if (r->config->origins[CONFIG_LISTENERS][0].file == NULL)
+			config_add_error(r->errors, &where,
+			    "the file ends without listeners (write %s)", LISTENERS_EXAMPLE);
+		if (r->result == 0)
+			config_check(r->config, r->errors);
 	}
 	config_destroy(&tree);
 }
 
-/* Origins point to the names of the files: the configuration keeps these. */
-static void
-take_file_names(struct config *config, const struct config_source *source)
-{
-	config->file_names = source->file_names;
-	config->file_name_count = source->file_count;
-}
-
-/* Make the configuration of a scanned source, which is used up. SCANNED: the scan's result. */
+/* TEXT: NULL to read the file PATH. */
 static struct config *
-build(const char *path, int scanned, struct config_source *source, struct error_list *errors)
+read_config(const char *path, const char *text, struct error_list *errors)
 {
-	struct walk w = { config_new_empty(), source, errors, scanned == -ENOMEM ? scanned : 0 };
+	struct reader r = { .config = config_new_empty(), .errors = errors, .result = -ENOMEM };
 
-	if (w.config != NULL)
-		w.config->path = strdup(path);
-	if (w.config == NULL || w.config->path == NULL) {
-		w.result = -ENOMEM;
-	} else if (scanned == 0) {
-		take_file_names(w.config, source);
-		walk_source(&w);
-	}
-	if (w.result < 0)
+	if (r.config != NULL)
+		r.config->path = strdup(path);
+	if (r.config != NULL && r.config->path != NULL)
+		r.result = config_scan(path, text, r.config, errors, &r.source);
+	if (r.result == 0)
+		set_all(&r);
+	if (r.result == -ENOMEM)
 		error_list_add(errors, "%s: out of memory", path);
-	config_source_sort(source, errors);
-	if (w.config != NULL && w.config->file_names != NULL) {
-		source->file_names = NULL;
-		source->file_count = 0;
+	if (error_list_count(errors) > 0) {
+		if (r.config != NULL)
+			config_source_sort(&r.source, r.config, errors);
+		config_unref(r.config);
+		r.config = NULL;
 	}
-	config_source_done(source);
-	if (error_list_count(errors) == 0)
-		return w.config;
-	config_unref(w.config);
-	return NULL;
+	config_source_done(&r.source);
+	return r.config;
 }
 
 struct config *
 config_file_read(const char *path, struct error_list *errors)
 {
-	struct config_source source;
-	int r = config_scan_file(path, errors, &source);
-
-	return build(path, r, &source, errors);
+	return read_config(path, NULL, errors);
 }
 
 struct config *
 config_file_parse(const char *name, const char *text, struct error_list *errors)
 {
-	struct config_source source;
-	int r = config_scan_text(name, text, errors, &source);
+	return read_config(name, text, errors);
+}
 
-	return build(name, r, &source, errors);
+/* Write TEXT in quotes; bytes that are not plain ASCII as escapes, so that a terminal is safe. */
+static int
+put_quoted(FILE *out, const char *text)
+{
+	int width = fprintf(out, "\"");
+
+	for (const char *p = text; *p != '\0'; p++) {
+		unsigned char c = (unsigned char)*p;
+
+		if (c == '"' || c == '\\')
+			width += fprintf(out, "\\%c", c);
+		else if (c < 0x20 || c > 0x7e)
+			width += fprintf(out, "\\x%02x", c);
+		else
+			width += fprintf(out, "%c", c);
+	}
+	return width + fprintf(out, "\"");
+}
+
+static void
+put_row(FILE *out, const char *indent, const struct directive *row, const void *base,
+    const struct config_origin *origin)
+{
+	char text[DIRECTIVE_TEXT_MAX];
+	int width = fprintf(out, "%s%s = ", indent, row->key);
+
+	directive_format(row, base, text, sizeof(text));
+	if (directive_is_quoted(row->type))
+		width += put_quoted(out, text);
+	else
+		width += fprintf(out, "%s", text);
+	(void)fprintf(out, ";%*s", width < VALUE_WIDTH ? VALUE_WIDTH - width : 1, "");
+	if (origin->file != NULL)
+		(void)fprintf(out, "# %s:%u\n", origin->file, origin->line);
+	else
+		(void)fputs("# default\n", out);
+}
+
+/* ADDRESS: of a listener, NULL for a section; keys that do not suit it are left out. */
+static void
+put_rows(FILE *out, const char *indent, enum config_section section, const void *base,
+    const struct config_origin *origins, const struct address *address)
+{
+	const struct directive_table *table = directive_table(section);
+
+	for (size_t i = 0; i < table->count; i++) {
+		if (address == NULL || directive_suits_address(&table->rows[i], address))
+			put_row(out, indent, &table->rows[i], base, &origins[i]);
+	}
+}
+
+void
+config_file_dump(const struct config *config, FILE *out)
+{
+	(void)fputs("listeners = (\n", out);
+	for (size_t i = 0; i < config->listener_count; i++) {
+		const struct listener_config *lis = &config->listeners[i];
+
+		(void)fputs("\t{\n", out);
+		put_rows(out, "\t\t", CONFIG_LISTENERS, lis, lis->origins, &lis->address);
+		(void)fputs(i + 1 < config->listener_count ? "\t},\n" : "\t}\n", out);
+	}
+	(void)fputs(");\n", out);
+	put_rows(out, "", CONFIG_TOP, config, config->origins[CONFIG_TOP], NULL);
+	for (enum config_section s = CONFIG_LISTENERS + 1; s < CONFIG_SECTIONS; s++) {
+		(void)fprintf(out, "%s = {\n", directive_table(s)->section);
+		put_rows(out, "\t", s, directive_base(config, s), config->origins[s], NULL);
+		(void)fputs("};\n", out);
+	}
 }

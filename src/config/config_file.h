@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Reading /etc/echod.conf and writing the effective configuration. The only room that knows
- * libconfig: a strict typed walk over its tree, so that a wrong type, an unknown key, a number
- * that libconfig would wrap, or a bad unit is an error with file, line, key and remedy.
+ * libconfig. It visits each setting of libconfig's tree and is strict about its type, so that a
+ * wrong type, an unknown key, a number that libconfig would wrap, or a bad unit is an error with
+ * file, line, key and remedy.
  */
 #ifndef ECHOD_CONFIG_CONFIG_FILE_H
 #define ECHOD_CONFIG_CONFIG_FILE_H

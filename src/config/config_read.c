@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,25 +16,6 @@
 #include "base/clock.h"
 
 #define PIPE_TIMEOUT_NS (5 * NS_PER_S)
-
-struct reason {
-	char *buffer;
-	size_t size;
-};
-
-static int fail(const struct reason *reason, int error, const char *format, ...) ATTR_PRINTF(3, 4);
-
-static int
-fail(const struct reason *reason, int error, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	errno = error;
-	(void)vsnprintf(reason->buffer, reason->size, format, ap);
-	va_end(ap);
-	return -error;
-}
 
 /* Wait until FD can be read; a writer that never writes must not hold up a reload for ever. */
 static int
@@ -93,58 +73,75 @@ same_state(const struct stat *a, const struct stat *b)
 	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-static int
-read_open(int fd, const struct reason *reason, char **ret_text)
+/* Return what is wrong with the LENGTH bytes of TEXT, read from FD as it was BEFORE; or NULL. */
+static const char *
+find_fault(int fd, const struct stat *before, const char *text, ssize_t length)
 {
-	struct stat before, after;
+	struct stat after;
+
+	if (length > CONFIG_READ_MAX)
+		return "is larger than 1 MiB";
+	if (S_ISREG(before->st_mode) &&
+	    (fstat(fd, &after) < 0 || !same_state(before, &after) || after.st_size != length))
+		return "changed while it was read (try again)";
+	if (memchr(text, '\0', (size_t)length) != NULL)
+		return "has a NUL byte and so is not a text file";
+	return NULL;
+}
+
+/* As config_read_whole(); a failure of the system leaves *ret_fault alone. */
+static int
+read_open(int fd, char **ret_text, const char **ret_fault)
+{
+	struct stat before;
 	ssize_t length = 0;
 	char *text;
 
 	if (fstat(fd, &before) < 0)
-		return fail(reason, errno, "cannot read: %m");
-	if (!S_ISREG(before.st_mode) && !S_ISFIFO(before.st_mode))
-		return fail(reason, EINVAL, "is neither a regular file nor a pipe");
+		return -errno;
+	if (!S_ISREG(before.st_mode) && !S_ISFIFO(before.st_mode)) {
+		*ret_fault = "is neither a regular file nor a pipe";
+		return -EINVAL;
+	}
 	if (S_ISFIFO(before.st_mode))
 		length = wait_readable(fd, clock_now_ns() + PIPE_TIMEOUT_NS);
+	if (length < 0)
+		return (int)length;
 
 	text = malloc(CONFIG_READ_MAX + 1);
-	if (text == NULL)
-		return fail(reason, ENOMEM, "out of memory");
-	if (length == 0)
-		length = read_all(fd, text, CONFIG_READ_MAX + 1);
-	if (length < 0) {
-		free(text);
-		return fail(reason, (int)-length, "cannot read: %m");
+	if (text == NULL) {
+		*ret_fault = "out of memory";
+		return -ENOMEM;
 	}
-	if (length > CONFIG_READ_MAX) {
+	length = read_all(fd, text, CONFIG_READ_MAX + 1);
+	*ret_fault = length < 0 ? NULL : find_fault(fd, &before, text, length);
+	if (length < 0 || *ret_fault != NULL) {
 		free(text);
-		return fail(reason, EFBIG, "is larger than 1 MiB");
-	}
-	if (S_ISREG(before.st_mode) &&
-	    (fstat(fd, &after) < 0 || !same_state(&before, &after) || after.st_size != length)) {
-		free(text);
-		return fail(reason, EBUSY, "changed while it was read (try again)");
+		return length < 0 ? (int)length : -EINVAL;
 	}
 	text[length] = '\0';
-	if (strlen(text) != (size_t)length) {
-		free(text);
-		return fail(reason, EINVAL, "has a NUL byte and so is not a text file");
-	}
 	*ret_text = text;
 	return 0;
 }
 
 int
-config_read_whole(const char *path, char *buffer, size_t size, char **ret_text)
+config_read_whole(const char *path, char *reason, size_t size, char **ret_text)
 {
-	const struct reason reason = { buffer, size };
+	const char *fault = NULL;
 	int fd, r;
 
 	/* O_NONBLOCK: opening a FIFO without a writer must not wait */
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (fd < 0)
-		return fail(&reason, errno, "cannot open: %m");
-	r = read_open(fd, &reason, ret_text);
+	if (fd < 0) {
+		r = -errno;
+		(void)snprintf(reason, size, "cannot open: %s", strerror(-r));
+		return r;
+	}
+	r = read_open(fd, ret_text, &fault);
 	(void)close(fd);
+	if (fault != NULL)
+		(void)snprintf(reason, size, "%s", fault);
+	else if (r < 0)
+		(void)snprintf(reason, size, "cannot read: %s", strerror(-r));
 	return r;
 }

@@ -4,250 +4,27 @@
 #include "config/config_scan.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/attributes.h"
 #include "base/text.h"
 #include "config/config_read.h"
-#include "config/config_source.h"
 
-#define CONFIG_LEX_LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-#define CONFIG_LEX_DIGITS "0123456789"
-
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
-/* Return the length of the escape at P, 0 for one that is not allowed. */
-static size_t
-escape_length(const char *p)
-{
-	int high, low;
-
-	if (p[1] == '\\' || p[1] == '"')
-		return 2;
-	if (p[1] != 'x' && p[1] != 'X')
-		return 0;
-	high = hex_digit(p[2]);
-	low = high >= 0 ? hex_digit(p[3]) : -1;
-	return low < 0 || high < 2 || (high == 7 && low == 15) ? 0 : 4;
-}
-
-/*
- * Return the end of the string whose opening quote is at P, past its closing quote; NULL with
- * *ret_error a static sentence when it is not closed on its line or has what no value can have:
- * control characters, escapes other than \\ \" \xHH.
- */
-static const char *
-config_lex_string(const char *p, const char **ret_error)
-{
-	for (p++; *p != '"';) {
-		size_t n = *p == '\\' ? escape_length(p) : 1;
-
-		if (*p == '\0' || *p == '\n' || *p == '\r') {
-			*ret_error = "a string is not closed on its line";
-			return NULL;
-		}
-		if (n == 0) {
-			*ret_error =
-			    "a string has a wrong escape (write \\\\, \\\" or \\xHH; a control "
-			    "character is not possible)";
-			return NULL;
-		}
-		if ((*p >= 0 && *p < 0x20) || *p == 0x7f) {
-			*ret_error = "a string has a control character";
-			return NULL;
-		}
-		p += n;
-	}
-	return p + 1;
-}
-
-/* Return what the string from P to END means, for the caller to free; NULL: out of memory. */
-static char *
-config_lex_unquote(const char *p, const char *end)
-{
-	char *copy = malloc((size_t)(end - p)), *to = copy;
-
-	if (copy == NULL)
-		return NULL;
-	for (p++; p < end - 1;) {
-		size_t n = *p == '\\' ? escape_length(p) : 1;
-
-		if (n == 4)
-			*to++ = (char)(hex_digit(p[2]) << 4 | hex_digit(p[3]));
-		else
-			*to++ = p[n - 1];
-		p += n;
-	}
-	*to = '\0';
-	return copy;
-}
-
-/* Return the length of the value without quotes at P, 0: there is none. A URL or path is one. */
-static size_t
-config_lex_bare(const char *p)
-{
-	size_t n = strspn(p, CONFIG_LEX_LETTERS CONFIG_LEX_DIGITS "_.+-*%");
-
-	if (p[n] == ':' || *p == '/')
-		n = strcspn(p, " \t\f\r\n;,(){}\"#");
-	return n;
-}
+#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+#define DIGITS "0123456789"
+#define KEY_BYTES LETTERS DIGITS "_-*"
 
 /* Brackets inside each other; three are in use, libconfig's parser allows some 2600. */
-#define CONFIG_SCOPE_MAX 16
-
-/* A key that stands in an open group, and where: to find the second one of its name. */
-struct config_scope_key {
-	char *name; /* owned */
-	struct config_source_line where;
-};
-
-/* One open bracket; the outermost is the file itself. */
-struct config_scope_level {
-	char bracket;     /* '{', '(', '[', or NUL for the file */
-	const char *name; /* of the key it is the value of, NULL for an element */
-	struct config_source_line where;
-	struct config_scope_key *keys; /* owned; only in '{' and the file */
-	size_t key_count;
-	size_t index; /* of the element being read, for '(' and '[' */
-};
-
-/* All brackets that are open at the place that is being read. */
-struct config_scope {
-	struct config_scope_level levels[CONFIG_SCOPE_MAX];
-	size_t count;
-};
-
-/* Start with the file alone. */
-static void
-config_scope_init(struct config_scope *scope)
-{
-	*scope = (struct config_scope){ .count = 1 };
-}
-
-/* Return the innermost level. */
-static struct config_scope_level *
-config_scope_top(struct config_scope *scope)
-{
-	return &scope->levels[scope->count - 1];
-}
-
-/* Return whether the innermost level holds elements without keys. */
-static bool
-config_scope_is_list(const struct config_scope *scope)
-{
-	char bracket = scope->levels[scope->count - 1].bracket;
-
-	return bracket == '(' || bracket == '[';
-}
-
-/*
- * Open BRACKET at WHERE as the value of the key NAME (must outlive the level). Returns 0, or
- * -E2BIG at CONFIG_SCOPE_MAX.
- */
-static int
-config_scope_push(
-    struct config_scope *scope, char bracket, const char *name, struct config_source_line where)
-{
-	if (scope->count == CONFIG_SCOPE_MAX)
-		return -E2BIG;
-	scope->levels[scope->count++] = (struct config_scope_level){
-		.bracket = bracket,
-		.name = name,
-		.where = where,
-	};
-	return 0;
-}
-
-/* Close the innermost level. */
-static void
-config_scope_pop(struct config_scope *scope)
-{
-	struct config_scope_level *level = &scope->levels[--scope->count];
-
-	for (size_t i = 0; i < level->key_count; i++)
-		free(level->keys[i].name);
-	free(level->keys);
-}
-
-/* Free what is open. */
-static void
-config_scope_done(struct config_scope *scope)
-{
-	while (scope->count > 0)
-		config_scope_pop(scope);
-}
-
-/* Return the key NAME of the innermost level, NULL when it was not seen yet. */
-static const struct config_scope_key *
-config_scope_find(const struct config_scope *scope, const char *name)
-{
-	const struct config_scope_level *level = &scope->levels[scope->count - 1];
-
-	for (size_t i = 0; i < level->key_count; i++) {
-		if (strcmp(level->keys[i].name, name) == 0)
-			return &level->keys[i];
-	}
-	return NULL;
-}
-
-/* Add a key to the innermost level, which then owns NAME. Returns 0 or -ENOMEM. */
-static int
-config_scope_add(struct config_scope *scope, char *name, struct config_source_line where)
-{
-	struct config_scope_level *level = config_scope_top(scope);
-	struct config_scope_key *keys;
-
-	keys = reallocarray(level->keys, level->key_count + 1, sizeof(*keys));
-	if (keys == NULL)
-		return -ENOMEM;
-	level->keys = keys;
-	keys[level->key_count++] = (struct config_scope_key){ name, where };
-	return 0;
-}
-
-/* Write the path of the key NAME in the innermost level ("listeners[1].name"); returns BUFFER. */
-static char *
-config_scope_format(const struct config_scope *scope, const char *name, char *buffer, size_t size)
-{
-	size_t used = 0;
-
-	for (size_t i = 1; i <= scope->count && used < size; i++) {
-		const struct config_scope_level *outer = &scope->levels[i - 1];
-		const char *key = i < scope->count ? scope->levels[i].name : name;
-		int n;
-
-		if (outer->bracket == '(' || outer->bracket == '[')
-			n = snprintf(buffer + used, size - used, "[%zu]", outer->index);
-		else
-			n = snprintf(buffer + used, size - used, "%s%s", used > 0 ? "." : "", key);
-		used += n > 0 ? (size_t)n : 0;
-	}
-	return buffer;
-}
-
+#define LEVELS_MAX 16
 #define INCLUDE_DEPTH_MAX 8
 #define INCLUDE_COUNT_MAX 64
+
 #define SHOWN_MAX 80
 #define PATH_TEXT_MAX 256
-
-#define KEY_BYTES CONFIG_LEX_LETTERS CONFIG_LEX_DIGITS "_-*"
+#define FILE_NAME_MAX 4096
 
 enum token {
 	TOKEN_START, /* of the file */
@@ -261,58 +38,195 @@ enum token {
 	TOKEN_SEMICOLON,
 };
 
+/* A key, and where it stands: to find the second one of its name. */
+struct key {
+	const char *name; /* in the text of its file, not terminated */
+	size_t length;
+	struct config_origin where;
+};
+
+/* An open bracket; the outermost level is the file itself. */
+struct level {
+	char bracket; /* '{', '(', '[', or NUL for the file */
+	struct config_origin where;
+	size_t first_key; /* of this level, in the scanner's keys */
+	size_t index;     /* of the element being read, for '(' and '[' */
+};
+
 /* The first failure is kept in RESULT, and every loop ends there. */
 struct scanner {
+	struct config *config;
 	struct config_source *source;
 	struct error_list *errors;
+	FILE *out; /* writes the source's text */
 	const char *p;
 	const char *line_start;
-	const char *paths[INCLUDE_DEPTH_MAX + 1]; /* of the files being read, outermost first */
-	struct config_source_line where;
+	struct config_origin where;
 	enum token last;
-	const char *key; /* the last one; the scope or source->duplicates own it */
-	struct config_scope scope;
+	struct level levels[LEVELS_MAX];
+	size_t level_count;
+	struct key *keys; /* owned; of all levels, outermost first: the last one is the last read */
+	size_t key_count;
+	unsigned duplicates;
+	const char *paths[INCLUDE_DEPTH_MAX + 1]; /* of the files being read, outermost first */
 	size_t include_depth;
+	char *texts[INCLUDE_COUNT_MAX]; /* owned; of the included files: keys point into them */
 	size_t include_count;
 	int result;
 };
 
-static const char *
-file_name(const struct scanner *s, const struct config_source_line *where)
+#define scan_fail(S, ...) ((S)->result = config_add_error((S)->errors, &(S)->where, __VA_ARGS__))
+
+/* Return the length of the escape at P, 0 for one that is not allowed. */
+static size_t
+escape_length(const char *p)
 {
-	return s->source->file_names[where->file];
+	unsigned byte;
+
+	if (p[1] == '\\' || p[1] == '"')
+		return 2;
+	if ((p[1] != 'x' && p[1] != 'X') || strspn(p + 2, DIGITS "abcdefABCDEF") < 2)
+		return 0;
+	return sscanf(p + 2, "%2x", &byte) == 1 && byte >= 0x20 && byte != 0x7f ? 4 : 0;
 }
 
-static void scan_fail(struct scanner *s, const struct config_source_line *where, const char *format,
-    ...) ATTR_PRINTF(3, 4);
+/*
+ * Return the end of the string whose opening quote is at P, past its closing quote; NULL with
+ * *ret_error a static sentence when it is not closed on its line or has what no value can have:
+ * control characters, escapes other than \\ \" \xHH.
+ */
+static const char *
+end_of_string(const char *p, const char **ret_error)
+{
+	for (p++; *p != '"';) {
+		size_t n = *p == '\\' ? escape_length(p) : 1;
+
+		if (*p == '\0' || *p == '\n' || *p == '\r')
+			*ret_error = "a string is not closed on its line";
+		else if (n == 0)
+			*ret_error =
+			    "a string has a wrong escape (write \\\\, \\\" or \\xHH; a control "
+			    "character is not possible)";
+		else if ((*p >= 0 && *p < 0x20) || *p == 0x7f)
+			*ret_error = "a string has a control character";
+		else {
+			p += n;
+			continue;
+		}
+		return NULL;
+	}
+	return p + 1;
+}
+
+/* Return what the string from P to END means, for the caller to free; NULL: out of memory. */
+static char *
+unquote(const char *p, const char *end)
+{
+	char *copy = malloc((size_t)(end - p)), *to = copy;
+	unsigned byte;
+
+	if (copy == NULL)
+		return NULL;
+	for (p++; p < end - 1;) {
+		size_t n = *p == '\\' ? escape_length(p) : 1;
+
+		if (n == 4 && sscanf(p + 2, "%2x", &byte) == 1)
+			*to++ = (char)byte;
+		else
+			*to++ = p[n - 1];
+		p += n;
+	}
+	*to = '\0';
+	return copy;
+}
+
+/* Return the length of the value without quotes at P, 0: there is none. A URL or path is one. */
+static size_t
+bare_length(const char *p)
+{
+	size_t n = strspn(p, LETTERS DIGITS "_.+-*%");
+
+	if (p[n] == ':' || *p == '/')
+		n = strcspn(p, " \t\f\r\n;,(){}\"#");
+	return n;
+}
+
+/* Begin a new line of the text, which comes from the present place. */
+static void
+begin_line(struct scanner *s)
+{
+	struct config_origin *lines = s->source->lines;
+	size_t count = s->source->line_count;
+
+	if (count > 0)
+		(void)putc('\n', s->out);
+	/* the table grows at powers of two */
+	if ((count & (count - 1)) == 0) {
+		lines = reallocarray(lines, count == 0 ? 1 : count * 2, sizeof(*lines));
+		if (lines == NULL) {
+			s->result = -ENOMEM;
+			return;
+		}
+		s->source->lines = lines;
+	}
+	lines[s->source->line_count++] = s->where;
+}
+
+/* Write LENGTH bytes of the file as they are, and go on behind them. */
+static void
+take(struct scanner *s, size_t length, enum token token)
+{
+	(void)fprintf(s->out, "%.*s ", (int)length, s->p);
+	s->p += length;
+	s->last = token;
+}
+
+static struct level *
+top_level(struct scanner *s)
+{
+	return &s->levels[s->level_count - 1];
+}
+
+/* Return whether LEVEL holds elements without keys. */
+static bool
+is_list(const struct level *level)
+{
+	return level->bracket == '(' || level->bracket == '[';
+}
+
+/* Write the path of the last key ("listeners[1].name"); returns BUFFER. */
+static char *
+format_path(const struct scanner *s, char *buffer, size_t size)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < s->level_count && used < size; i++) {
+		bool innermost = i + 1 == s->level_count;
+		const struct key *key =
+		    &s->keys[innermost ? s->key_count - 1 : s->levels[i + 1].first_key - 1];
+		int n;
+
+		if (is_list(&s->levels[i]))
+			n = snprintf(buffer + used, size - used, "[%zu]", s->levels[i].index);
+		else
+			n = snprintf(buffer + used, size - used, "%s%.*s", used > 0 ? "." : "",
+			    (int)key->length, key->name);
+		used += n > 0 ? (size_t)n : 0;
+	}
+	return buffer;
+}
 
 /* What comes after a broken bracket or string cannot be judged: one such mistake ends the scan. */
 static void
-scan_fail(struct scanner *s, const struct config_source_line *where, const char *format, ...)
-{
-	char *message = NULL;
-	va_list ap;
-
-	va_start(ap, format);
-	if (vasprintf(&message, format, ap) < 0)
-		message = NULL;
-	va_end(ap);
-	error_list_add(s->errors, "%s:%u: %s", file_name(s, where), where->line,
-	    message != NULL ? message : "out of memory");
-	free(message);
-	s->result = -EINVAL;
-}
-
-static void
-scan_unexpected(struct scanner *s, const char *token, size_t length)
+fail_unexpected(struct scanner *s, size_t length)
 {
 	char shown[SHOWN_MAX];
 
-	text_escape(token, length, shown, sizeof(shown));
+	text_escape(s->p, length, shown, sizeof(shown));
 	if (s->last == TOKEN_KEY)
-		scan_fail(s, &s->where, "expected \"=\" before '%s'", shown);
+		scan_fail(s, "expected \"=\" before '%s'", shown);
 	else
-		scan_fail(s, &s->where,
+		scan_fail(s,
 		    "did not expect '%s' here (is a comma, \"=\", quote or bracket missing "
 		    "before?)",
 		    shown);
@@ -323,17 +237,18 @@ scan_newline(struct scanner *s)
 {
 	s->line_start = ++s->p;
 	s->where.line++;
-	config_source_put_line(s->source, s->where);
+	begin_line(s);
 }
 
 static void
 scan_comment(struct scanner *s)
 {
-	const struct config_source_line start = s->where;
+	const struct config_origin start = s->where;
 
 	for (s->p += 2; strncmp(s->p, "*/", 2) != 0 && s->result == 0;) {
 		if (*s->p == '\0')
-			scan_fail(s, &start, "the comment that starts here is never closed");
+			s->result = config_add_error(
+			    s->errors, &start, "the comment that starts here is never closed");
 		else if (*s->p == '\n')
 			scan_newline(s);
 		else
@@ -345,128 +260,116 @@ scan_comment(struct scanner *s)
 
 /* Whether a value may stand here: after "=", or as an element. */
 static bool
-value_fits(const struct scanner *s)
+value_fits(struct scanner *s)
 {
 	if (s->last == TOKEN_EQUALS)
 		return true;
-	return config_scope_is_list(&s->scope) && (s->last == TOKEN_OPEN || s->last == TOKEN_COMMA);
+	return is_list(top_level(s)) && (s->last == TOKEN_OPEN || s->last == TOKEN_COMMA);
 }
 
 static void
 scan_string(struct scanner *s)
 {
-	const char *reason, *end = config_lex_string(s->p, &reason);
+	const char *reason, *end = end_of_string(s->p, &reason);
 
-	if (end == NULL) {
-		scan_fail(s, &s->where, "%s", reason);
-		return;
-	}
-	/* neighbours are one string: "a" "b" is "ab" */
-	if (!value_fits(s) && s->last != TOKEN_STRING) {
-		scan_unexpected(s, s->p, (size_t)(end - s->p));
-		return;
-	}
-	config_source_put(s->source, s->p, (size_t)(end - s->p));
-	s->p = end;
-	s->last = TOKEN_STRING;
+	if (end == NULL)
+		scan_fail(s, "%s", reason);
+	else if (value_fits(s) || s->last == TOKEN_STRING) /* "a" "b" is "ab" */
+		take(s, (size_t)(end - s->p), TOKEN_STRING);
+	else
+		fail_unexpected(s, (size_t)(end - s->p));
 }
 
+/* All but true and false become a marked string. */
 static void
 scan_bare(struct scanner *s)
 {
-	size_t length = config_lex_bare(s->p);
-	bool boolean = (length == 4 && strncasecmp(s->p, "true", 4) == 0) ||
-		       (length == 5 && strncasecmp(s->p, "false", 5) == 0);
+	size_t length = bare_length(s->p);
 
-	if (boolean)
-		config_source_put(s->source, s->p, length);
-	else
-		config_source_put_bare(s->source, s->p, length);
-	s->p += length;
+	if ((length == 4 && strncasecmp(s->p, "true", 4) == 0) ||
+	    (length == 5 && strncasecmp(s->p, "false", 5) == 0)) {
+		take(s, length, TOKEN_BARE);
+		return;
+	}
+	(void)fprintf(s->out, "\"%c", CONFIG_SCAN_BARE);
+	for (; length > 0; length--, s->p++)
+		(void)fprintf(s->out, *s->p == '\\' ? "\\%c" : "%c", *s->p);
+	(void)fputs("\" ", s->out);
 	s->last = TOKEN_BARE;
 }
 
-/* libconfig stops at a key that it has seen: the second one goes on under another name. */
-static int
-rename_duplicate(struct scanner *s, char *name, const struct config_scope_key *first)
+/* Return the key of the innermost level that has the name of the last one: itself, or the first. */
+static const struct key *
+first_of_name(struct scanner *s)
 {
-	char path[PATH_TEXT_MAX];
+	const struct key *last = &s->keys[s->key_count - 1],
+			 *key = &s->keys[top_level(s)->first_key];
 
-	error_list_add(s->errors, "%s:%u: %s: is given twice (first at %s:%u)",
-	    file_name(s, &s->where), s->where.line,
-	    config_scope_format(&s->scope, name, path, sizeof(path)), file_name(s, &first->where),
-	    first->where.line);
-	return config_source_put_duplicate(s->source, name);
+	while (key->length != last->length || memcmp(key->name, last->name, last->length) != 0)
+		key++;
+	return key;
 }
 
+/* libconfig stops at a key that it has seen: the second one goes on under another name. */
 static void
 scan_key(struct scanner *s)
 {
 	size_t length = strspn(s->p, KEY_BYTES);
-	const struct config_scope_key *first;
-	char *name;
-	int r;
+	const struct key *first;
+	char path[PATH_TEXT_MAX];
+	struct key *keys;
 
-	if (s->last == TOKEN_KEY || config_scope_is_list(&s->scope) ||
-	    strchr(CONFIG_LEX_LETTERS, *s->p) == NULL) {
-		scan_unexpected(s, s->p, length > 0 ? length : config_lex_bare(s->p));
+	if (s->last == TOKEN_KEY || is_list(top_level(s)) || strchr(LETTERS, *s->p) == NULL) {
+		fail_unexpected(s, length > 0 ? length : bare_length(s->p));
 		return;
 	}
-	name = strndup(s->p, length);
-	if (name == NULL) {
+	keys = reallocarray(s->keys, s->key_count + 1, sizeof(*keys));
+	if (keys == NULL) {
 		s->result = -ENOMEM;
 		return;
 	}
-	first = config_scope_find(&s->scope, name);
-	if (first != NULL) {
-		r = rename_duplicate(s, name, first);
-	} else {
-		config_source_put(s->source, name, length);
-		r = config_scope_add(&s->scope, name, s->where);
+	s->keys = keys;
+	keys[s->key_count++] = (struct key){ s->p, length, s->where };
+	first = first_of_name(s);
+	if (first != &keys[s->key_count - 1]) {
+		config_add_error(s->errors, &s->where, "%s: is given twice (first at %s:%u)",
+		    format_path(s, path, sizeof(path)), first->where.file, first->where.line);
+		(void)fprintf(s->out, "*%u*", s->duplicates++);
 	}
-	if (r < 0) {
-		free(name);
-		s->result = r;
-		return;
-	}
-	s->key = name;
-	s->p += length;
-	s->last = TOKEN_KEY;
+	take(s, length, TOKEN_KEY);
 }
 
 static void
 scan_open(struct scanner *s)
 {
-	const char *key = s->last == TOKEN_EQUALS ? s->key : NULL;
-
 	if (!value_fits(s)) {
-		scan_unexpected(s, s->p, 1);
-		return;
+		fail_unexpected(s, 1);
+	} else if (s->level_count == LEVELS_MAX) {
+		scan_fail(s, "brackets are nested too deeply");
+	} else {
+		s->levels[s->level_count++] = (struct level){
+			.bracket = *s->p, .where = s->where, .first_key = s->key_count
+		};
+		take(s, 1, TOKEN_OPEN);
 	}
-	if (config_scope_push(&s->scope, *s->p, key, s->where) < 0) {
-		scan_fail(s, &s->where, "brackets are nested too deeply");
-		return;
-	}
-	config_source_put(s->source, s->p++, 1);
-	s->last = TOKEN_OPEN;
 }
 
 /* FLOOR levels belong to the including files and are not for this one to close. */
 static void
 scan_close(struct scanner *s, size_t floor)
 {
-	const struct config_scope_level *level = config_scope_top(&s->scope);
+	const struct level *level = top_level(s);
 	char opener = *s->p == '}' ? '{' : *s->p == ')' ? '(' : '[';
 
-	if (s->last == TOKEN_KEY || s->last == TOKEN_EQUALS || s->scope.count <= floor) {
-		scan_unexpected(s, s->p, 1);
+	if (s->last == TOKEN_KEY || s->last == TOKEN_EQUALS || s->level_count <= floor) {
+		fail_unexpected(s, 1);
 	} else if (level->bracket != opener) {
-		scan_fail(s, &s->where, "'%c' cannot close the '%c' of line %u", *s->p,
-		    level->bracket, level->where.line);
+		scan_fail(s, "'%c' cannot close the '%c' of line %u", *s->p, level->bracket,
+		    level->where.line);
 	} else {
-		config_scope_pop(&s->scope);
-		config_source_put(s->source, s->p++, 1);
-		s->last = TOKEN_CLOSE;
+		s->key_count = level->first_key;
+		s->level_count--;
+		take(s, 1, TOKEN_CLOSE);
 	}
 }
 
@@ -475,16 +378,15 @@ scan_separator(struct scanner *s)
 {
 	bool after_value = s->last == TOKEN_STRING || s->last == TOKEN_BARE ||
 			   s->last == TOKEN_CLOSE;
-	bool equals = *s->p == '=' || *s->p == ':';
+	bool equals = *s->p == '=' || *s->p == ':', comma = *s->p == ',';
 
 	if (equals ? s->last != TOKEN_KEY : !after_value) {
-		scan_unexpected(s, s->p, 1);
+		fail_unexpected(s, 1);
 		return;
 	}
-	if (*s->p == ',')
-		config_scope_top(&s->scope)->index++;
-	s->last = equals ? TOKEN_EQUALS : *s->p == ',' ? TOKEN_COMMA : TOKEN_SEMICOLON;
-	config_source_put(s->source, s->p++, 1);
+	if (comma)
+		top_level(s)->index++;
+	take(s, 1, equals ? TOKEN_EQUALS : comma ? TOKEN_COMMA : TOKEN_SEMICOLON);
 }
 
 static void scan_include(struct scanner *s);
@@ -512,32 +414,61 @@ scan_token(struct scanner *s, size_t floor)
 		scan_close(s, floor);
 	else if (strchr("=:,;", c) != NULL)
 		scan_separator(s);
-	else if (value_fits(s) && config_lex_bare(s->p) > 0)
+	else if (bare_length(s->p) == 0)
+		fail_unexpected(s, 1);
+	else if (value_fits(s))
 		scan_bare(s);
-	else if (config_lex_bare(s->p) > 0)
-		scan_key(s);
 	else
-		scan_unexpected(s, s->p, 1);
+		scan_key(s);
 }
 
-/* Scan one file, from a fresh line of the flat text on. */
-static void
-scan_text(struct scanner *s, const char *text)
+/* Return NAME, escaped for printing, as CONFIG keeps it for origins; NULL: out of memory. */
+static const char *
+add_file_name(struct config *config, const char *name)
 {
-	size_t floor = s->scope.count;
-	const struct config_scope_level *level;
+	char escaped[FILE_NAME_MAX];
+	char **names;
 
+	text_escape_string(name, escaped, sizeof(escaped));
+	for (size_t i = 0; i < config->file_name_count; i++) {
+		if (strcmp(config->file_names[i], escaped) == 0)
+			return config->file_names[i];
+	}
+	names = reallocarray(config->file_names, config->file_name_count + 1, sizeof(*names));
+	if (names == NULL)
+		return NULL;
+	config->file_names = names;
+	names[config->file_name_count] = strdup(escaped);
+	if (names[config->file_name_count] == NULL)
+		return NULL;
+	return names[config->file_name_count++];
+}
+
+/* Scan the TEXT of the file NAME, from a fresh line of the flat text on. */
+static void
+scan_text(struct scanner *s, const char *name, const char *text)
+{
+	size_t floor = s->level_count;
+	const struct key *key;
+
+	s->where = (struct config_origin){ .file = add_file_name(s->config, name), .line = 1 };
+	if (s->where.file == NULL) {
+		s->result = -ENOMEM;
+		return;
+	}
 	s->p = s->line_start = text;
-	config_source_put_line(s->source, s->where);
+	begin_line(s);
 	while (s->result == 0 && *s->p != '\0')
 		scan_token(s, floor);
 	if (s->result < 0)
 		return;
-	level = config_scope_top(&s->scope);
-	if (s->scope.count > floor)
-		scan_fail(s, &level->where, "the '%c' here is never closed", level->bracket);
-	else if (s->last == TOKEN_KEY || s->last == TOKEN_EQUALS)
-		scan_fail(s, &s->where, "the file ends before the value of %s", s->key);
+	if (s->level_count > floor) {
+		s->result = config_add_error(s->errors, &top_level(s)->where,
+		    "the '%c' here is never closed", top_level(s)->bracket);
+	} else if (s->last == TOKEN_KEY || s->last == TOKEN_EQUALS) {
+		key = &s->keys[s->key_count - 1];
+		scan_fail(s, "the file ends before the value of %.*s", (int)key->length, key->name);
+	}
 }
 
 /* Return NAME as seen from the folder of the file PATH. */
@@ -557,45 +488,34 @@ resolve_path(const char *path, const char *name)
 static void
 scan_included(struct scanner *s, const char *path)
 {
-	const struct config_source_line where = s->where;
+	const struct config_origin where = s->where;
 	const char *outer_start = s->line_start;
 	char reason[CONFIG_READ_REASON_MAX], shown[PATH_TEXT_MAX];
-	char *text;
-	int r;
+	char **text = &s->texts[s->include_count];
 
 	text_escape_string(path, shown, sizeof(shown));
 	for (size_t i = 0; i <= s->include_depth; i++) {
 		if (strcmp(s->paths[i], path) == 0) {
-			scan_fail(
-			    s, &s->where, "@include of \"%s\": the file includes itself", shown);
+			scan_fail(s, "@include of \"%s\": the file includes itself", shown);
 			return;
 		}
 	}
 	if (s->include_depth == INCLUDE_DEPTH_MAX || s->include_count == INCLUDE_COUNT_MAX) {
-		scan_fail(s, &s->where, "@include of \"%s\": too many (at most %d deep, %d in all)",
-		    shown, INCLUDE_DEPTH_MAX, INCLUDE_COUNT_MAX);
+		scan_fail(s, "@include of \"%s\": too many (at most %d deep, %d in all)", shown,
+		    INCLUDE_DEPTH_MAX, INCLUDE_COUNT_MAX);
 		return;
 	}
-	r = config_read_whole(path, reason, sizeof(reason), &text);
-	if (r < 0) {
-		scan_fail(s, &s->where, "@include of \"%s\": %s", shown, reason);
-		return;
-	}
-	s->where = (struct config_source_line){ config_source_add_file(s->source, path), 1 };
-	if (s->where.file == SIZE_MAX) {
-		s->result = -ENOMEM;
-		s->where = where;
-		free(text);
+	if (config_read_whole(path, reason, sizeof(reason), text) < 0) {
+		scan_fail(s, "@include of \"%s\": %s", shown, reason);
 		return;
 	}
 	s->paths[++s->include_depth] = path;
 	s->include_count++;
-	scan_text(s, text);
-	free(text);
+	scan_text(s, path, *text);
 	s->include_depth--;
 	s->line_start = outer_start;
 	s->where = where;
-	config_source_put_line(s->source, where);
+	begin_line(s);
 }
 
 /* @include "FILE", alone on its line. */
@@ -608,25 +528,25 @@ scan_include(struct scanner *s)
 
 	if (strspn(s->line_start, " \t\f\r") != (size_t)(s->p - s->line_start) ||
 	    strncmp(s->p, word, strlen(word)) != 0 || p[strspn(p, " \t")] != '"') {
-		scan_unexpected(s, s->p, strcspn(s->p, " \t\r\n"));
+		fail_unexpected(s, strcspn(s->p, " \t\r\n"));
 		return;
 	}
 	if (s->paths[0] == NULL) {
-		scan_fail(s, &s->where, "@include is not possible here");
+		scan_fail(s, "@include is not possible here");
 		return;
 	}
 	p += strspn(p, " \t");
-	end = config_lex_string(p, &reason);
+	end = end_of_string(p, &reason);
 	if (end == NULL) {
-		scan_fail(s, &s->where, "%s", reason);
+		scan_fail(s, "%s", reason);
 		return;
 	}
 	s->p = end + strspn(end, " \t\r");
 	if (*s->p != '\0' && *s->p != '\n' && *s->p != '#' && strncmp(s->p, "//", 2) != 0) {
-		scan_fail(s, &s->where, "something follows @include on its line");
+		scan_fail(s, "something follows @include on its line");
 		return;
 	}
-	name = config_lex_unquote(p, end);
+	name = unquote(p, end);
 	path = name != NULL ? resolve_path(s->paths[s->include_depth], name) : NULL;
 	if (path == NULL)
 		s->result = -ENOMEM;
@@ -637,53 +557,140 @@ scan_include(struct scanner *s)
 	s->p = end;
 }
 
+/* PATH: what includes are relative to, NULL where none is possible. */
 static int
-scan_all(const char *name, const char *path, const char *text, struct error_list *errors,
-    struct config_source *source)
+scan_all(const char *name, const char *path, const char *text, struct config *config,
+    struct error_list *errors, struct config_source *source)
 {
 	struct scanner s = {
+		.config = config,
 		.source = source,
 		.errors = errors,
+		.out = open_memstream(&source->text, &source->text_length),
+		.level_count = 1,
 		.paths = { path },
-		.where = { 0, 1 },
 	};
-	int r;
+	bool failed;
 
-	if (config_source_add_file(source, name) == SIZE_MAX)
+	if (s.out == NULL)
 		return -ENOMEM;
-	r = config_source_begin(source);
-	if (r < 0)
-		return r;
-	config_scope_init(&s.scope);
-	scan_text(&s, text);
-	config_scope_done(&s.scope);
-	r = config_source_end(source);
-	return s.result < 0 ? s.result : r;
+	scan_text(&s, name, text);
+	for (size_t i = 0; i < s.include_count; i++)
+		free(s.texts[i]);
+	free(s.keys);
+	(void)putc('\n', s.out);
+	failed = ferror(s.out) != 0;
+	failed |= fclose(s.out) != 0;
+	return s.result == 0 && failed ? -ENOMEM : s.result;
 }
 
 int
-config_scan_text(
-    const char *name, const char *text, struct error_list *errors, struct config_source *ret_source)
+config_scan(const char *name, const char *text, struct config *config, struct error_list *errors,
+    struct config_source *ret_source)
 {
-	*ret_source = (struct config_source){ 0 };
-	return scan_all(name, NULL, text, errors, ret_source);
-}
-
-int
-config_scan_file(const char *path, struct error_list *errors, struct config_source *ret_source)
-{
-	char reason[CONFIG_READ_REASON_MAX], shown[PATH_TEXT_MAX];
-	char *text;
+	char reason[CONFIG_READ_REASON_MAX], shown[PATH_TEXT_MAX], *read;
 	int r;
 
 	*ret_source = (struct config_source){ 0 };
-	r = config_read_whole(path, reason, sizeof(reason), &text);
+	if (text != NULL)
+		return scan_all(name, NULL, text, config, errors, ret_source);
+	r = config_read_whole(name, reason, sizeof(reason), &read);
 	if (r < 0) {
 		error_list_add(
-		    errors, "%s: %s", text_escape_string(path, shown, sizeof(shown)), reason);
-		return r == -ENOMEM ? r : -EINVAL;
+		    errors, "%s: %s", text_escape_string(name, shown, sizeof(shown)), reason);
+		return r;
 	}
-	r = scan_all(path, path, text, errors, ret_source);
-	free(text);
+	r = scan_all(name, name, read, config, errors, ret_source);
+	free(read);
 	return r;
+}
+
+const char *
+config_source_key(const char *name)
+{
+	/* no key begins with an asterisk as it is written */
+	return *name == '*' ? strchr(name + 1, '*') + 1 : name;
+}
+
+struct config_origin
+config_source_locate(const struct config_source *source, unsigned line)
+{
+	if (line == 0 || line > source->line_count)
+		return source->lines[source->line_count - 1];
+	return source->lines[line - 1];
+}
+
+/* A message, and the keys that order it: the line of the text it is about, and its place before. */
+struct ranked {
+	size_t rank;
+	size_t order;
+	char *message;
+};
+
+static int
+compare_ranked(const void *left, const void *right)
+{
+	const struct ranked *a = left, *b = right;
+
+	if (a->rank != b->rank)
+		return a->rank < b->rank ? -1 : 1;
+	return a->order < b->order ? -1 : a->order > b->order;
+}
+
+/* Return the index of the first line of the text that comes from LINE of FILE. */
+static size_t
+first_line_from(const struct config_source *source, const char *file, unsigned line)
+{
+	/* the lines before it in its file stand before it in the text */
+	for (size_t i = line > 0 ? line - 1 : 0; i < source->line_count; i++) {
+		if (source->lines[i].file == file && source->lines[i].line == line)
+			return i;
+	}
+	return SIZE_MAX - 1;
+}
+
+/* Return what line of the text a MESSAGE with "FILE:LINE:" at its start is about. */
+static size_t
+rank_of(const struct config_source *source, const struct config *config, const char *message)
+{
+	for (size_t i = 0; i < config->file_name_count; i++) {
+		const char *file = config->file_names[i];
+		size_t length = strlen(file);
+		unsigned long line;
+		char *end;
+
+		if (strncmp(message, file, length) != 0 || message[length] != ':')
+			continue;
+		line = strtoul(message + length + 1, &end, 10);
+		if (end > message + length + 1 && *end == ':')
+			return first_line_from(source, file, (unsigned)line);
+	}
+	return SIZE_MAX;
+}
+
+void
+config_source_sort(
+    const struct config_source *source, const struct config *config, struct error_list *errors)
+{
+	struct ranked *ranked = reallocarray(NULL, errors->count, sizeof(*ranked));
+
+	if (ranked == NULL)
+		return;
+	for (size_t i = 0; i < errors->count; i++) {
+		char *message = errors->lines[i];
+
+		ranked[i] = (struct ranked){ rank_of(source, config, message), i, message };
+	}
+	qsort(ranked, errors->count, sizeof(*ranked), compare_ranked);
+	for (size_t i = 0; i < errors->count; i++)
+		errors->lines[i] = ranked[i].message;
+	free(ranked);
+}
+
+void
+config_source_done(struct config_source *source)
+{
+	free(source->text);
+	free(source->lines);
+	*source = (struct config_source){ 0 };
 }

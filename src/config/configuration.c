@@ -3,44 +3,35 @@
 
 #include "config/configuration.h"
 
+#include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/directives.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "config/directive.h"
+
+/* "FILE:LINE" of an origin can be long: a path is at most PATH_MAX. */
+#define PLACE_MAX 4200
+
+static const char *const suits_text[] = {
+	[DIRECTIVE_ANY] = "any listener",
+	[DIRECTIVE_STREAM] = "a tcp:// or unix: address",
+	[DIRECTIVE_IP] = "a tcp:// or udp:// address",
+	[DIRECTIVE_IPV6] = "an IPv6 address",
+	[DIRECTIVE_TCP] = "a tcp:// address",
+	[DIRECTIVE_UDP] = "a udp:// address",
+	[DIRECTIVE_DATAGRAM] = "a udp:// or unixgram: address",
+	[DIRECTIVE_UNIX] = "a unix: or unixgram: address",
+};
 
 struct change_sink {
 	void (*changed)(
 	    void *context, const char *key, const char *from, const char *to, bool needs_restart);
 	void *context;
 };
-
-/* A default is text like any other value; a table with a bad one fails here, in every test. */
-static int
-set_defaults(const struct directive_table *table, void *base)
-{
-	struct error_list errors = ERROR_LIST_EMPTY;
-	int r = 0;
-
-	for (size_t i = 0; i < table->count && r == 0; i++) {
-		const struct directive *row = &table->rows[i];
-
-		if (row->default_text != NULL)
-			r = directive_set(row, base, row->default_text, "", &errors);
-	}
-	error_list_done(&errors);
-	return r;
-}
-
-static void
-listener_done(struct listener_config *listener)
-{
-	free(listener->name);
-	free(listener->address_text);
-	free(listener->group);
-	directive_list_free(&listener->allow);
-	directive_list_free(&listener->deny);
-}
 
 const struct config *
 config_ref(const struct config *config)
@@ -61,16 +52,17 @@ config_unref(const struct config *given)
 	    atomic_fetch_sub_explicit(&config->references, 1, memory_order_acq_rel) > 1)
 		return;
 	for (size_t i = 0; i < config->listener_count; i++)
-		listener_done(&config->listeners[i]);
+		directive_free_fields(directive_table(CONFIG_LISTENERS), &config->listeners[i]);
+	for (enum config_section s = CONFIG_TOP; s < CONFIG_SECTIONS; s++) {
+		void *base = directive_base(config, s);
+
+		if (base != NULL)
+			directive_free_fields(directive_table(s), base);
+	}
 	for (size_t i = 0; i < config->file_name_count; i++)
 		free(config->file_names[i]);
 	free(config->listeners);
 	free(config->file_names);
-	free(config->log.file);
-	free(config->control.http);
-	directive_list_free(&config->control.http_hosts);
-	free(config->control.socket);
-	free(config->control.group);
 	free(config->path);
 	free(config);
 }
@@ -86,7 +78,7 @@ config_new_empty(void)
 	for (enum config_section s = CONFIG_TOP; s < CONFIG_SECTIONS; s++) {
 		void *base = directive_base(config, s);
 
-		if (base != NULL && set_defaults(directive_table(s), base) < 0) {
+		if (base != NULL && directive_set_defaults(directive_table(s), base) < 0) {
 			config_unref(config);
 			return NULL;
 		}
@@ -97,6 +89,7 @@ config_new_empty(void)
 struct listener_config *
 config_add_listener(struct config *config)
 {
+	const struct directive_table *table = directive_table(CONFIG_LISTENERS);
 	struct listener_config *lis;
 
 	lis = reallocarray(config->listeners, config->listener_count + 1, sizeof(*lis));
@@ -105,8 +98,8 @@ config_add_listener(struct config *config)
 	config->listeners = lis;
 	lis += config->listener_count;
 	*lis = (struct listener_config){ 0 };
-	if (set_defaults(directive_table(CONFIG_LISTENERS), lis) < 0) {
-		listener_done(lis);
+	if (directive_set_defaults(table, lis) < 0) {
+		directive_free_fields(table, lis);
 		return NULL;
 	}
 	config->listener_count++;
@@ -143,6 +136,242 @@ config_new_default(void)
 		return NULL;
 	}
 	return config;
+}
+
+int
+config_add_error(
+    struct error_list *errors, const struct config_origin *origin, const char *format, ...)
+{
+	char *message = NULL;
+	va_list ap;
+
+	va_start(ap, format);
+	if (vasprintf(&message, format, ap) < 0)
+		message = NULL;
+	va_end(ap);
+	if (message == NULL)
+		errors->lost++;
+	else if (origin->file != NULL)
+		error_list_add(errors, "%s:%u: %s", origin->file, origin->line, message);
+	else
+		error_list_add(errors, "%s", message);
+	free(message);
+	return -EINVAL;
+}
+
+/* Write " (WHAT at FILE:LINE)", nothing for a default. */
+static char *
+format_other(const struct config_origin *origin, const char *what, char *buffer, size_t size)
+{
+	buffer[0] = '\0';
+	if (origin->file != NULL)
+		(void)snprintf(buffer, size, " (%s at %s:%u)", what, origin->file, origin->line);
+	return buffer;
+}
+
+/* Return the place of KEY in the ORIGINS of SECTION. */
+static const struct config_origin *
+origin_of(const struct config_origin *origins, enum config_section section, const char *key)
+{
+	const struct directive_table *table = directive_table(section);
+
+	return &origins[directive_find(table, key) - table->rows];
+}
+
+static const struct config_origin *
+listener_origin(const struct listener_config *lis, const char *key)
+{
+	return origin_of(lis->origins, CONFIG_LISTENERS, key);
+}
+
+static const struct config_origin *
+section_origin(const struct config *config, enum config_section section, const char *key)
+{
+	return origin_of(config->origins[section], section, key);
+}
+
+/* A file is one socket, whatever its kind; ports and abstract names are counted by transport. */
+static bool
+same_socket(const struct address *a, const struct address *b)
+{
+	if (address_is_path(a) && address_is_path(b))
+		return strcmp(a->u.un.sun_path, b->u.un.sun_path) == 0;
+	return address_equal(a, b);
+}
+
+static bool
+same_place(const struct listener_config *a, const struct listener_config *b)
+{
+	if (!a->enabled || !b->enabled || a->address_text == NULL || b->address_text == NULL)
+		return false;
+	if (address_is_ip(&a->address) && address_port(&a->address) == 0)
+		return false;
+	return same_socket(&a->address, &b->address);
+}
+
+/* The KEY of the listener at INDEX has the TEXT that FIRST had before. */
+static void
+report_twice(const struct config *config, size_t index, const struct listener_config *first,
+    const char *key, const char *text, struct error_list *errors)
+{
+	char other[PLACE_MAX];
+
+	config_add_error(errors, listener_origin(&config->listeners[index], key),
+	    "listeners[%zu].%s: \"%s\" is used twice%s", index, key, text,
+	    format_other(listener_origin(first, key), "first", other, sizeof(other)));
+}
+
+static void
+check_pair(const struct config *config, size_t first, size_t second, struct error_list *errors)
+{
+	const struct listener_config *a = &config->listeners[first],
+				     *b = &config->listeners[second];
+
+	if (a->name != NULL && b->name != NULL && strcmp(a->name, b->name) == 0)
+		report_twice(config, second, a, "name", b->name, errors);
+	if (same_place(a, b))
+		report_twice(config, second, a, "address", b->address_text, errors);
+}
+
+/* Keys that were given for an address on which they would do nothing. */
+static void
+check_suits(const struct config *config, size_t index, struct error_list *errors)
+{
+	const struct directive_table *table = directive_table(CONFIG_LISTENERS);
+	const struct listener_config *lis = &config->listeners[index];
+
+	if (lis->address_text == NULL)
+		return;
+	for (size_t i = 0; i < table->count; i++) {
+		const struct directive *row = &table->rows[i];
+
+		if (lis->origins[i].file != NULL && !directive_suits_address(row, &lis->address))
+			config_add_error(errors, &lis->origins[i],
+			    "listeners[%zu].%s: is for %s only, not for \"%s\" (remove it)", index,
+			    row->key, suits_text[row->suits], lis->address_text);
+	}
+	if (lis->address.wildcard && lis->v6only)
+		config_add_error(errors, listener_origin(lis, "v6only"),
+		    "listeners[%zu].v6only: contradicts the host * (write %s://[::]:%u)", index,
+		    address_transport_name(lis->address.transport), address_port(&lis->address));
+}
+
+static void
+check_listeners(const struct config *config, struct error_list *errors)
+{
+	bool enabled = false;
+
+	for (size_t i = 0; i < config->listener_count; i++) {
+		for (size_t j = 0; j < i; j++)
+			check_pair(config, j, i, errors);
+		check_suits(config, i, errors);
+		enabled |= config->listeners[i].enabled;
+	}
+	if (config->listener_count > 0 && !enabled)
+		config_add_error(errors, &config->origins[CONFIG_LISTENERS][0],
+		    "listeners: none is enabled (write enabled = true in at least one)");
+}
+
+static void
+check_marks(const struct config *config, struct error_list *errors)
+{
+	const struct config_origin *low = section_origin(config, CONFIG_LIMITS, "output_low");
+	const struct config_origin *high = section_origin(config, CONFIG_LIMITS, "output_high");
+	char other[PLACE_MAX], low_text[UNITS_TEXT_MAX], high_text[UNITS_TEXT_MAX];
+
+	if (config->limits.output_low < config->limits.output_high || low->refused || high->refused)
+		return;
+	units_format_size(config->limits.output_low, low_text, sizeof(low_text));
+	units_format_size(config->limits.output_high, high_text, sizeof(high_text));
+	if (low->file != NULL)
+		config_add_error(errors, low,
+		    "limits.output_low: \"%s\" is not below limits.output_high, \"%s\"%s", low_text,
+		    high_text, format_other(high, "set", other, sizeof(other)));
+	else
+		config_add_error(errors, high,
+		    "limits.output_high: \"%s\" is not above limits.output_low, \"%s\" by default",
+		    high_text, low_text);
+}
+
+static void
+check_log(const struct config *config, struct error_list *errors)
+{
+	const struct config_origin *target = section_origin(config, CONFIG_LOG, "target");
+	const struct config_origin *file = section_origin(config, CONFIG_LOG, "file");
+	bool to_file = config->log.target == LOG_TARGET_FILE;
+	const char *name = config->log.file;
+
+	if (target->refused || file->refused)
+		return;
+	if (to_file && *name == '\0')
+		config_add_error(
+		    errors, target, "log.target: \"file\" needs log.file (write file = \"/PATH\")");
+	else if (!to_file && *name != '\0')
+		config_add_error(errors, file,
+		    "log.file: is used by target \"file\" only (write target = \"file\")");
+	else if (to_file && *name != '/')
+		config_add_error(
+		    errors, file, "log.file: is not an absolute path (write file = \"/PATH\")");
+}
+
+/* The control port, or its socket, on the ADDRESS of a listener could never be bound. */
+static void
+check_control_address(const struct config *config, const char *key, const char *text,
+    const struct address *address, struct error_list *errors)
+{
+	char other[PLACE_MAX];
+
+	for (size_t i = 0; i < config->listener_count; i++) {
+		const struct listener_config *lis = &config->listeners[i];
+
+		if (!lis->enabled || lis->address_text == NULL ||
+		    !same_socket(&lis->address, address))
+			continue;
+		config_add_error(errors, section_origin(config, CONFIG_CONTROL, key),
+		    "control.%s: \"%s\" is the address of listeners[%zu] too%s", key, text, i,
+		    format_other(listener_origin(lis, "address"), "set", other, sizeof(other)));
+	}
+}
+
+static void
+check_control_socket(const struct config *config, struct error_list *errors)
+{
+	const struct config_origin *origin = section_origin(config, CONFIG_CONTROL, "socket");
+	const char *path = config->control.socket, *reason;
+	char shown[160], url[sizeof("unix:") + sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	struct address address;
+
+	if (origin->refused || *path == '\0' || strcmp(path, "auto") == 0)
+		return;
+	(void)snprintf(url, sizeof(url), "unix:%s", path);
+	if (*path != '/' || address_parse(url, &address, &reason) < 0)
+		config_add_error(errors, origin,
+		    "control.socket: \"%s\" is not an absolute path (write \"/PATH\", \"auto\" or "
+		    "\"\")",
+		    text_escape_string(path, shown, sizeof(shown)));
+	else
+		check_control_address(config, "socket", path, &address, errors);
+}
+
+static void
+check_control(const struct config *config, struct error_list *errors)
+{
+	const struct control_config *control = &config->control;
+
+	if (*control->http != '\0' && address_port(&control->http_address) != 0 &&
+	    !section_origin(config, CONFIG_CONTROL, "http")->refused)
+		check_control_address(
+		    config, "http", control->http, &control->http_address, errors);
+	check_control_socket(config, errors);
+}
+
+void
+config_check(const struct config *config, struct error_list *errors)
+{
+	check_listeners(config, errors);
+	check_marks(config, errors);
+	check_log(config, errors);
+	check_control(config, errors);
 }
 
 /* Names are unique in a checked configuration. */

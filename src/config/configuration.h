@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The configuration as a plain struct: built once, checked, then never written again. A reload
- * builds another one and compares the two. This room owns the struct, its defaults and the
- * comparison; config_file.c fills it from a file, directives.c describes every field.
+ * builds another one and compares the two. This room owns the struct, its defaults, the checks and
+ * the comparison; config_file.c fills it from a file, directives.c describes every field.
  * It does not log, bind or open anything.
  */
 #ifndef ECHOD_CONFIG_CONFIGURATION_H
@@ -17,18 +17,12 @@
 #include "base/address.h"
 #include "base/attributes.h"
 #include "base/error_list.h"
+#include "config/directive.h"
 
 /* Upper bound of directives in one section: the size of each section's table of origins. */
 #define CONFIG_SECTION_MAX 32
-#define CONFIG_LISTENER_NAME_MAX 64
 /* Most worker threads, however many CPUs there are. */
 #define CONFIG_WORKERS_MAX 64
-
-/* Several texts, in the order in which they were given. */
-struct config_list {
-	char **items; /* owned, as each of them is */
-	size_t count;
-};
 
 /* Where a value comes from; file is NULL for a default. The config owns the file name. */
 struct config_origin {
@@ -37,7 +31,7 @@ struct config_origin {
 	bool refused; /* the value given there was a mistake: the field still has its default */
 };
 
-/* The sections of the file; their tables are in directives.h. */
+/* The sections of the file; directive_table() has their tables. */
 enum config_section {
 	CONFIG_TOP, /* keys outside every group, such as workers */
 	CONFIG_LISTENERS,
@@ -48,19 +42,9 @@ enum config_section {
 };
 #define CONFIG_SECTIONS 6
 
-enum config_log_target {
-	CONFIG_LOG_AUTO, /* the journal when stderr is connected to it, else stderr */
-	CONFIG_LOG_STDERR,
-	CONFIG_LOG_JOURNAL,
-	CONFIG_LOG_SYSLOG,
-	CONFIG_LOG_FILE,
-};
-
-/* The form of a line on stderr, in syslog and in a file. */
-enum config_log_format {
-	CONFIG_LOG_TEXT,
-	CONFIG_LOG_JSON,
-};
+/* As log.target, beside enum log_target: the journal when stderr is connected to it, else stderr.
+ */
+#define CONFIG_LOG_AUTO (-1)
 
 /* Which ended connections get a line of their own. */
 enum config_log_connections {
@@ -109,21 +93,21 @@ struct limits_config {
 
 struct log_config {
 	int64_t level;       /* enum log_level */
-	int64_t target;      /* enum config_log_target */
-	int64_t format;      /* enum config_log_format */
+	int64_t target;      /* enum log_target or CONFIG_LOG_AUTO */
+	int64_t format;      /* enum log_format */
 	char *file;          /* owned; "" unless target is file */
 	int64_t connections; /* enum config_log_connections */
 	int64_t rate_limit;  /* lines per second, 0: none */
 };
 
 struct control_config {
-	char *http;                    /* owned; HOST:PORT, "" for no TCP door */
+	char *http;                    /* owned; HOST:PORT, "" for no TCP port */
 	struct address http_address;   /* valid when http is not "" */
 	struct config_list http_hosts; /* names and addresses that a Host header may have too */
-	char *socket;                  /* owned; a path, "auto", or "" for no UNIX door */
+	char *socket;                  /* owned; a path, "auto", or "" for no UNIX socket */
 	int64_t mode;                  /* permission bits of the socket's file */
 	char *group;                   /* owned; "" for the daemon's own */
-	int64_t clients;               /* at a time, of each door */
+	int64_t clients;               /* at a time, of each of the two */
 	int64_t timeout;               /* ns for a whole request */
 };
 
@@ -152,6 +136,15 @@ struct config {
 	size_t file_name_count;
 };
 
+/* Return the table of a section. */
+const struct directive_table *directive_table(enum config_section section);
+
+/*
+ * Return the struct that the rows' offsets of SECTION count from; NULL for CONFIG_LISTENERS, whose
+ * rows count from a struct listener_config. The caller writes only to a config of its own making.
+ */
+void *directive_base(const struct config *config, enum config_section section);
+
 /* Build the configuration that echod runs with when there is no file. NULL: out of memory. */
 struct config *config_new_default(void);
 
@@ -163,6 +156,13 @@ struct config *config_new_empty(void);
  * another one is added. NULL: out of memory.
  */
 struct listener_config *config_add_listener(struct config *config);
+
+/*
+ * Add a line about what ORIGIN is the place of, which starts with FILE:LINE (nothing for a
+ * default). Returns -EINVAL, for the caller to return.
+ */
+int config_add_error(struct error_list *errors, const struct config_origin *origin,
+    const char *format, ...) ATTR_PRINTF(3, 4);
 
 /*
  * Check what one directive alone cannot show: no enabled listener, names and addresses used twice,

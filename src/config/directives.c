@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The one table of directives. Parsing, range checks, defaults, -T, the comparison at a reload,
+ * and the lint that compares etc/echod.conf and echod.conf(5) all read it.
+ */
 #include <config.h>
-
-#include "config/directives.h"
-
-#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/configuration.h"
+#include "config/directive.h"
 
 #define KIB INT64_C(1024)
 #define GIB (INT64_C(1) << 30)
@@ -35,16 +37,16 @@ static const struct directive_word log_levels[] = {
 
 static const struct directive_word log_targets[] = {
 	{ "auto", CONFIG_LOG_AUTO },
-	{ "stderr", CONFIG_LOG_STDERR },
-	{ "journal", CONFIG_LOG_JOURNAL },
-	{ "syslog", CONFIG_LOG_SYSLOG },
-	{ "file", CONFIG_LOG_FILE },
+	{ "stderr", LOG_TARGET_STDERR },
+	{ "journal", LOG_TARGET_JOURNAL },
+	{ "syslog", LOG_TARGET_SYSLOG },
+	{ "file", LOG_TARGET_FILE },
 	{ NULL, 0 },
 };
 
 static const struct directive_word log_formats[] = {
-	{ "text", CONFIG_LOG_TEXT },
-	{ "json", CONFIG_LOG_JSON },
+	{ "text", LOG_FORMAT_TEXT },
+	{ "json", LOG_FORMAT_JSON },
 	{ NULL, 0 },
 };
 
@@ -193,17 +195,16 @@ static const struct directive shutdown_rows[] = {
 	    "Time without traffic after which a drain closes a connection.") },
 };
 
-#define TABLE(SECTION, ROWS) \
-	{ \
-		.section = SECTION, .rows = ROWS, .count = ARRAY_SIZE(ROWS) \
-	}
 static const struct directive_table tables[CONFIG_SECTIONS] = {
-	[CONFIG_TOP] = TABLE("", top_rows),
-	[CONFIG_LISTENERS] = TABLE("listeners", listener_rows),
-	[CONFIG_LIMITS] = TABLE("limits", limits_rows),
-	[CONFIG_LOG] = TABLE("log", log_rows),
-	[CONFIG_CONTROL] = TABLE("control", control_rows),
-	[CONFIG_SHUTDOWN] = TABLE("shutdown", shutdown_rows),
+	[CONFIG_TOP] = { "", 0, top_rows, ARRAY_SIZE(top_rows) },
+	[CONFIG_LISTENERS] = { "listeners", 0, listener_rows, ARRAY_SIZE(listener_rows) },
+	[CONFIG_LIMITS] = { "limits", offsetof(struct config, limits), limits_rows,
+	    ARRAY_SIZE(limits_rows) },
+	[CONFIG_LOG] = { "log", offsetof(struct config, log), log_rows, ARRAY_SIZE(log_rows) },
+	[CONFIG_CONTROL] = { "control", offsetof(struct config, control), control_rows,
+	    ARRAY_SIZE(control_rows) },
+	[CONFIG_SHUTDOWN] = { "shutdown", offsetof(struct config, shutdown), shutdown_rows,
+	    ARRAY_SIZE(shutdown_rows) },
 };
 
 _Static_assert(
@@ -215,73 +216,10 @@ directive_table(enum config_section section)
 	return &tables[section];
 }
 
-const struct directive *
-directive_find(const struct directive_table *table, const char *key)
-{
-	for (size_t i = 0; i < table->count; i++) {
-		if (strcmp(table->rows[i].key, key) == 0)
-			return &table->rows[i];
-	}
-	return NULL;
-}
-
-bool
-directive_suits_address(const struct directive *row, const struct address *address)
-{
-	switch (row->suits) {
-	case DIRECTIVE_ANY:
-		return true;
-	case DIRECTIVE_STREAM:
-		return !address_is_datagram(address);
-	case DIRECTIVE_IP:
-		return address_is_ip(address);
-	case DIRECTIVE_IPV6:
-		return address_is_ip(address) && address->u.sa.sa_family == AF_INET6;
-	case DIRECTIVE_TCP:
-		return address->transport == ADDRESS_TCP;
-	case DIRECTIVE_UDP:
-		return address->transport == ADDRESS_UDP;
-	case DIRECTIVE_DATAGRAM:
-		return address_is_datagram(address);
-	case DIRECTIVE_UNIX:
-		return !address_is_ip(address);
-	}
-	return false;
-}
-
-const char *
-directive_effect_name(enum directive_effect effect)
-{
-	switch (effect) {
-	case DIRECTIVE_LIVE:
-		return "live";
-	case DIRECTIVE_NEW_CONNECTIONS:
-		return "new connections";
-	case DIRECTIVE_RESTART:
-		return "restart";
-	}
-	return "unknown";
-}
-
 void *
 directive_base(const struct config *config, enum config_section section)
 {
 	/* one function for readers and for the builder, as strchr(3) does it */
-	struct config *base = (struct config *)(uintptr_t)config;
-
-	switch (section) {
-	case CONFIG_TOP:
-		return base;
-	case CONFIG_LISTENERS:
-		return NULL;
-	case CONFIG_LIMITS:
-		return &base->limits;
-	case CONFIG_LOG:
-		return &base->log;
-	case CONFIG_CONTROL:
-		return &base->control;
-	case CONFIG_SHUTDOWN:
-		return &base->shutdown;
-	}
-	return NULL;
+	return section == CONFIG_LISTENERS ? NULL
+					   : (char *)(uintptr_t)config + tables[section].offset;
 }

@@ -10,7 +10,8 @@
 
 #include <event2/buffer.h>
 
-#include "config/directives.h"
+#include "config/configuration.h"
+#include "config/directive.h"
 #include "control/document.h"
 #include "control/json_value.h"
 

@@ -44,18 +44,8 @@ server_read_config(const struct options *options, struct error_list *errors)
 static enum log_target
 server_log_target(const struct config *cfg)
 {
-	switch ((enum config_log_target)cfg->log.target) {
-	case CONFIG_LOG_STDERR:
-		return LOG_TARGET_STDERR;
-	case CONFIG_LOG_JOURNAL:
-		return LOG_TARGET_JOURNAL;
-	case CONFIG_LOG_SYSLOG:
-		return LOG_TARGET_SYSLOG;
-	case CONFIG_LOG_FILE:
-		return LOG_TARGET_FILE;
-	case CONFIG_LOG_AUTO:
-		break;
-	}
+	if (cfg->log.target != CONFIG_LOG_AUTO)
+		return (enum log_target)cfg->log.target;
 	if (SERVICE_MANAGER_SUPPORTED && service_manager_has_journal_stderr())
 		return LOG_TARGET_JOURNAL;
 	return LOG_TARGET_STDERR;
@@ -67,7 +57,7 @@ server_log_settings(const struct config *cfg, const struct options *options)
 	return (struct log_settings){
 		.level = options->verbose ? LOG_LEVEL_DEBUG : (enum log_level)cfg->log.level,
 		.target = server_log_target(cfg),
-		.format = cfg->log.format == CONFIG_LOG_JSON ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT,
+		.format = (enum log_format)cfg->log.format,
 		.stderr_priority = service_manager_has_journal_stderr(),
 		.file = cfg->log.file,
 		.rate_limit = cfg->log.rate_limit,

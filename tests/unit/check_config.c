@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "config/config_file.h"
 #include "config/config_read.h"
-#include "config/directives.h"
+#include "config/directive.h"
 
 #define LISTENER "listeners = ( { name = \"echo\"; address = \"tcp://127.0.0.1:0\"; } );\n"
 #define EXPECT_MAX 32

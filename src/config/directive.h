@@ -1,17 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The one table of directives. Parsing, range checks, defaults, -T, the comparison at reload,
- * and the lint that compares etc/echod.conf and echod.conf(5) all read it.
+ * One directive: type, range, default and effect, and the one conversion between its text and its
+ * field, both ways. Defaults, the file, -T and the comparison at a reload all pass here, so that
+ * they cannot disagree. The rows themselves are in directives.c; what they are part of is unknown
+ * here.
  */
-#ifndef ECHOD_CONFIG_DIRECTIVES_H
-#define ECHOD_CONFIG_DIRECTIVES_H
+#ifndef ECHOD_CONFIG_DIRECTIVE_H
+#define ECHOD_CONFIG_DIRECTIVE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "config/configuration.h"
+#include "base/address.h"
+#include "base/attributes.h"
+#include "base/error_list.h"
 
+#define CONFIG_LISTENER_NAME_MAX 64
+
+/* Several texts, in the order in which they were given. */
+struct config_list {
+	char **items; /* owned, as each of them is */
+	size_t count;
+};
+
+/* Numbers first, then what owns memory. */
 enum directive_type {
 	DIRECTIVE_BOOLEAN,   /* bool: true or false */
 	DIRECTIVE_COUNT,     /* int64_t: a bare whole number */
@@ -73,12 +86,10 @@ struct directive {
 
 struct directive_table {
 	const char *section; /* "limits"; "" for the top, "listeners" for the list */
+	size_t offset;       /* of the section's struct in struct config; not for listeners */
 	const struct directive *rows;
 	size_t count;
 };
-
-/* Return the table of a section. */
-const struct directive_table *directive_table(enum config_section section);
 
 /* Return the row with that key, NULL if there is none. */
 const struct directive *directive_find(const struct directive_table *table, const char *key);
@@ -90,28 +101,41 @@ bool directive_suits_address(const struct directive *row, const struct address *
 const char *directive_effect_name(enum directive_effect effect);
 
 /*
- * Return the struct that the rows' offsets of SECTION count from; NULL for CONFIG_LISTENERS, whose
- * rows count from a struct listener_config. The caller writes only to a config of its own making.
- */
-void *directive_base(const struct config *config, enum config_section section);
-
-/*
- * Set the field of ROW in BASE from TEXT (what a user wrote, without quotes; a list takes "( )"
- * alone, see directive_list_set()). Returns 0; -ENOMEM;
- * or -EINVAL or -ERANGE with a line in ERRORS that starts with PREFIX ("FILE:LINE: key: ") and
- * says what is wrong and what would be right; the field then keeps its value.
+ * Set the field of ROW in BASE from TEXT: what a user wrote, without quotes; for a list, what
+ * directive_list_set() does with no item. Returns 0; -ENOMEM; or -EINVAL with a line in ERRORS that
+ * starts with PREFIX ("FILE:LINE: key: ") and says what is wrong and what would be right; the field
+ * then keeps its value.
  */
 ATTR_MUSTCHECK int directive_set(const struct directive *row, void *base, const char *text,
     const char *prefix, struct error_list *errors);
 
+/*
+ * Set the list of ROW in BASE from the COUNT texts of ITEMS; results as directive_set(), with a
+ * line in ERRORS for each item that is wrong.
+ */
+ATTR_MUSTCHECK int directive_list_set(const struct directive *row, void *base,
+    const char *const *items, size_t count, const char *prefix, struct error_list *errors);
+
+/* Set the fields of all rows of TABLE that have a default. Results as directive_set(). */
+ATTR_MUSTCHECK int directive_set_defaults(const struct directive_table *table, void *base);
+
+/* Free what the fields of TABLE own in BASE, which is not used any more. */
+void directive_free_fields(const struct directive_table *table, void *base);
+
 /* Return whether a field of TYPE holds a struct config_list. */
 bool directive_is_list(enum directive_type type);
 
-/* Return whether ROW has the same value in A and B. */
-bool directive_equal(const struct directive *row, const void *a, const void *b);
-
 /* Return whether a user writes this type's values in quotes. */
 bool directive_is_quoted(enum directive_type type);
+
+/*
+ * Write the field's value as a user would write it, strings without quotes, a list with them and
+ * its parentheses; cut where it does not fit. Returns BUFFER.
+ */
+char *directive_format(const struct directive *row, const void *base, char *buffer, size_t size);
+
+/* Return whether ROW has the same value in A and B. */
+bool directive_equal(const struct directive *row, const void *a, const void *b);
 
 /* Say in BUFFER what a user may write ("a whole number: 1 to 64"); returns BUFFER. */
 char *directive_describe(const struct directive *row, char *buffer, size_t size);
@@ -123,25 +147,9 @@ char *directive_describe(const struct directive *row, char *buffer, size_t size)
 char *directive_unit_hint(enum directive_type type, const char *digits, char *buffer, size_t size);
 
 /*
- * Write the field's value as a user would write it, strings without quotes, a list with them and
- * its parentheses; cut where it does not fit. Returns BUFFER.
+ * Return whether WORD is so near to TEXT that it may have been meant, and nearer than NEAR, the
+ * nearest one so far or NULL.
  */
-char *directive_format(const struct directive *row, const void *base, char *buffer, size_t size);
-
-/*
- * Set the list of ROW in BASE from the COUNT texts of ITEMS; results as directive_set(), with a
- * line in ERRORS for each item that is wrong.
- */
-ATTR_MUSTCHECK int directive_list_set(const struct directive *row, void *base,
-    const char *const *items, size_t count, const char *prefix, struct error_list *errors);
-
-/* Write LIST as a user would ('( "a", "b" )'), cut where it does not fit; returns BUFFER. */
-char *directive_list_format(const struct config_list *list, char *buffer, size_t size);
-
-/* Return whether A and B hold the same texts in the same order. */
-bool directive_list_equal(const struct config_list *a, const struct config_list *b);
-
-/* Free the texts of LIST and leave it empty. */
-void directive_list_free(struct config_list *list);
+bool directive_is_nearer(const char *text, const char *word, const char *near);
 
 #endif
