@@ -376,7 +376,14 @@ read_config(const char *path, const char *text, struct error_list *errors)
 struct config *
 config_file_read(const char *path, struct error_list *errors)
 {
-	return read_config(path, NULL, errors);
+	struct config *config;
+
+	if (path != NULL)
+		return read_config(path, NULL, errors);
+	config = config_new_default();
+	if (config == NULL)
+		error_list_add(errors, "out of memory");
+	return config;
 }
 
 struct config *

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the main loop does every now and then: measure how late it is, tell the service manager
+ * how many connections are served, give memory back to the system after a burst, and feed the
+ * watchdog. That is fed only when every worker has answered the ping before, so a worker that hangs
+ * is as visible as a main loop that does.
+ */
 #include <config.h>
 
-#include "daemon/housekeeping.h"
-
+#include <errno.h>
 #include <malloc.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -12,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/server.h"
 #include "daemon/service_manager.h"
 
 #define TICK_NS (250 * NS_PER_MS)
@@ -31,8 +37,7 @@ struct pulse {
 };
 
 struct housekeeping {
-	struct engine *engine;
-	const struct process_status *status;
+	struct server *server;
 	struct event *timer;
 	struct event *watchdog; /* NULL without one */
 	struct pulse *pulses;   /* by worker id */
@@ -45,9 +50,10 @@ struct housekeeping {
 void
 housekeeping_report(struct housekeeping *keeping)
 {
-	keeping->reported = engine_connections(keeping->engine);
-	service_manager_status("%s %lld connections",
-	    keeping->status->draining ? "Draining" : "Serving", (long long)keeping->reported);
+	keeping->reported = engine_connections(keeping->server->engine);
+	service_manager_notify(0, "STATUS=%s %lld connections",
+	    keeping->server->status.draining ? "Draining" : "Serving",
+	    (long long)keeping->reported);
 }
 
 /* The C library keeps what connections freed; after a burst that is memory nobody uses. */
@@ -70,13 +76,14 @@ housekeeping_on_tick(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	distribution_record(&keeping->engine->lag, &distribution_delays, late_ns > 0 ? late_ns : 0);
+	distribution_record(
+	    &keeping->server->engine->lag, &distribution_delays, late_ns > 0 ? late_ns : 0);
 	keeping->due_ns += TICK_NS;
 	if (keeping->due_ns < now_ns)
 		keeping->due_ns = now_ns + TICK_NS;
 	if (++keeping->ticks % REPORT_TICKS != 0)
 		return;
-	connections = engine_connections(keeping->engine);
+	connections = engine_connections(keeping->server->engine);
 	if (connections != keeping->reported)
 		housekeeping_report(keeping);
 	housekeeping_trim(keeping, connections);
@@ -118,50 +125,43 @@ housekeeping_on_watchdog(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	for (size_t i = 0; i < keeping->engine->worker_count; i++)
-		alive &= housekeeping_ping(&keeping->pulses[i], keeping->engine->workers[i]);
+	for (size_t i = 0; i < keeping->server->engine->worker_count; i++)
+		alive &= housekeeping_ping(
+		    &keeping->pulses[i], keeping->server->engine->workers[i]);
 	if (alive)
-		service_manager_watchdog();
+		service_manager_notify(0, "WATCHDOG=1");
 }
 
-/* Call FUNCTION every INTERVAL_NS. NULL: out of memory. */
-static struct event *
-housekeeping_every(struct housekeeping *keeping, struct loop *loop, int64_t interval_ns,
-    event_callback_fn function)
+/* Make *RET_TIMER call FUNCTION every INTERVAL_NS. Returns 0 or -ENOMEM. */
+static int
+housekeeping_every(struct housekeeping *keeping, int64_t interval_ns, event_callback_fn function,
+    struct event **ret_timer)
 {
 	struct timeval interval = clock_timeval(interval_ns);
-	struct event *timer = event_new(loop_base(loop), -1, EV_PERSIST, function, keeping);
 
-	if (timer != NULL && event_add(timer, &interval) == 0)
-		return timer;
-	if (timer != NULL)
-		event_free(timer);
-	return NULL;
+	*ret_timer = event_new(loop_base(keeping->server->loop), -1, EV_PERSIST, function, keeping);
+	return *ret_timer != NULL && event_add(*ret_timer, &interval) == 0 ? 0 : -ENOMEM;
 }
 
-struct housekeeping *
-housekeeping_new(struct loop *loop, struct engine *engine, const struct process_status *status)
+int
+housekeeping_start(struct server *server)
 {
 	int64_t watchdog_ns = service_manager_watchdog_ns();
 	struct housekeeping *keeping = calloc(1, sizeof(*keeping));
 
+	server->housekeeping = keeping;
 	if (keeping == NULL)
-		return NULL;
-	keeping->engine = engine;
-	keeping->status = status;
+		return -ENOMEM;
+	keeping->server = server;
 	keeping->due_ns = clock_now_ns() + TICK_NS;
-	keeping->pulses = calloc(engine->worker_count, sizeof(*keeping->pulses));
-	keeping->timer = housekeeping_every(keeping, loop, TICK_NS, housekeeping_on_tick);
+	keeping->pulses = calloc(server->engine->worker_count, sizeof(*keeping->pulses));
+	if (keeping->pulses == NULL)
+		return -ENOMEM;
 	/* twice in each interval of the manager's */
-	if (watchdog_ns > 0)
-		keeping->watchdog = housekeeping_every(
-		    keeping, loop, watchdog_ns / 2, housekeeping_on_watchdog);
-	if (keeping->pulses == NULL || keeping->timer == NULL ||
-	    (watchdog_ns > 0 && keeping->watchdog == NULL)) {
-		housekeeping_free(keeping);
-		return NULL;
-	}
-	return keeping;
+	if (watchdog_ns > 0 && housekeeping_every(keeping, watchdog_ns / 2,
+				   housekeeping_on_watchdog, &keeping->watchdog) < 0)
+		return -ENOMEM;
+	return housekeeping_every(keeping, TICK_NS, housekeeping_on_tick, &keeping->timer);
 }
 
 void

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * From serving to the end: a drain that can be taken back, and a stop that only goes forward. Both
+ * are phases of one table with one timer.
+ */
 #include <config.h>
 
-#include "daemon/lifecycle.h"
-
 #include <errno.h>
+#include <inttypes.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -25,6 +28,9 @@
  * a worker, and LOG_CLOSE_NS of server.c, it stays below the second that the manual promises.
  */
 #define FLUSH_NS (300 * NS_PER_MS)
+
+/* How long a stop, which has its own deadline, waits for a busy service manager. */
+#define STOPPING_PATIENCE_MS 50
 
 /* How often, and how far beyond the present phase, the service manager is asked for patience. */
 #define EXTEND_INTERVAL_NS NS_PER_S
@@ -84,23 +90,17 @@ phase_on_ended(struct server *server)
 }
 
 static bool
-phase_is_stopped(const struct server *server)
+phase_is_drained(struct engine *engine)
 {
-	return engine_is_stopped(server->engine);
-}
-
-static bool
-phase_is_drained(const struct server *server)
-{
-	return engine_is_drained(server->engine);
+	return engine_is_drained(engine);
 }
 
 /* What a phase begins with, returning how long it may last; and what follows it, and when. */
 static const struct phase_row {
 	int64_t (*begin)(struct server *server);
-	bool (*is_done)(const struct server *server); /* NULL: it lasts its whole time */
-	enum lifecycle_phase next;                    /* once it is done; itself: it never is */
-	enum lifecycle_phase overdue;                 /* when its time is over before; or itself */
+	bool (*is_done)(struct engine *engine); /* NULL: it lasts its whole time */
+	enum lifecycle_phase next;              /* once it is done; itself: it never is */
+	enum lifecycle_phase overdue;           /* when its time is over before; or itself */
 } phases[] = {
 	[PHASE_SERVING] = { NULL, NULL, PHASE_SERVING, PHASE_SERVING },
 	[PHASE_DRAIN_DELAY] = { phase_on_delay, NULL, PHASE_DRAINED, PHASE_DRAINED },
@@ -109,7 +109,7 @@ static const struct phase_row {
 	[PHASE_STOP_DRAIN] = { phase_on_stop_drain, phase_is_drained, PHASE_ENDING,
 	    PHASE_STOP_CUT },
 	[PHASE_STOP_CUT] = { phase_on_stop_cut, phase_is_drained, PHASE_ENDING, PHASE_ENDING },
-	[PHASE_ENDING] = { phase_on_ending, phase_is_stopped, PHASE_ENDED, PHASE_ENDING },
+	[PHASE_ENDING] = { phase_on_ending, engine_is_stopped, PHASE_ENDED, PHASE_ENDING },
 	[PHASE_ENDED] = { phase_on_ended, NULL, PHASE_ENDED, PHASE_ENDED },
 };
 
@@ -145,7 +145,7 @@ lifecycle_on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	lc->ticked_ns = now_ns;
 	if (lc->phase >= PHASE_STOP_DELAY && now_ns - lc->extended_ns >= EXTEND_INTERVAL_NS) {
-		service_manager_extend_timeout(EXTEND_NS);
+		service_manager_notify(0, "EXTEND_TIMEOUT_USEC=%" PRId64, EXTEND_NS / NS_PER_US);
 		lc->extended_ns = now_ns;
 	}
 	if (late && !lc->turn_given) {
@@ -154,7 +154,7 @@ lifecycle_on_timer(evutil_socket_t fd, short what, void *arg)
 			lc->deadline_ns = now_ns + TURN_NS;
 	}
 	/* the timer runs, and so cannot fail */
-	if (row->is_done != NULL && row->is_done(server))
+	if (row->is_done != NULL && row->is_done(server->engine))
 		(void)lifecycle_enter(server, row->next);
 	else if (now_ns >= lc->deadline_ns && row->overdue != lc->phase)
 		(void)lifecycle_enter(server, row->overdue);
@@ -207,8 +207,7 @@ lifecycle_undrain(void *context, struct error_list *errors)
 	/* all or nothing, and no waiting: an operator can ask again */
 	r = plan_apply(server->engine, server->config, NULL, 0, errors);
 	if (r < 0) {
-		for (size_t i = 0; i < errors->count; i++)
-			log_error("%s", errors->lines[i]);
+		server_log_errors(errors);
 		return r;
 	}
 	(void)event_del(lc->timer);
@@ -229,7 +228,7 @@ lifecycle_stop(void *context, struct error_list *errors)
 	if (server->lifecycle.phase >= PHASE_STOP_DELAY)
 		return lifecycle_refuse(errors);
 	log_notice("stopping");
-	service_manager_stopping();
+	service_manager_notify(STOPPING_PATIENCE_MS, "STOPPING=1");
 	lifecycle_set_draining(server, true);
 	if (lifecycle_enter(server, PHASE_STOP_DELAY) < 0)
 		loop_stop(server->loop); /* and lifecycle_finish() does all of it */

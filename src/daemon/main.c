@@ -4,20 +4,39 @@
  */
 #include <config.h>
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "config/config_file.h"
 #include "daemon/options.h"
-#include "daemon/process.h"
 #include "daemon/server.h"
+
+/*
+ * Make sure that descriptors 0 to 2 are open: what is opened later must not be taken for the
+ * standard streams, which libraries and the log write to.
+ */
+static void
+main_open_streams(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
 
 /* -t and -T: read, check, perhaps print; nothing is opened or bound. */
 static enum server_exit
 main_check(const struct options *options)
 {
 	struct error_list errors = ERROR_LIST_EMPTY;
-	struct config *cfg = server_read_config(options, &errors);
+	struct config *cfg = config_file_read(options->config_path, &errors);
 
 	if (cfg == NULL) {
 		error_list_print(&errors, stderr);
@@ -33,50 +52,33 @@ main_check(const struct options *options)
 	return SERVER_EXIT_OK;
 }
 
-static enum server_exit
-main_serve(const struct options *options)
-{
-	enum server_exit code;
-	struct server *server;
-
-	/* from the first moment: a signal while starting waits for the loop that serves it */
-	process_block_signals();
-	server = server_new(options, &code);
-	if (server == NULL)
-		return code;
-	code = server_run(server);
-	server_free(server);
-	return code;
-}
-
-/* The exit code after something was printed: it counts only if it arrived. */
-static enum server_exit
-main_printed(enum server_exit code)
-{
-	return process_flush_output() < 0 ? SERVER_EXIT_OS : code;
-}
-
 int
 main(int argc, char **argv)
 {
+	enum server_exit code = SERVER_EXIT_OK;
 	struct options options;
 
-	process_open_streams();
+	main_open_streams();
 	(void)umask(077);
 	if (options_parse(argc, argv, &options) < 0)
 		return SERVER_EXIT_USAGE;
 	switch (options.action) {
+	case OPTIONS_SERVE:
+		return server_serve(&options);
 	case OPTIONS_HELP:
-		options_print_help(stdout);
-		return main_printed(SERVER_EXIT_OK);
+		options_print_help();
+		break;
 	case OPTIONS_VERSION:
-		options_print_version(stdout);
-		return main_printed(SERVER_EXIT_OK);
+		options_print_version();
+		break;
 	case OPTIONS_TEST:
 	case OPTIONS_DUMP:
-		return main_printed(main_check(&options));
-	case OPTIONS_SERVE:
+		code = main_check(&options);
 		break;
 	}
-	return main_serve(&options);
+	/* what was printed counts only if it arrived */
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	(void)fprintf(stderr, "echod: cannot write to the standard output: %s\n", strerror(errno));
+	return SERVER_EXIT_OS;
 }

@@ -6,16 +6,16 @@
 #define ECHOD_DAEMON_OPTIONS_H
 
 #include <stdbool.h>
-#include <stdio.h>
 
 #include "base/attributes.h"
 
+/* The values are the letters of the options. */
 enum options_action {
-	OPTIONS_SERVE,
-	OPTIONS_TEST,    /* -t: check the configuration */
-	OPTIONS_DUMP,    /* -T: print the effective configuration */
-	OPTIONS_HELP,    /* -h */
-	OPTIONS_VERSION, /* -V */
+	OPTIONS_SERVE = 0,
+	OPTIONS_TEST = 't', /* check the configuration */
+	OPTIONS_DUMP = 'T', /* print the effective configuration */
+	OPTIONS_HELP = 'h',
+	OPTIONS_VERSION = 'V',
 };
 
 struct options {
@@ -27,10 +27,10 @@ struct options {
 /* Parse the command line. Returns 0, or -EINVAL after it said on stderr what is wrong. */
 ATTR_MUSTCHECK int options_parse(int argc, char **argv, struct options *ret_options);
 
-/* Print the help text to OUT. */
-void options_print_help(FILE *out);
+/* Print the help text. */
+void options_print_help(void);
 
-/* Print program, version and the libraries it runs with to OUT. */
-void options_print_version(FILE *out);
+/* Print program, version and the libraries it runs with. */
+void options_print_version(void);
 
 #endif

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* A reload changes all that it says, or nothing. */
 #include <config.h>
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/config_file.h"
 #include "control/control_actions.h"
-#include "daemon/process.h"
 #include "daemon/server.h"
 #include "daemon/service_manager.h"
 
@@ -52,39 +54,31 @@ reload_note(struct control_reload *reload, const char *key, const char *from, co
 	changes[reload->count++] = change;
 }
 
+struct comparison {
+	struct control_reload *reload;
+	bool with_start;
+};
+
+/*
+ * What needs a restart is compared with the configuration of the start, which is what still runs
+ * of such directives, all else with the last one.
+ */
 static void
-reload_on_live_change(
+reload_on_change(
     void *context, const char *key, const char *from, const char *to, bool needs_restart)
 {
-	if (needs_restart && !reload_is_listener_key(key))
+	const struct comparison *comparison = context;
+
+	if (comparison->with_start != (needs_restart && !reload_is_listener_key(key)))
 		return;
-	reload_note(context, key, from, to, needs_restart);
-	/* what a kept socket cannot change, the plan has said */
-	if (!needs_restart)
+	reload_note(comparison->reload, key, from, to, needs_restart);
+	if (comparison->with_start)
+		log_warning(
+		    "%s is \"%s\" in the file and \"%s\" in force: takes effect only after a "
+		    "restart",
+		    key, to, from);
+	else if (!needs_restart) /* what a kept socket cannot change, the plan has said */
 		log_notice("%s changed from \"%s\" to \"%s\"", key, from, to);
-}
-
-/* Against the configuration of the start, which is what still runs of such directives. */
-static void
-reload_on_start_change(
-    void *context, const char *key, const char *from, const char *to, bool needs_restart)
-{
-	if (!needs_restart || reload_is_listener_key(key))
-		return;
-	reload_note(context, key, from, to, true);
-	log_warning(
-	    "%s is \"%s\" in the file and \"%s\" in force: takes effect only after a restart", key,
-	    to, from);
-}
-
-static void
-reload_tell_changes(struct server *server, const struct config *cfg, struct control_reload *reload)
-{
-	const struct config *first = server->first_config != NULL ? server->first_config
-								  : server->config;
-
-	config_diff(server->config, cfg, reload_on_live_change, reload);
-	config_diff(first, cfg, reload_on_start_change, reload);
 }
 
 /* Prepare and swap. On failure everything is as before, and RELOAD's errors say why. */
@@ -94,7 +88,7 @@ reload_apply(struct server *server, const struct config *cfg, struct control_rel
 	struct log_settings now = server_log_settings(server->config, server->options);
 	struct log_settings then = server_log_settings(cfg, server->options);
 	struct error_list *errors = &reload->errors;
-	int r = process_meet_descriptors(cfg, errors);
+	int r = server_raise_descriptors(cfg, errors);
 
 	if (r == 0)
 		r = log_change(&then, errors);
@@ -112,14 +106,16 @@ reload_apply(struct server *server, const struct config *cfg, struct control_rel
 	}
 	if (server->control != NULL)
 		control_server_change(server->control, &cfg->control);
-	reload_tell_changes(server, cfg, reload);
+	config_diff(server->config, cfg, reload_on_change, &(struct comparison){ reload, false });
+	config_diff(
+	    server->first_config, cfg, reload_on_change, &(struct comparison){ reload, true });
 	return 0;
 }
 
 static int
 reload_try(struct server *server, struct control_reload *reload)
 {
-	struct config *cfg = server_read_config(server->options, &reload->errors);
+	struct config *cfg = config_file_read(server->options->config_path, &reload->errors);
 	int r;
 
 	if (cfg == NULL)
@@ -129,10 +125,7 @@ reload_try(struct server *server, struct control_reload *reload)
 		config_unref(cfg);
 		return r;
 	}
-	if (server->first_config == NULL)
-		server->first_config = server->config;
-	else
-		config_unref(server->config);
+	config_unref(server->config);
 	server->config = cfg;
 	return 0;
 }
@@ -148,10 +141,7 @@ reload_count(struct server *server, int result, const struct error_list *errors)
 		return;
 	}
 	server->status.reloads_failed++;
-	for (size_t i = 0; i < errors->count; i++)
-		log_error("%s", errors->lines[i]);
-	if (errors->lost > 0)
-		log_error("%zu more errors did not fit in memory", errors->lost);
+	server_log_errors(errors);
 	log_error("reload failed: the running configuration is unchanged");
 }
 
@@ -161,24 +151,26 @@ reload_run(void *context, struct control_reload *ret_reload)
 	struct server *server = context;
 	struct control_reload reload = { .errors = ERROR_LIST_EMPTY };
 	struct error_list reopen = ERROR_LIST_EMPTY;
-	int r;
+	bool serving = server->lifecycle.phase == PHASE_SERVING;
+	int r = -EBUSY;
 
-	if (server->lifecycle.phase != PHASE_SERVING) {
-		/* a log that is rotated has to be let go all the same */
-		(void)reload_reopen_log(NULL, &reopen);
-		error_list_done(&reopen);
-		error_list_add(&reload.errors, "not reloading: the daemon is draining or stopping");
-		log_warning("%s", error_list_first(&reload.errors));
-		*ret_reload = reload;
-		return -EBUSY;
+	if (serving) {
+		/* systemd wants both in one message, see sd_notify(3) */
+		service_manager_notify(SERVICE_MANAGER_PATIENCE_MS,
+		    "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_now_ns() / NS_PER_US);
+		r = reload_try(server, &reload);
+		reload_count(server, r, &reload.errors);
 	}
-	service_manager_reloading();
-	r = reload_try(server, &reload);
-	reload_count(server, r, &reload.errors);
+	/* a log that is rotated has to be let go in any case */
 	(void)reload_reopen_log(NULL, &reopen);
 	error_list_done(&reopen);
-	/* also after a failure: systemd waits for it, and the old configuration does serve */
-	service_manager_ready();
+	if (serving) {
+		/* also after a failure: systemd waits for it, and the old configuration serves */
+		service_manager_notify(SERVICE_MANAGER_PATIENCE_MS, "READY=1");
+	} else {
+		error_list_add(&reload.errors, "not reloading: the daemon is draining or stopping");
+		log_warning("%s", error_list_first(&reload.errors));
+	}
 	*ret_reload = reload;
 	return r;
 }

@@ -4,11 +4,13 @@
 #include "daemon/server.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -16,7 +18,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/config_file.h"
-#include "daemon/process.h"
 #include "daemon/service_manager.h"
 
 /* How long an address in use may take to come free at start: a killed predecessor is dying. */
@@ -28,37 +29,90 @@
 /* How long the last lines may take to reach a slow log. */
 #define LOG_CLOSE_NS (100 * NS_PER_MS)
 
-struct config *
-server_read_config(const struct options *options, struct error_list *errors)
+/*
+ * Block all signals in the calling thread, and so in every thread it starts; ignore SIGPIPE
+ * (a client that left) and SIGUSR2, whose default would end the daemon.
+ */
+static void
+server_block_signals(void)
 {
-	struct config *cfg;
+	sigset_t all;
 
-	if (options->config_path != NULL)
-		return config_file_read(options->config_path, errors);
-	cfg = config_new_default();
-	if (cfg == NULL)
-		error_list_add(errors, "out of memory");
-	return cfg;
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGUSR2, SIG_IGN);
+	(void)sigfillset(&all);
+	/* these say that the code is wrong: blocked, they would end the process without a word */
+	(void)sigdelset(&all, SIGSEGV);
+	(void)sigdelset(&all, SIGBUS);
+	(void)sigdelset(&all, SIGFPE);
+	(void)sigdelset(&all, SIGILL);
+	(void)sigdelset(&all, SIGABRT);
+	(void)pthread_sigmask(SIG_SETMASK, &all, NULL);
 }
 
-static enum log_target
-server_log_target(const struct config *cfg)
+/* Let the main thread receive signals, those that came meanwhile included. */
+static void
+server_unblock_signals(void)
 {
-	if (cfg->log.target != CONFIG_LOG_AUTO)
-		return (enum log_target)cfg->log.target;
-	if (SERVICE_MANAGER_SUPPORTED && service_manager_has_journal_stderr())
-		return LOG_TARGET_JOURNAL;
-	return LOG_TARGET_STDERR;
+	sigset_t none;
+
+	/* set, not restored: an exec hands its mask on */
+	(void)sigemptyset(&none);
+	(void)pthread_sigmask(SIG_SETMASK, &none, NULL);
+}
+
+int
+server_raise_descriptors(const struct config *cfg, struct error_list *errors)
+{
+	rlim_t needed = (rlim_t)engine_descriptors(cfg);
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0) {
+		error_list_add(
+		    errors, "cannot read the limit on open descriptors: %s", strerror(errno));
+		return -EMFILE;
+	}
+	if (limit.rlim_max < needed) {
+		error_list_add(errors,
+		    "limits.connections = %lld needs %llu open descriptors, but the hard limit is "
+		    "%llu (raise LimitNOFILE= or ulimit -Hn, or lower limits.connections)",
+		    (long long)cfg->limits.connections, (unsigned long long)needed,
+		    (unsigned long long)limit.rlim_max);
+		return -EMFILE;
+	}
+	if (limit.rlim_cur >= needed)
+		return 0;
+	limit.rlim_cur = needed;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0) {
+		error_list_add(errors, "cannot raise the limit on open descriptors to %llu: %s",
+		    (unsigned long long)needed, strerror(errno));
+		return -EMFILE;
+	}
+	return 0;
+}
+
+void
+server_log_errors(const struct error_list *errors)
+{
+	for (size_t i = 0; i < errors->count; i++)
+		log_error("%s", errors->lines[i]);
+	if (errors->lost > 0)
+		log_error("%zu more errors did not fit in memory", errors->lost);
 }
 
 struct log_settings
 server_log_settings(const struct config *cfg, const struct options *options)
 {
+	bool journal = service_manager_has_journal_stderr();
+	enum log_target automatic = SERVICE_MANAGER_SUPPORTED && journal ? LOG_TARGET_JOURNAL
+									 : LOG_TARGET_STDERR;
+
 	return (struct log_settings){
 		.level = options->verbose ? LOG_LEVEL_DEBUG : (enum log_level)cfg->log.level,
-		.target = server_log_target(cfg),
+		.target = cfg->log.target == CONFIG_LOG_AUTO ? automatic
+							     : (enum log_target)cfg->log.target,
 		.format = (enum log_format)cfg->log.format,
-		.stderr_priority = service_manager_has_journal_stderr(),
+		.stderr_priority = journal,
 		.file = cfg->log.file,
 		.rate_limit = cfg->log.rate_limit,
 		.journal_send = service_manager_journal_send,
@@ -73,12 +127,10 @@ server_on_libevent_log(int severity, const char *message)
 	/* a refused epoll_ctl(2): who asked for it has the errno, and tells in its own words */
 	if (strncmp(message, "Epoll ", strlen("Epoll ")) == 0)
 		severity = EVENT_LOG_DEBUG;
-	if (severity == EVENT_LOG_ERR)
-		log_error("libevent: %s", message);
-	else if (severity == EVENT_LOG_WARN)
-		log_warning("libevent: %s", message);
-	else
-		log_debug("libevent: %s", message);
+	log_write(severity == EVENT_LOG_ERR    ? LOG_LEVEL_ERROR
+		  : severity == EVENT_LOG_WARN ? LOG_LEVEL_WARNING
+					       : LOG_LEVEL_DEBUG,
+	    "libevent: %s", message);
 	errno = error;
 }
 
@@ -164,10 +216,9 @@ server_start_events(struct server *server)
 	static const int served[SERVER_SIGNALS] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1 };
 	struct event_base *base = loop_base(server->loop);
 
-	server->housekeeping = housekeeping_new(server->loop, server->engine, &server->status);
 	server->reload = event_new(base, -1, 0, server_on_reload, server);
 	server->lifecycle.timer = event_new(base, -1, EV_PERSIST, lifecycle_on_timer, server);
-	if (server->housekeeping == NULL || server->reload == NULL ||
+	if (housekeeping_start(server) < 0 || server->reload == NULL ||
 	    server->lifecycle.timer == NULL)
 		return -ENOMEM;
 	for (size_t i = 0; i < SERVER_SIGNALS; i++) {
@@ -283,57 +334,21 @@ server_build(struct server *server, struct error_list *errors)
 	enum server_exit code;
 	int r;
 
-	server->config = server_read_config(server->options, errors);
+	server->config = config_file_read(server->options->config_path, errors);
 	if (server->config == NULL)
 		return SERVER_EXIT_CONFIGURATION;
+	server->first_config = config_ref(server->config);
 	settings = server_log_settings(server->config, server->options);
 	r = log_open(&settings, errors);
 	if (r == 0)
-		r = process_meet_descriptors(server->config, errors);
+		r = server_raise_descriptors(server->config, errors);
 	code = server_exit_for(r, SERVER_EXIT_OS);
 	for (size_t i = 0; code == SERVER_EXIT_OK && i < ARRAY_SIZE(steps); i++)
 		code = steps[i](server, errors);
 	return code;
 }
 
-struct server *
-server_new(const struct options *options, enum server_exit *ret_exit)
-{
-	struct error_list errors = ERROR_LIST_EMPTY;
-	struct server *server = calloc(1, sizeof(*server));
-
-	if (server == NULL) {
-		(void)fputs("echod: out of memory\n", stderr);
-		*ret_exit = SERVER_EXIT_OS;
-		return NULL;
-	}
-	server->options = options;
-	server->actions = (struct control_actions){ .context = server,
-		.config = server_config,
-		.reload = reload_run,
-		.drain = lifecycle_drain,
-		.undrain = lifecycle_undrain,
-		.stop = lifecycle_stop,
-		.log_reopen = reload_reopen_log,
-		.log_level = server_set_log_level };
-	server->reloaded_ns = -RELOAD_INTERVAL_NS;
-	server->status = (struct process_status){ .started_ns = clock_now_ns(),
-		.started_wall_ns = clock_wall_ns(),
-		.not_ready = "starting",
-		.last_reload_succeeded = true,
-		.last_success_wall_ns = clock_wall_ns() };
-	*ret_exit = server_build(server, &errors);
-	if (*ret_exit != SERVER_EXIT_OK) {
-		error_list_print(&errors, stderr);
-		error_list_done(&errors);
-		server_free(server);
-		return NULL;
-	}
-	error_list_done(&errors);
-	return server;
-}
-
-enum server_exit
+static enum server_exit
 server_run(struct server *server)
 {
 	int r;
@@ -342,30 +357,25 @@ server_run(struct server *server)
 	log_notice("echod %s is ready: %zu workers, process %d", PACKAGE_VERSION,
 	    server->engine->worker_count, (int)getpid());
 	housekeeping_report(server->housekeeping);
-	service_manager_ready();
-	process_unblock_signals();
+	service_manager_notify(SERVICE_MANAGER_PATIENCE_MS, "READY=1");
+	server_unblock_signals();
 	r = loop_run(server->loop);
 	if (r < 0)
 		log_error("the main loop failed: %s", strerror(errno));
-	if (lifecycle_finish(server) < 0) {
-		/* a thread that hangs may still use all of it: nothing is freed */
-		server->hangs = true;
-		return SERVER_EXIT_SOFTWARE;
-	}
-	return r < 0 ? SERVER_EXIT_SOFTWARE : SERVER_EXIT_OK;
+	return lifecycle_finish(server) < 0 || r < 0 ? SERVER_EXIT_SOFTWARE : SERVER_EXIT_OK;
 }
 
-void
+/* Take down what server_build() built, in reverse; half of it is fine. */
+static void
 server_free(struct server *server)
 {
-	if (server == NULL)
-		return;
-	if (server->hangs || (server->engine != NULL && engine_stop(server->engine) < 0)) {
+	/* a worker that hangs may still use all of it: nothing is freed */
+	if (server->engine != NULL && engine_stop(server->engine) < 0) {
 		log_close(LOG_CLOSE_NS);
 		return;
 	}
 	/* a signal that nobody serves any more must not end what is ending well */
-	process_block_signals();
+	server_block_signals();
 	/* answers of the control port that are written already leave */
 	if (server->loop != NULL)
 		loop_run_once(server->loop);
@@ -390,4 +400,42 @@ server_free(struct server *server)
 	libevent_global_shutdown();
 	log_close(LOG_CLOSE_NS);
 	free(server);
+}
+
+enum server_exit
+server_serve(const struct options *options)
+{
+	struct error_list errors = ERROR_LIST_EMPTY;
+	struct server *server = calloc(1, sizeof(*server));
+	enum server_exit code;
+
+	/* from the first moment: a signal while starting waits for the loop that serves it */
+	server_block_signals();
+	if (server == NULL) {
+		(void)fputs("echod: out of memory\n", stderr);
+		return SERVER_EXIT_OS;
+	}
+	server->options = options;
+	server->actions = (struct control_actions){ .context = server,
+		.config = server_config,
+		.reload = reload_run,
+		.drain = lifecycle_drain,
+		.undrain = lifecycle_undrain,
+		.stop = lifecycle_stop,
+		.log_reopen = reload_reopen_log,
+		.log_level = server_set_log_level };
+	server->reloaded_ns = -RELOAD_INTERVAL_NS;
+	server->status = (struct process_status){ .started_ns = clock_now_ns(),
+		.started_wall_ns = clock_wall_ns(),
+		.not_ready = "starting",
+		.last_reload_succeeded = true,
+		.last_success_wall_ns = clock_wall_ns() };
+	code = server_build(server, &errors);
+	if (code == SERVER_EXIT_OK)
+		code = server_run(server);
+	else
+		error_list_print(&errors, stderr);
+	error_list_done(&errors);
+	server_free(server);
+	return code;
 }

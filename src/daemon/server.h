@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The daemon assembled: everything hangs from struct server, which is built, run and taken down
- * here. Changing the configuration is reload.c, coming to an end is lifecycle.c. Main thread only.
+ * The daemon assembled: everything hangs from struct server. server.c builds, runs and frees it,
+ * reload.c changes its configuration, lifecycle.c brings it to its end, and housekeeping.c does
+ * what is due every now and then. Main thread only.
  */
 #ifndef ECHOD_DAEMON_SERVER_H
 #define ECHOD_DAEMON_SERVER_H
@@ -9,12 +10,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <event2/event.h>
+
+#include "base/attributes.h"
+#include "base/error_list.h"
+#include "base/log.h"
 #include "config/configuration.h"
 #include "control/control_actions.h"
 #include "control/control_server.h"
 #include "control/process_status.h"
-#include "daemon/housekeeping.h"
-#include "daemon/lifecycle.h"
 #include "daemon/options.h"
 #include "engine/engine.h"
 #include "engine/loop.h"
@@ -33,13 +37,37 @@ enum server_exit {
 /* How many signals are served: TERM, INT, QUIT, HUP, USR1. */
 #define SERVER_SIGNALS 5
 
+struct housekeeping;
+
+enum lifecycle_phase {
+	PHASE_SERVING,
+	PHASE_DRAIN_DELAY, /* a drain was asked for; accepting goes on for shutdown.delay */
+	PHASE_DRAINED,     /* no new clients, until somebody says otherwise */
+	PHASE_STOP_DELAY,  /* accepting goes on while load balancers see /readyz */
+	PHASE_STOP_DRAIN,  /* listeners are closed, connections end as they become idle */
+	PHASE_STOP_CUT,    /* shutdown.timeout has passed: the rest is flushed */
+	PHASE_ENDING,      /* the workers close what is left, and end */
+	PHASE_ENDED,
+};
+
+/* All times CLOCK_MONOTONIC. */
+struct lifecycle {
+	enum lifecycle_phase phase;
+	struct event *timer;  /* owned; pending while the present phase may end by itself */
+	int64_t deadline_ns;  /* end of the present phase */
+	int64_t delay_end_ns; /* end of shutdown.delay, 0 before a drain or stop */
+	int64_t ticked_ns;    /* last tick */
+	int64_t extended_ns;  /* when the service manager was last asked for patience */
+	bool turn_given;      /* a late tick has made the present phase longer */
+};
+
 struct server {
-	const struct options *options;  /* borrowed from main */
-	struct config *config;          /* owned; the one in force */
-	struct config *first_config;    /* owned; the one of the start, once a reload replaced it */
-	struct loop *loop;              /* owned; the main loop */
-	struct engine *engine;          /* owned */
-	struct control_server *control; /* owned */
+	const struct options *options;         /* borrowed from main */
+	struct config *config;                 /* owned; the one in force */
+	const struct config *first_config;     /* owned; the one of the start */
+	struct loop *loop;                     /* owned; the main loop */
+	struct engine *engine;                 /* owned */
+	struct control_server *control;        /* owned */
 	struct event *signals[SERVER_SIGNALS]; /* owned */
 	struct housekeeping *housekeeping;     /* owned */
 	struct event *reload;                  /* owned; pending after SIGHUP */
@@ -47,32 +75,33 @@ struct server {
 	struct control_actions actions;        /* for the control port */
 	struct lifecycle lifecycle;
 	struct process_status status;
-	bool hangs; /* a worker did not end: nothing may be freed */
 };
 
 /*
- * Build everything for OPTIONS up to the running workers. Returns the server; or NULL, with the
- * errors told and *ret_exit the code to leave with.
+ * Build everything for OPTIONS, serve until a signal ends it, and take everything down. Returns the
+ * exit code; what went wrong has been told.
  */
-struct server *server_new(const struct options *options, enum server_exit *ret_exit);
+enum server_exit server_serve(const struct options *options);
 
-/* Serve until a signal ends it. Returns the exit code. */
-enum server_exit server_run(struct server *server);
-
-/* Take down what server_new() built, in reverse; half-built and NULL are fine. */
-void server_free(struct server *server);
-
-/* Read the configuration that OPTIONS name. NULL with lines in ERRORS. */
-struct config *server_read_config(const struct options *options, struct error_list *errors);
+/* Log each line of ERRORS. */
+void server_log_errors(const struct error_list *errors);
 
 /* Take from CFG and OPTIONS how to log. */
 struct log_settings server_log_settings(const struct config *cfg, const struct options *options);
 
 /*
- * Read the configuration again and put it in force, or say why not; reopen the log file (reload.c).
- * What changed, or the errors, are logged and written to RET_RELOAD, which the caller releases with
- * control_reload_done(). CONTEXT is the server, as in control_actions. Returns 0; -EBUSY while the
- * daemon drains or stops; or another -errno, and nothing was changed.
+ * Raise the soft limit on descriptors to what CFG may need, which is better refused at start than
+ * found out under load; nothing is called when it suffices. Returns 0, or -EMFILE with a line in
+ * ERRORS that gives both numbers.
+ */
+ATTR_MUSTCHECK int server_raise_descriptors(const struct config *cfg, struct error_list *errors);
+
+/*
+ * Read the configuration again and put it in force, or say why not; reopen the log file. What
+ * changed, or the errors, are logged and written to RET_RELOAD, which the caller releases with
+ * control_reload_done(). Returns 0; -EBUSY while the daemon drains or stops; or another -errno, and
+ * nothing was changed. CONTEXT is the server, here and below: these are the verbs of
+ * control_actions.
  */
 int reload_run(void *context, struct control_reload *ret_reload);
 
@@ -81,5 +110,41 @@ int reload_run(void *context, struct control_reload *ret_reload);
  * with a line in ERRORS.
  */
 int reload_reopen_log(void *context, struct error_list *errors);
+
+/*
+ * Take no more clients after shutdown.delay, and let connections end as they become idle; nothing
+ * is cut. Returns 0, also while that goes on already; or -errno with a line in ERRORS.
+ */
+ATTR_MUSTCHECK int lifecycle_drain(void *context, struct error_list *errors);
+
+/*
+ * Take clients again. Returns 0, also when nothing was drained; -EBUSY while stopping; or another
+ * -errno when a listener cannot be had again, then the drain goes on. Lines in ERRORS.
+ */
+ATTR_MUSTCHECK int lifecycle_undrain(void *context, struct error_list *errors);
+
+/* Begin to stop. Returns 0, or -EBUSY with a line in ERRORS when that goes on already. */
+ATTR_MUSTCHECK int lifecycle_stop(void *context, struct error_list *errors);
+
+/* End at once: connections are cut and counted. */
+void lifecycle_stop_now(struct server *server);
+
+/* What the lifecycle's timer calls, which runs on the main loop and persists; ARG is the server. */
+void lifecycle_on_timer(evutil_socket_t fd, short what, void *arg);
+
+/*
+ * Say how it went, after the main loop has ended. Returns 0; or -ETIMEDOUT when a worker hangs:
+ * then nothing that it may use can be freed.
+ */
+ATTR_MUSTCHECK int lifecycle_finish(struct server *server);
+
+/* Start, and feed the watchdog if the service manager has one. Returns 0 or -ENOMEM. */
+ATTR_MUSTCHECK int housekeeping_start(struct server *server);
+
+/* Tell the service manager now: the state or the figures have changed. */
+void housekeeping_report(struct housekeeping *keeping);
+
+/* Stop. The workers must have been stopped: they may still hold a ping. NULL is fine. */
+void housekeeping_free(struct housekeeping *keeping);
 
 #endif

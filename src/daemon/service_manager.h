@@ -38,22 +38,10 @@ bool service_manager_has_journal_stderr(void);
 /* Send one entry to the journal. Returns 0 or -errno. Any thread; may block. */
 int service_manager_journal_send(const struct iovec *fields, int count);
 
-/* Start-up, or a reload good or bad, is over. */
-void service_manager_ready(void);
+/* What a change of state may wait for a busy manager; figures and pings are dropped at once. */
+#define SERVICE_MANAGER_PATIENCE_MS 1000
 
-/* A reload begins. */
-void service_manager_reloading(void);
-
-/* The daemon will stop, and nothing can change that any more. */
-void service_manager_stopping(void);
-
-/* The process and all its workers are alive. */
-void service_manager_watchdog(void);
-
-/* The stop needs NS more before the manager may lose patience. */
-void service_manager_extend_timeout(int64_t ns);
-
-/* One line for `systemctl status`. */
-void service_manager_status(const char *format, ...) ATTR_PRINTF(1, 2);
+/* Tell the manager the state in FORMAT, see sd_notify(3), or nothing after PATIENCE_MS. */
+void service_manager_notify(int patience_ms, const char *format, ...) ATTR_PRINTF(2, 3);
 
 #endif
