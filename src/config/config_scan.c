@@ -90,6 +90,18 @@ escape_length(const char *p)
 	return sscanf(p + 2, "%2x", &byte) == 1 && byte >= 0x20 && byte != 0x7f ? 4 : 0;
 }
 
+/* Return what is wrong with the byte or escape at P of a string, NULL: nothing. */
+static const char *
+fault_in_string(const char *p)
+{
+	if (*p == '\0' || *p == '\n' || *p == '\r')
+		return "a string is not closed on its line";
+	if (*p == '\\' && escape_length(p) == 0)
+		return "a string has a wrong escape (write \\\\, \\\" or \\xHH; a control "
+		       "character is not possible)";
+	return (*p >= 0 && *p < 0x20) || *p == 0x7f ? "a string has a control character" : NULL;
+}
+
 /*
  * Return the end of the string whose opening quote is at P, past its closing quote; NULL with
  * *ret_error a static sentence when it is not closed on its line or has what no value can have:
@@ -98,22 +110,10 @@ escape_length(const char *p)
 static const char *
 end_of_string(const char *p, const char **ret_error)
 {
-	for (p++; *p != '"';) {
-		size_t n = *p == '\\' ? escape_length(p) : 1;
-
-		if (*p == '\0' || *p == '\n' || *p == '\r')
-			*ret_error = "a string is not closed on its line";
-		else if (n == 0)
-			*ret_error =
-			    "a string has a wrong escape (write \\\\, \\\" or \\xHH; a control "
-			    "character is not possible)";
-		else if ((*p >= 0 && *p < 0x20) || *p == 0x7f)
-			*ret_error = "a string has a control character";
-		else {
-			p += n;
-			continue;
-		}
-		return NULL;
+	for (p++; *p != '"'; p += *p == '\\' ? escape_length(p) : 1) {
+		*ret_error = fault_in_string(p);
+		if (*ret_error != NULL)
+			return NULL;
 	}
 	return p + 1;
 }

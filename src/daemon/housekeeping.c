@@ -56,7 +56,7 @@ housekeeping_report(struct housekeeping *keeping)
 	    (long long)keeping->reported);
 }
 
-/* The C library keeps what connections freed; after a burst that is memory nobody uses. */
+/* The C library keeps the memory that connections freed: give it back after a burst. */
 static void
 housekeeping_trim(struct housekeeping *keeping, int64_t connections)
 {
@@ -99,7 +99,7 @@ housekeeping_do_answer(void *arg)
 	atomic_fetch_add_explicit(&pulse->answered, 1, memory_order_release);
 }
 
-/* Return whether WORKER has answered; ask again then. One that ends, the lifecycle looks after. */
+/* Return whether WORKER has answered; ask again then. The lifecycle watches those that stop. */
 static bool
 housekeeping_ping(struct pulse *pulse, struct worker *worker)
 {

@@ -76,7 +76,7 @@ phase_on_stop_cut(struct server *server)
 static int64_t
 phase_on_ending(struct server *server)
 {
-	/* what waits at a listener of ours ends too, what waits at an inherited one is not ours */
+	/* a backlog of our own listener ends too; that of an inherited socket is not ours */
 	engine_suspend_listeners(server->engine);
 	engine_begin_stop(server->engine);
 	return 0;
@@ -95,7 +95,7 @@ phase_is_drained(struct engine *engine)
 	return engine_is_drained(engine);
 }
 
-/* What a phase begins with, returning how long it may last; and what follows it, and when. */
+/* Each phase: what it begins with, which returns how long it may last; what follows, and when. */
 static const struct phase_row {
 	int64_t (*begin)(struct server *server);
 	bool (*is_done)(struct engine *engine); /* NULL: it lasts its whole time */

@@ -20,7 +20,7 @@
 #include "config/config_file.h"
 #include "daemon/service_manager.h"
 
-/* How long an address in use may take to come free at start: a killed predecessor is dying. */
+/* How long to wait for an address in use at start: a killed predecessor may not have ended yet. */
 #define START_PATIENCE_NS NS_PER_S
 
 /* Reloads that signals ask for begin so far apart. */
@@ -134,14 +134,14 @@ server_on_libevent_log(int severity, const char *message)
 	errno = error;
 }
 
-/* libevent has lost its footing, and has said why. A core is worth more than its exit(1). */
+/* libevent cannot go on, and has logged why. abort(3) leaves a core, its own exit(1) does not. */
 static void
 server_on_libevent_fatal(int error)
 {
 	log_abort("libevent gave up (error %d)", error);
 }
 
-/* The verbs of the control port; the rest of them need no wrapping. */
+/* Verbs of the control port; the others are functions of reload.c and lifecycle.c. */
 static const struct config *
 server_config(void *context)
 {
@@ -264,7 +264,7 @@ server_open_listeners(struct server *server, struct error_list *errors)
 		r = plan_apply(
 		    server->engine, server->config, &inheritance, START_PATIENCE_NS, errors);
 	}
-	/* what is left over is worth a warning only when the rest is right */
+	/* warn about descriptors that nobody took only when all else is right */
 	inheritance_done(&inheritance, r == 0);
 	return server_exit_for(r, code);
 }
@@ -374,7 +374,7 @@ server_free(struct server *server)
 		log_close(LOG_CLOSE_NS);
 		return;
 	}
-	/* a signal that nobody serves any more must not end what is ending well */
+	/* nobody serves signals any more: their defaults would end the process with an error */
 	server_block_signals();
 	/* answers of the control port that are written already leave */
 	if (server->loop != NULL)
@@ -383,13 +383,13 @@ server_free(struct server *server)
 		if (server->signals[i] != NULL)
 			event_free(server->signals[i]);
 	}
-	/* first what speaks to the workers by itself: its posts must not outlive it */
+	/* first what posts to the workers by itself: its posts must not outlive it */
 	housekeeping_free(server->housekeeping);
 	if (server->lifecycle.timer != NULL)
 		event_free(server->lifecycle.timer);
 	if (server->reload != NULL)
 		event_free(server->reload);
-	/* no request comes any more; then what the workers still had to answer finds nobody */
+	/* no request comes any more; then answers that workers still owe are dropped */
 	control_server_free(server->control);
 	if (server->loop != NULL)
 		loop_run_once(server->loop);
