@@ -277,7 +277,6 @@ set_listener(struct reader *r, const config_setting_t *setting)
 		return;
 	}
 	(void)snprintf(path, sizeof(path), "listeners[%zu]", r->config->listener_count - 1);
-	lis->origin = origin_of(r, setting);
 	if (!config_setting_is_group(setting)) {
 		set_prefix(r, setting, path, "");
 		report_misplaced(r, setting, "{ ... }");

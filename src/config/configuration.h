@@ -63,23 +63,22 @@ struct listener_config {
 	bool v6only;
 	bool freebind;
 	bool nodelay;
-	int64_t dscp;                /* 0 to 63 */
-	int64_t mss;                 /* bytes, 0: the kernel's choice */
-	int64_t keepalive;           /* ns of silence before probes, 0: none */
-	int64_t mode;                /* permission bits of a UNIX socket's file */
-	char *group;                 /* owned; "" for the daemon's own */
-	int64_t connections;         /* cap, 0: only limits.connections */
-	int64_t idle_timeout;        /* ns, 0: none */
-	int64_t lifetime;            /* ns, 0: none */
-	int64_t byte_limit;          /* bytes, 0: none */
-	int64_t min_source_port;     /* datagrams from lower ports are dropped, 0: none are */
-	int64_t rate_per_source;     /* datagrams a second, 0: no limit */
-	int64_t burst_per_source;    /* datagrams at once, before rate_per_source counts */
-	int64_t rate_total;          /* datagrams a second over all sources, 0: no limit */
-	int64_t budget_per_source;   /* echoes after each of which one is dropped, 0: none is */
-	struct config_list allow;    /* networks; when not empty, all others are denied */
-	struct config_list deny;     /* networks; looked at before allow */
-	struct config_origin origin; /* of the listener's group itself */
+	int64_t dscp;              /* 0 to 63 */
+	int64_t mss;               /* bytes, 0: the kernel's choice */
+	int64_t keepalive;         /* ns of silence before probes, 0: none */
+	int64_t mode;              /* permission bits of a UNIX socket's file */
+	char *group;               /* owned; "" for the daemon's own */
+	int64_t connections;       /* cap, 0: only limits.connections */
+	int64_t idle_timeout;      /* ns, 0: none */
+	int64_t lifetime;          /* ns, 0: none */
+	int64_t byte_limit;        /* bytes, 0: none */
+	int64_t min_source_port;   /* datagrams from lower ports are dropped, 0: none are */
+	int64_t rate_per_source;   /* datagrams a second, 0: no limit */
+	int64_t burst_per_source;  /* datagrams at once, before rate_per_source counts */
+	int64_t rate_total;        /* datagrams a second over all sources, 0: no limit */
+	int64_t budget_per_source; /* echoes after each of which one is dropped, 0: none is */
+	struct config_list allow;  /* networks; when not empty, all others are denied */
+	struct config_list deny;   /* networks; looked at before allow */
 	struct config_origin origins[CONFIG_SECTION_MAX]; /* by row of listener_directives */
 };
 

@@ -459,7 +459,6 @@ START_TEST(origins)
 	ck_assert_uint_eq(config->origins[CONFIG_LOG][level].line, 4);
 	ck_assert_ptr_null(config->origins[CONFIG_LIMITS][0].file);
 	ck_assert_uint_eq(config->origins[CONFIG_LISTENERS][0].line, 6);
-	ck_assert_uint_eq(config->listeners[0].origin.line, 6);
 	ck_assert_uint_eq(config->listeners[0].origins[0].line, 6);
 	text = dump(config);
 	ck_assert_ptr_nonnull(strstr(text, "# test.conf:4\n"));
