@@ -81,7 +81,7 @@ def _finish(process, load, loss_most, deadline):
         figures = {}
     if not _bearable(process.returncode, figures, loss_most):
         what = EXITS.get(process.returncode, f"status {process.returncode}")
-        words = figures.get("first_trouble") or (errors.strip().splitlines() or [""])[-1]
+        words = figures.get("first_error") or (errors.strip().splitlines() or [""])[-1]
         raise Failure(f"echoping: {what}" + (f": {words}" if words else ""))
     try:
         outcome = _outcome(figures, load)

@@ -152,7 +152,7 @@ report_oddities(FILE *out, const struct echoping_results *results)
 			(void)fprintf(out, ", %" PRIu64 " %s", rows[i].count, rows[i].what);
 	(void)fputs("\n", out);
 	if (results->first_error[0] != '\0')
-		(void)fprintf(out, "first trouble: %s\n", results->first_error);
+		(void)fprintf(out, "first error: %s\n", results->first_error);
 }
 
 static void
@@ -284,7 +284,7 @@ static json_t *
 report_counts_document(const struct echoping_results *results)
 {
 	return json_pack("{s:s, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-	    "result", echoping_results_verdict(results), "first_trouble",
+	    "result", echoping_results_verdict(results), "first_error",
 	    results->first_error[0] != '\0' ? results->first_error : NULL, "sent",
 	    (json_int_t)results->sent, "received", (json_int_t)results->received, "lost",
 	    (json_int_t)results->lost, "mismatched", (json_int_t)results->mismatched, "broken",

@@ -212,7 +212,7 @@ def test_daemon_echoes_everything(launch, tmp_path, form, address):
     assert result["result"] == "ok"
     assert result["sent"] == result["received"] > 0
     assert result["lost"] == result["mismatched"] == result["unsent"] == 0
-    assert result["first_trouble"] is None
+    assert result["first_error"] is None
     assert result["form"] == ("ping" if form == "ping" else "load")
     assert result["target"] == daemon.addresses["echo"]
 
@@ -336,7 +336,7 @@ def test_wrong_bytes_are_a_mismatch(serve, tmp_path, form, change):
     result = figures(tmp_path, address, *FORMS[form], expect=MISMATCH)
     assert result["result"] == "mismatch"
     assert result["mismatched"] > 0
-    assert result["first_trouble"]
+    assert result["first_error"]
 
 
 def test_mismatch_in_the_middle_of_much_is_found(serve, tmp_path):
@@ -355,7 +355,7 @@ def test_mismatch_in_the_middle_of_much_is_found(serve, tmp_path):
     result = figures(tmp_path, address, "-c", 1, "-n", 20, "-s", "100KiB", expect=MISMATCH)
     assert result["mismatched"] == 1
     assert result["received"] == 2
-    assert "byte 300000" in result["first_trouble"]
+    assert "byte 300000" in result["first_error"]
 
 
 def test_sample_finds_what_was_lost_between(serve, tmp_path):
@@ -377,7 +377,7 @@ def test_sample_finds_what_was_lost_between(serve, tmp_path):
     assert result["mismatched"] == 1
     # four messages that were looked over or counted, then the first byte of the fifth
     assert result["received"] == 4
-    assert "byte 409600" in result["first_trouble"]
+    assert "byte 409600" in result["first_error"]
 
 
 def test_sample_counts_all_of_a_good_echo(launch, tmp_path):
@@ -419,7 +419,7 @@ def test_early_close_is_a_loss(serve, tmp_path, form):
     assert result["result"] == "loss"
     assert result["lost"] > 0
     assert result["mismatched"] == 0
-    assert "closed by the server" in result["first_trouble"]
+    assert "closed by the server" in result["first_error"]
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -429,7 +429,7 @@ def test_reset_is_a_loss(serve, tmp_path, form):
         reset(sock)
 
     result = figures(tmp_path, serve(StreamServer(talk)), *FORMS[form], expect=LOSS)
-    assert os.strerror(104) in result["first_trouble"]
+    assert os.strerror(104) in result["first_error"]
 
 
 @pytest.mark.parametrize("form", FORMS)

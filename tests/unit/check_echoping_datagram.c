@@ -355,7 +355,7 @@ int
 main(void)
 {
 	Suite *suite = suite_create("echoping_datagram");
-	TCase *together = tcase_create("together"), *trouble = tcase_create("trouble");
+	TCase *together = tcase_create("together"), *failures = tcase_create("failures");
 	SRunner *runner;
 	int failed;
 
@@ -369,15 +369,15 @@ main(void)
 	tcase_add_test(together, each_of_those_that_came_together_is_judged);
 	suite_add_tcase(suite, together);
 
-	tcase_add_checked_fixture(trouble, start, end);
-	tcase_add_test(trouble, what_a_call_left_goes_out_with_the_next);
-	tcase_add_test(trouble, a_full_socket_is_waited_for);
-	tcase_add_test(trouble, what_a_full_socket_keeps_in_the_end_was_not_sent);
-	tcase_add_test(trouble, nobody_there_ends_it);
-	tcase_add_test(trouble, a_server_that_restarts_does_not_end_it);
-	tcase_add_test(trouble, another_failure_ends_it);
-	tcase_add_test(trouble, lost_ones_make_room_after_the_timeout);
-	suite_add_tcase(suite, trouble);
+	tcase_add_checked_fixture(failures, start, end);
+	tcase_add_test(failures, what_a_call_left_goes_out_with_the_next);
+	tcase_add_test(failures, a_full_socket_is_waited_for);
+	tcase_add_test(failures, what_a_full_socket_keeps_in_the_end_was_not_sent);
+	tcase_add_test(failures, nobody_there_ends_it);
+	tcase_add_test(failures, a_server_that_restarts_does_not_end_it);
+	tcase_add_test(failures, another_failure_ends_it);
+	tcase_add_test(failures, lost_ones_make_room_after_the_timeout);
+	suite_add_tcase(suite, failures);
 
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
