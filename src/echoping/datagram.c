@@ -47,7 +47,7 @@ static int
 datagram_init(struct echoping_link *link)
 {
 	int r = echoping_window_init(
-	    &datagram_of(link)->window, 2 * link->worker->plan->options->pipeline);
+	    &datagram_of(link)->window, 2 * link->worker->options->pipeline);
 
 	if (r < 0)
 		return r;
@@ -117,13 +117,13 @@ datagram_refused(struct echoping_datagram *datagram)
 static uint32_t
 datagram_room(struct echoping_datagram *datagram)
 {
-	const struct echoping_options *options = datagram->link.worker->plan->options;
-	const uint32_t out = datagram->window.outstanding + datagram->held;
+	const struct echoping_options *options = datagram->link.worker->options;
+	const uint32_t out = (uint32_t)datagram->window.outstanding + datagram->held;
 
 	if (!options->burst)
-		return options->pipeline - out;
+		return (uint32_t)options->pipeline - out;
 	if (out == 0)
-		datagram->burst = options->pipeline;
+		datagram->burst = (uint32_t)options->pipeline;
 	return datagram->burst;
 }
 
@@ -147,21 +147,17 @@ datagram_begin(struct echoping_datagram *datagram, int64_t now_ns)
 static void
 datagram_compose(struct echoping_datagram *datagram, int64_t now_ns, struct datagram_batch *batch)
 {
-	const struct echoping_plan *plan = datagram->link.worker->plan;
+	const struct echoping_worker *worker = datagram->link.worker;
 	const uint32_t number = datagram->link.number;
-	const size_t size = plan->options->size;
+	const size_t size = worker->options->size;
 
 	for (uint32_t i = 0; i < datagram->held; i++) {
 		uint64_t sequence = echoping_window_add(
 		    &datagram->window, datagram->starts_ns[i], now_ns);
-		const unsigned char *body = echoping_payload_body(
-		    plan->payload, number, sequence, size);
 		struct iovec *parts = batch->parts[i];
 
-		batch->seals[i] = echoping_payload_seal(number, sequence);
-		parts[0] = (struct iovec){ &batch->seals[i], sizeof(batch->seals[i]) };
-		parts[1] = (struct iovec){ (void *)(uintptr_t)body,
-			size - sizeof(batch->seals[i]) };
+		echoping_payload_compose(
+		    worker->payload, number, sequence, size, &batch->seals[i], parts);
 		batch->messages[i] = (struct mmsghdr){ .msg_hdr = {
 							   .msg_iov = parts, .msg_iovlen = 2 } };
 	}
@@ -231,8 +227,8 @@ datagram_judge(
 	uint64_t sequence;
 	int64_t start_ns;
 
-	if (echoping_payload_open(worker->plan->payload, link->number, data, length,
-		worker->plan->options->size, &sequence) < 0) {
+	if (echoping_payload_open(worker->payload, link->number, data, length,
+		worker->options->size, &sequence) < 0) {
 		worker->results->mismatched++;
 		echoping_worker_note(link, "a datagram came back different");
 		return;
@@ -258,7 +254,7 @@ datagram_judge(
 static uint32_t
 datagram_read_most(const struct echoping_datagram *datagram)
 {
-	size_t most = ECHOPING_PAYLOAD_PIECE / datagram->link.worker->plan->options->size;
+	size_t most = ECHOPING_PAYLOAD_PIECE / datagram->link.worker->options->size;
 
 	if (most > DATAGRAM_BATCH)
 		most = DATAGRAM_BATCH;
@@ -272,7 +268,7 @@ static int64_t
 datagram_receive(struct echoping_datagram *datagram)
 {
 	struct echoping_link *link = &datagram->link;
-	const size_t size = link->worker->plan->options->size;
+	const size_t size = link->worker->options->size;
 	const uint32_t most = datagram_read_most(datagram);
 	unsigned char *buffer = link->worker->buffer;
 	struct mmsghdr messages[DATAGRAM_BATCH];
@@ -316,7 +312,7 @@ datagram_on_tick(struct echoping_link *link, int64_t now_ns)
 {
 	struct echoping_datagram *datagram = datagram_of(link);
 
-	echoping_window_expire(&datagram->window, now_ns - link->worker->plan->options->timeout_ns);
+	echoping_window_expire(&datagram->window, now_ns - link->worker->options->timeout_ns);
 	datagram_settle(datagram);
 	datagram_pump(link, now_ns);
 	if (!link->retired && datagram->ended_ns != 0 &&

@@ -12,13 +12,13 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "echoping/connect.h"
 
 #define WORKER_EVENTS 128
 #define WORKER_TICK_NS (100 * NS_PER_MS)
@@ -31,14 +31,17 @@ worker_link(struct echoping_worker *worker, uint32_t index)
 	return link;
 }
 
-static const struct echoping_link_kind *
-worker_choose_kind(const struct echoping_plan *plan)
+/* Call FUNCTION for each link that is not retired. */
+static void
+worker_each(struct echoping_worker *worker,
+    void (*function)(struct echoping_link *link, int64_t now_ns), int64_t now_ns)
 {
-	if (plan->options->churn)
-		return &echoping_churn_kind;
-	if (plan->target->transport == ADDRESS_UDP)
-		return &echoping_datagram_kind;
-	return &echoping_stream_kind;
+	for (uint32_t i = 0; i < worker->link_count; i++) {
+		struct echoping_link *link = worker_link(worker, i);
+
+		if (!link->retired)
+			function(link, now_ns);
+	}
 }
 
 static int
@@ -63,14 +66,10 @@ worker_init_links(struct echoping_worker *worker, uint32_t first, int *fds)
 	for (uint32_t i = 0; i < worker->link_count; i++) {
 		struct echoping_link *link = worker_link(worker, i);
 
-		link->kind = worker->kind;
 		link->worker = worker;
 		link->number = first + i;
-		link->fd = -1;
-		if (fds != NULL) {
-			link->fd = fds[i];
-			fds[i] = -1;
-		}
+		link->fd = fds[i];
+		fds[i] = -1;
 		worker->open++;
 		r = worker->kind->init(link);
 		if (r < 0)
@@ -83,10 +82,15 @@ int
 echoping_worker_init(struct echoping_worker *worker, struct echoping_plan *plan, uint32_t first,
     uint32_t count, uint64_t quota, int *fds)
 {
+	int r = 0;
+
 	*worker = (struct echoping_worker){
 		.plan = plan,
+		.options = plan->run->options,
+		.payload = plan->run->payload,
 		.timer_fd = -1,
-		.kind = worker_choose_kind(plan),
+		.kind = plan->run->target.transport == ADDRESS_UDP ? &echoping_datagram_kind
+								   : &echoping_stream_kind,
 		.sending = true,
 		.quota = quota,
 	};
@@ -98,14 +102,10 @@ echoping_worker_init(struct echoping_worker *worker, struct echoping_plan *plan,
 	worker->results = calloc(1, sizeof(*worker->results));
 	if (worker->links == NULL || worker->buffer == NULL || worker->results == NULL)
 		return -ENOMEM;
-	if (plan->options->rate > 0) {
-		int r = worker_init_timer(worker);
-
-		if (r < 0)
-			return r;
-	}
+	if (worker->options->rate > 0)
+		r = worker_init_timer(worker);
 	worker->link_count = count;
-	return worker_init_links(worker, first, fds);
+	return r < 0 ? r : worker_init_links(worker, first, fds);
 }
 
 void
@@ -134,7 +134,7 @@ bool
 echoping_worker_take(struct echoping_link *link, int64_t now_ns, int64_t *ret_start_ns)
 {
 	struct echoping_worker *worker = link->worker;
-	const struct echoping_options *options = worker->plan->options;
+	const struct echoping_options *options = worker->options;
 
 	if (!worker->sending)
 		return false;
@@ -142,8 +142,8 @@ echoping_worker_take(struct echoping_link *link, int64_t now_ns, int64_t *ret_st
 		if (link->taken == link->released)
 			return false;
 		worker->backlog--;
-		*ret_start_ns = echoping_pace_time(
-		    &worker->pace, link->taken * options->connections + link->number);
+		*ret_start_ns = echoping_plan_due(
+		    worker->plan, link->taken * options->connections + link->number);
 	} else {
 		if (worker->quota == 0)
 			return false;
@@ -155,14 +155,6 @@ echoping_worker_take(struct echoping_link *link, int64_t now_ns, int64_t *ret_st
 	return true;
 }
 
-bool
-echoping_worker_wants_more(const struct echoping_link *link)
-{
-	const struct echoping_worker *worker = link->worker;
-
-	return worker->sending && (worker->quota > 0 || link->released > link->taken);
-}
-
 void
 echoping_worker_watch(struct echoping_link *link, uint32_t events)
 {
@@ -171,8 +163,6 @@ echoping_worker_watch(struct echoping_link *link, uint32_t events)
 
 	if (link->watched == events)
 		return;
-	if (events == 0)
-		operation = EPOLL_CTL_DEL;
 	if (epoll_ctl(link->worker->epoll_fd, operation, link->fd, &event) < 0) {
 		link->worker->results->lost++;
 		echoping_worker_note(link, strerror(errno));
@@ -201,7 +191,7 @@ echoping_worker_retire(struct echoping_link *link)
 	echoping_worker_close(link);
 	link->retired = true;
 	worker->open--;
-	if (worker->sending && worker->plan->options->rate > 0) {
+	if (worker->sending && worker->options->rate > 0) {
 		/* nobody will send what was due here */
 		worker->backlog -= link->released - link->taken;
 		worker->results->unsent += link->released - link->taken;
@@ -215,15 +205,15 @@ echoping_worker_note(const struct echoping_link *link, const char *what)
 	    link->worker->results, "connection %u: %s", (unsigned)link->number, what);
 }
 
-/* Open loop: which message of the run is the thread's next. */
-static uint64_t
-worker_next_index(const struct echoping_worker *worker)
+/* Open loop: return when the thread's next message is due. */
+static int64_t
+worker_next_due_ns(const struct echoping_worker *worker)
 {
-	const struct echoping_options *options = worker->plan->options;
 	uint32_t first = ((const struct echoping_link *)(const void *)worker->links)->number;
+	uint64_t round = worker->released / worker->link_count;
 
-	return worker->released / worker->link_count * options->connections + first +
-	       worker->released % worker->link_count;
+	return echoping_plan_due(worker->plan,
+	    round * worker->options->connections + first + worker->released % worker->link_count);
 }
 
 /* Open loop: hand each message whose time has come to its link, in turn. */
@@ -231,7 +221,7 @@ static void
 worker_release(struct echoping_worker *worker, int64_t now_ns)
 {
 	while (worker->sending && worker->quota > 0) {
-		int64_t due_ns = echoping_pace_time(&worker->pace, worker_next_index(worker));
+		int64_t due_ns = worker_next_due_ns(worker);
 		struct echoping_link *link;
 
 		if (due_ns > now_ns || due_ns >= worker->plan->end_ns)
@@ -245,7 +235,7 @@ worker_release(struct echoping_worker *worker, int64_t now_ns)
 		}
 		worker->backlog++;
 		link->released++;
-		link->kind->pump(link, now_ns);
+		worker->kind->pump(link, now_ns);
 	}
 }
 
@@ -253,7 +243,7 @@ worker_release(struct echoping_worker *worker, int64_t now_ns)
 static void
 worker_set_timer(struct echoping_worker *worker)
 {
-	int64_t due_ns = echoping_pace_time(&worker->pace, worker_next_index(worker));
+	int64_t due_ns = worker_next_due_ns(worker);
 	struct itimerspec spec = { .it_value = { .tv_sec = due_ns / NS_PER_S,
 				       .tv_nsec = due_ns % NS_PER_S } };
 
@@ -271,12 +261,7 @@ worker_stop_sending(struct echoping_worker *worker, int64_t now_ns)
 	worker->stopped_ns = now_ns;
 	worker->results->unsent += worker->backlog;
 	worker->backlog = 0;
-	for (uint32_t i = 0; i < worker->link_count; i++) {
-		struct echoping_link *link = worker_link(worker, i);
-
-		if (!link->retired)
-			link->kind->pump(link, now_ns);
-	}
+	worker_each(worker, worker->kind->pump, now_ns);
 }
 
 static bool
@@ -284,17 +269,6 @@ worker_must_stop(const struct echoping_worker *worker, int64_t now_ns)
 {
 	return now_ns >= worker->plan->end_ns || (worker->quota == 0 && worker->backlog == 0) ||
 	       atomic_load_explicit(&worker->plan->stop, memory_order_relaxed) != ECHOPING_RUN;
-}
-
-static void
-worker_tick(struct echoping_worker *worker, int64_t now_ns)
-{
-	for (uint32_t i = 0; i < worker->link_count; i++) {
-		struct echoping_link *link = worker_link(worker, i);
-
-		if (!link->retired)
-			link->kind->on_tick(link, now_ns);
-	}
 }
 
 static int
@@ -327,13 +301,13 @@ worker_loop(struct echoping_worker *worker)
 			struct echoping_link *link = events[i].data.ptr;
 
 			if (link != NULL && !link->retired)
-				link->kind->on_event(link, events[i].events);
+				worker->kind->on_event(link, events[i].events);
 		}
 		worker->now_ns = clock_now_ns();
 		if (worker->timer_fd >= 0)
 			worker_release(worker, worker->now_ns);
 		if (worker->now_ns >= tick_ns) {
-			worker_tick(worker, worker->now_ns);
+			worker_each(worker, worker->kind->on_tick, worker->now_ns);
 			tick_ns = worker->now_ns + WORKER_TICK_NS;
 		}
 		if (worker->sending && worker_must_stop(worker, worker->now_ns))
@@ -354,87 +328,32 @@ worker_run(void *argument)
 	const uint64_t one = 1;
 
 	worker->now_ns = worker->last_ns = plan->start_ns;
-	if (plan->options->rate > 0)
-		worker->pace = echoping_pace_of(plan->start_ns, plan->options->rate);
-	for (uint32_t i = 0; i < worker->link_count; i++) {
-		struct echoping_link *link = worker_link(worker, i);
-
-		link->kind->pump(link, clock_now_ns());
-	}
+	for (uint32_t i = 0; i < worker->link_count; i++)
+		worker->kind->pump(worker_link(worker, i), clock_now_ns());
 	worker_loop(worker);
 	if (worker->sending) {
 		worker->stopped_ns = clock_now_ns();
 		worker->results->unsent += worker->backlog;
 	}
-	atomic_fetch_sub(&worker->plan->running, 1);
 	(void)!write(plan->done_fd, &one, sizeof(one));
 	return NULL;
 }
 
-/* The line that a running load redraws once a second, on standard error if that is a terminal. */
-struct progress {
-	bool shown; /* on a terminal and not --quiet */
-	bool drawn; /* the line is on the screen */
-	size_t size;
-	int64_t start_ns;
-	int64_t last_ns;
-	uint64_t last_received;
-};
-
-static void
-progress_init(struct progress *progress, size_t size, int64_t start_ns, bool quiet)
-{
-	*progress = (struct progress){
-		.shown = !quiet && isatty(STDERR_FILENO) == 1,
-		.size = size,
-		.start_ns = start_ns,
-		.last_ns = start_ns,
-	};
-}
-
-static void
-progress_draw(struct progress *progress, int64_t now_ns, uint64_t received, uint64_t failed)
-{
-	double seconds = clock_seconds(now_ns - progress->last_ns);
-	char speed[UNITS_TEXT_MAX];
-	double rate;
-
-	if (!progress->shown || seconds <= 0)
-		return;
-	rate = (double)(received - progress->last_received) / seconds;
-	(void)fprintf(stderr,
-	    "\r%5.0f s  %11.0f msg/s  %12s  %12" PRIu64 " received  %" PRIu64 " failed ",
-	    clock_seconds(now_ns - progress->start_ns), rate,
-	    units_human_rate(rate * (double)progress->size, speed, sizeof(speed)), received,
-	    failed);
-	(void)fflush(stderr);
-	progress->last_ns = now_ns;
-	progress->last_received = received;
-	progress->drawn = true;
-}
-
-static void
-progress_done(struct progress *progress)
-{
-	if (progress->drawn)
-		(void)fprintf(stderr, "\r%79s\r", "");
-	progress->drawn = false;
-}
-
 /* Room in a socket for what may be in flight to it. */
 #define RECEIVE_ROOM_MAX (8 << 20)
+/* Standard streams, name lookups and what else needs a descriptor for a while. */
+#define OTHER_DESCRIPTORS 32
 
 struct load {
-	const struct echoping_options *options;
-	struct echoping_target *target;
-	struct error_list *errors;
+	struct echoping_run *run;
 	struct echoping_plan plan;
 	struct echoping_worker *workers; /* owned; options->threads */
 	uint32_t inited;                 /* workers that want echoping_worker_done() */
 	uint32_t started;                /* threads */
-	int *active;                     /* owned; sockets that no worker has taken */
-	int *idle;                       /* owned */
-	int signal_fd;
+	/* Owned sockets that no worker has taken, or -1: first the idle ones, then one a link. */
+	int *sockets;
+	int64_t drawn_ns;        /* when the progress line was drawn, or the start */
+	uint64_t drawn_received; /* messages that were back then */
 };
 
 static int
@@ -442,29 +361,32 @@ load_fail(struct load *load, const char *step, int r)
 {
 	char url[ADDRESS_TEXT_MAX];
 
-	error_list_add(load->errors, "%s: %s: %s%s",
-	    echoping_target_url(load->target, url, sizeof(url)), step, strerror(-r),
+	error_list_add(load->run->errors, "%s: %s: %s%s",
+	    address_format(&load->run->target.addresses[0], url, sizeof(url)), step, strerror(-r),
 	    r == -EADDRNOTAVAIL ? " (no local port is left)" : "");
 	return r;
 }
 
-static int *
-load_new_sockets(uint32_t count)
+/* Make sure that the load may open its descriptors: raise the soft limit up to the hard one. */
+static int
+load_reserve(struct load *load)
 {
-	int *fds = malloc((count + 1) * sizeof(*fds));
+	const struct echoping_options *options = load->run->options;
+	rlim_t wanted = (rlim_t)(options->connections + options->idle + 3 * options->threads) +
+			OTHER_DESCRIPTORS;
+	struct rlimit limit;
 
-	for (uint32_t i = 0; fds != NULL && i < count; i++)
-		fds[i] = -1;
-	return fds;
-}
-
-static void
-load_close_sockets(int *fds, uint32_t count)
-{
-	for (uint32_t i = 0; fds != NULL && i < count; i++)
-		if (fds[i] >= 0)
-			(void)close(fds[i]);
-	free(fds);
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+		return 0;
+	if (limit.rlim_max >= wanted) {
+		limit.rlim_cur = wanted;
+		if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+			return 0;
+	}
+	error_list_add(load->run->errors,
+	    "%llu descriptors are needed, but at most %llu are allowed (raise ulimit -Hn)",
+	    (unsigned long long)wanted, (unsigned long long)limit.rlim_max);
+	return -EMFILE;
 }
 
 /*
@@ -474,7 +396,7 @@ static size_t
 load_receive_room(const struct echoping_options *options)
 {
 	/* each is accounted with some overhead */
-	uint64_t bytes = (uint64_t)options->pipeline * (options->size + 1024);
+	uint64_t bytes = options->pipeline * (options->size + 1024);
 
 	if (options->target.transport != ADDRESS_UDP || options->pipeline == 1)
 		return 0;
@@ -484,30 +406,34 @@ load_receive_room(const struct echoping_options *options)
 static int
 load_connect(struct load *load)
 {
-	const struct echoping_options *options = load->options;
-	uint32_t done = 0;
+	const struct echoping_options *options = load->run->options;
+	struct echoping_target *target = &load->run->target;
+	const int signal_fd = load->run->signal_fd;
+	const size_t count = options->idle + options->connections;
+	int *active;
 	int first, r;
 
-	load->active = load_new_sockets(options->connections);
-	load->idle = load_new_sockets(options->idle);
-	if (load->active == NULL || load->idle == NULL)
+	load->sockets = malloc(count * sizeof(*load->sockets));
+	if (load->sockets == NULL)
 		return load_fail(load, "prepare", -ENOMEM);
+	active = load->sockets + options->idle;
+	for (size_t i = 0; i < count; i++)
+		load->sockets[i] = -1;
 	/* the first finds the address that answers; a name may stand for several */
-	r = echoping_connect_first(load->target, options->timeout_ns, load->signal_fd, &first);
+	r = echoping_target_connect(target, options->timeout_ns, signal_fd, &first);
 	if (r < 0)
 		return load_fail(load, "connect", r);
-	if (options->churn || load->target->transport == ADDRESS_UDP)
+	if (options->churn || target->transport == ADDRESS_UDP)
 		(void)close(first);
 	else
-		load->active[done++] = first;
-	r = echoping_connect_many(
-	    load->target, options->idle, options->timeout_ns, 0, load->signal_fd, load->idle);
+		*active++ = first;
+	r = echoping_target_connect_many(
+	    target, options->idle, options->timeout_ns, 0, signal_fd, load->sockets);
 	if (r < 0)
 		return load_fail(load, "connect idle connections", r);
-	if (options->churn)
-		return 0;
-	r = echoping_connect_many(load->target, options->connections - done, options->timeout_ns,
-	    load_receive_room(options), load->signal_fd, load->active + done);
+	if (!options->churn)
+		r = echoping_target_connect_many(target, (size_t)(load->sockets + count - active),
+		    options->timeout_ns, load_receive_room(options), signal_fd, active);
 	return r < 0 ? load_fail(load, "connect", r) : 0;
 }
 
@@ -515,15 +441,14 @@ load_connect(struct load *load)
 static int
 load_init_workers(struct load *load)
 {
-	const struct echoping_options *options = load->options;
+	const struct echoping_options *options = load->run->options;
 	uint32_t first = 0;
 
 	load->workers = calloc(options->threads, sizeof(*load->workers));
 	if (load->workers == NULL)
 		return load_fail(load, "prepare", -ENOMEM);
 	for (uint32_t i = 0; i < options->threads; i++) {
-		uint32_t end = (uint32_t)((uint64_t)options->connections * (i + 1) /
-					  options->threads);
+		uint32_t end = (uint32_t)(options->connections * (i + 1) / options->threads);
 		uint64_t quota = UINT64_MAX;
 		int r;
 
@@ -532,7 +457,7 @@ load_init_workers(struct load *load)
 				(i < options->count % options->threads);
 		load->inited++;
 		r = echoping_worker_init(&load->workers[i], &load->plan, first, end - first, quota,
-		    options->churn ? NULL : load->active + first);
+		    load->sockets + options->idle + first);
 		if (r < 0)
 			return load_fail(load, "prepare", r);
 		first = end;
@@ -543,30 +468,32 @@ load_init_workers(struct load *load)
 static int
 load_start(struct load *load)
 {
-	const struct echoping_options *options = load->options;
+	const struct echoping_options *options = load->run->options;
+	struct echoping_plan *plan = &load->plan;
 
-	load->plan.start_ns = clock_now_ns();
-	load->plan.end_ns = options->duration_ns > 0 ? load->plan.start_ns + options->duration_ns
-						     : INT64_MAX;
-	for (uint32_t i = 0; i < options->threads; i++) {
-		int r;
+	plan->start_ns = load->drawn_ns = clock_now_ns();
+	plan->end_ns = options->duration_ns > 0 ? plan->start_ns + options->duration_ns : INT64_MAX;
+	if (options->rate > 0)
+		plan->interval_ns = (double)NS_PER_S / (double)options->rate;
+	for (; load->started < options->threads; load->started++) {
+		struct echoping_worker *worker = &load->workers[load->started];
+		int r = pthread_create(&worker->thread, NULL, worker_run, worker);
 
-		atomic_fetch_add(&load->plan.running, 1);
-		r = pthread_create(&load->workers[i].thread, NULL, worker_run, &load->workers[i]);
 		if (r != 0) {
-			atomic_fetch_sub(&load->plan.running, 1);
-			atomic_store(&load->plan.stop, ECHOPING_QUIT);
+			atomic_store(&plan->stop, ECHOPING_QUIT);
 			return load_fail(load, "start a thread", -r);
 		}
-		load->started++;
 	}
 	return 0;
 }
 
+/* Draw the line of a running load again, on standard error. */
 static void
-load_draw(struct load *load, struct progress *progress)
+load_draw(struct load *load, int64_t now_ns)
 {
+	double seconds = clock_seconds(now_ns - load->drawn_ns), rate;
 	uint64_t received = 0, failed = 0;
+	char speed[UNITS_TEXT_MAX];
 
 	for (uint32_t i = 0; i < load->started; i++) {
 		received += atomic_load_explicit(
@@ -574,43 +501,56 @@ load_draw(struct load *load, struct progress *progress)
 		failed += atomic_load_explicit(
 		    &load->workers[i].failed_so_far, memory_order_relaxed);
 	}
-	progress_draw(progress, clock_now_ns(), received, failed);
+	rate = (double)(received - load->drawn_received) / seconds;
+	(void)fprintf(stderr,
+	    "\r%5.0f s  %11.0f msg/s  %12s  %12" PRIu64 " received  %" PRIu64 " failed ",
+	    clock_seconds(now_ns - load->plan.start_ns), rate,
+	    units_human_rate(rate * (double)load->run->options->size, speed, sizeof(speed)),
+	    received, failed);
+	(void)fflush(stderr);
+	load->drawn_ns = now_ns;
+	load->drawn_received = received;
 }
 
 /* Wait for the threads; a first signal lets them finish what is out, a second one does not. */
 static void
-load_wait(struct load *load, struct echoping_results *results)
+load_wait(struct load *load)
 {
-	struct pollfd fds[] = { { .fd = load->signal_fd, .events = POLLIN },
+	const bool shown = !load->run->options->quiet && isatty(STDERR_FILENO) == 1;
+	struct echoping_results *results = &load->run->results;
+	struct pollfd fds[] = { { .fd = load->run->signal_fd, .events = POLLIN },
 		{ .fd = load->plan.done_fd, .events = POLLIN } };
-	struct progress progress;
 	int64_t draw_ns = load->plan.start_ns + NS_PER_S;
+	uint64_t ended = 0;
 
-	progress_init(&progress, load->options->size, load->plan.start_ns, load->options->quiet);
-	while (atomic_load(&load->plan.running) > 0) {
+	while (ended < load->started) {
 		int64_t left_ns = draw_ns - clock_now_ns();
 		struct signalfd_siginfo info;
-		uint64_t done;
+		uint64_t more;
 
 		(void)poll(fds, ARRAY_SIZE(fds), left_ns > 0 ? (int)(left_ns / NS_PER_MS) + 1 : 0);
-		if (read(load->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		if (read(load->run->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 			atomic_store(
 			    &load->plan.stop, results->interrupted ? ECHOPING_QUIT : ECHOPING_STOP);
 			results->interrupted = true;
 		}
-		(void)!read(load->plan.done_fd, &done, sizeof(done));
+		if (read(load->plan.done_fd, &more, sizeof(more)) == sizeof(more))
+			ended += more;
 		if (clock_now_ns() >= draw_ns) {
-			load_draw(load, &progress);
+			if (shown)
+				load_draw(load, clock_now_ns());
 			draw_ns += NS_PER_S;
 		}
 	}
-	progress_done(&progress);
+	if (load->drawn_ns > load->plan.start_ns)
+		(void)fprintf(stderr, "\r%79s\r", "");
 }
 
 /* After a second signal: what was still out will not be waited for. */
 static void
-load_abandon(struct load *load, struct echoping_results *results)
+load_abandon(struct load *load)
 {
+	struct echoping_results *results = &load->run->results;
 	uint64_t settled = results->received + results->lost + results->mismatched;
 
 	if (atomic_load(&load->plan.stop) != ECHOPING_QUIT || settled >= results->sent)
@@ -620,8 +560,9 @@ load_abandon(struct load *load, struct echoping_results *results)
 }
 
 static void
-load_sum(struct load *load, struct echoping_results *results)
+load_sum(struct load *load)
 {
+	struct echoping_results *results = &load->run->results;
 	int64_t end_ns = load->plan.start_ns;
 	char byte;
 
@@ -635,9 +576,9 @@ load_sum(struct load *load, struct echoping_results *results)
 		echoping_results_merge(results, worker->results);
 	}
 	results->elapsed_ns = end_ns - load->plan.start_ns;
-	load_abandon(load, results);
-	for (uint32_t i = 0; i < load->options->idle; i++) {
-		ssize_t n = recv(load->idle[i], &byte, 1, MSG_DONTWAIT);
+	load_abandon(load);
+	for (uint32_t i = 0; i < load->run->options->idle; i++) {
+		ssize_t n = recv(load->sockets[i], &byte, 1, MSG_DONTWAIT);
 
 		if (n > 0)
 			results->mismatched++;
@@ -651,30 +592,25 @@ load_sum(struct load *load, struct echoping_results *results)
 static void
 load_done(struct load *load)
 {
+	const struct echoping_options *options = load->run->options;
+
 	for (uint32_t i = 0; i < load->inited; i++)
 		echoping_worker_done(&load->workers[i]);
 	free(load->workers);
-	load_close_sockets(load->active, load->options->connections);
-	load_close_sockets(load->idle, load->options->idle);
+	for (size_t i = 0; load->sockets != NULL && i < options->idle + options->connections; i++)
+		if (load->sockets[i] >= 0)
+			(void)close(load->sockets[i]);
+	free(load->sockets);
 	if (load->plan.done_fd >= 0)
 		(void)close(load->plan.done_fd);
 }
 
 int
-echoping_load_run(const struct echoping_options *options, struct echoping_target *target,
-    const struct echoping_payload *payload, int signal_fd, struct error_list *errors,
-    struct echoping_results *ret_results)
+echoping_load_run(struct echoping_run *run)
 {
-	struct load load = {
-		.options = options,
-		.target = target,
-		.errors = errors,
-		.plan = { .options = options, .target = target, .payload = payload },
-		.signal_fd = signal_fd,
-	};
+	struct load load = { .run = run, .plan = { .run = run } };
 	int64_t cpu_ns;
-	int r = echoping_connect_reserve(
-	    (size_t)options->connections + options->idle + 3 * options->threads, errors);
+	int r = load_reserve(&load);
 
 	if (r < 0)
 		return r;
@@ -685,11 +621,11 @@ echoping_load_run(const struct echoping_options *options, struct echoping_target
 	if (r == 0) {
 		cpu_ns = clock_read_ns(CLOCK_PROCESS_CPUTIME_ID);
 		r = load_start(&load);
-		load_wait(&load, ret_results);
+		load_wait(&load);
 		for (uint32_t i = 0; i < load.started; i++)
 			(void)pthread_join(load.workers[i].thread, NULL);
-		ret_results->cpu_ns = clock_read_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_ns;
-		load_sum(&load, ret_results);
+		run->results.cpu_ns = clock_read_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_ns;
+		load_sum(&load);
 	}
 	load_done(&load);
 	return r;

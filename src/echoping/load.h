@@ -16,43 +16,49 @@
 #include <stdint.h>
 
 #include "base/attributes.h"
-#include "base/error_list.h"
-#include "echoping/options.h"
-#include "echoping/payload.h"
-#include "echoping/results.h"
-#include "echoping/target.h"
+#include "echoping/run.h"
 
-/*
- * The schedule of an open loop: message INDEX of the run is due at a fixed time, whether or not the
- * messages before it have come back. Latency counts from there, so it includes the time that a
- * message waited because the server or the connection stalled.
- */
-struct echoping_pace {
-	int64_t start_ns;   /* when message 0 is due */
-	double interval_ns; /* from one message to the next */
+enum echoping_stop {
+	ECHOPING_RUN,
+	ECHOPING_STOP, /* send no more, wait for what is out */
+	ECHOPING_QUIT, /* at once */
 };
 
-/* A timetable that begins at START_NS with RATE (above 0) messages a second. */
-static inline struct echoping_pace
-echoping_pace_of(int64_t start_ns, uint64_t rate)
-{
-	return (struct echoping_pace){ start_ns, 1e9 / (double)rate };
-}
-
-/* Return when message INDEX is due; multiplied rather than added up, so it does not drift. */
-static inline int64_t
-echoping_pace_time(const struct echoping_pace *pace, uint64_t index)
-{
-	return pace->start_ns + (int64_t)((double)index * pace->interval_ns);
-}
-
-struct echoping_link;
-struct echoping_worker;
+/* What all threads of a load share; fixed before the first starts, but for `stop`. */
+struct echoping_plan {
+	const struct echoping_run *run; /* its target has one address */
+	int64_t start_ns;               /* open loop: when message 0 is due */
+	double interval_ns;             /* open loop: from one message to the next */
+	int64_t end_ns;                 /* when sending ends; INT64_MAX: not by time */
+	atomic_int stop;                /* enum echoping_stop; the main thread raises it */
+	int done_fd;                    /* an eventfd; each thread that ends adds 1 */
+};
 
 /*
- * What a link is: a stream, a socket for datagrams, or a place in which one connection after the
- * other is made. A link belongs to one worker and is touched by its thread only: each
- * function runs there, and none is called after echoping_worker_retire().
+ * Return when message INDEX of an open loop is due, whether or not those before it have come back.
+ * Latency counts from there, so it includes the time that a message waited because the server or
+ * the connection stalled. Multiplied rather than added up, so it does not drift.
+ */
+static inline int64_t
+echoping_plan_due(const struct echoping_plan *plan, uint64_t index)
+{
+	return plan->start_ns + (int64_t)((double)index * plan->interval_ns);
+}
+
+struct echoping_worker;
+
+/* What links of every kind have. A link belongs to one worker and is touched by its thread only. */
+struct echoping_link {
+	struct echoping_worker *worker;
+	int fd;            /* owned; -1 when there is none */
+	uint32_t number;   /* from 0, over all threads */
+	uint32_t watched;  /* events that epoll is asked for; 0 when it is not */
+	bool retired;      /* ended, with or without an error */
+	uint64_t released; /* open loop: messages whose time has come */
+	uint64_t taken;    /* messages begun */
+};
+
+/* What a kind of link does, in its worker's thread; none is called after echoping_worker_retire().
  */
 struct echoping_link_kind {
 	size_t size; /* of the struct that begins with a struct echoping_link */
@@ -68,44 +74,15 @@ struct echoping_link_kind {
 	void (*on_tick)(struct echoping_link *link, int64_t now_ns);
 };
 
-struct echoping_link {
-	const struct echoping_link_kind *kind;
-	struct echoping_worker *worker;
-	int fd;            /* owned; -1 when there is none */
-	uint32_t number;   /* from 0, over all threads */
-	uint32_t watched;  /* events that epoll is asked for; 0 when it is not */
-	bool retired;      /* ended, with or without an error */
-	uint64_t released; /* open loop: messages whose time has come */
-	uint64_t taken;    /* messages begun */
-};
-
-/* One TCP or UNIX connection, `pipeline` messages in flight. */
+/* A TCP or UNIX connection, `pipeline` messages in flight; with --churn a new one for each. */
 extern const struct echoping_link_kind echoping_stream_kind;
-/* One UDP socket, `pipeline` datagrams in flight. */
+/* A UDP socket, `pipeline` datagrams in flight. */
 extern const struct echoping_link_kind echoping_datagram_kind;
-/* Connect, send one message, read it back, close, and again. */
-extern const struct echoping_link_kind echoping_churn_kind;
-
-enum echoping_stop {
-	ECHOPING_RUN,
-	ECHOPING_STOP, /* send no more, wait for what is out */
-	ECHOPING_QUIT, /* at once */
-};
-
-/* What all threads of a load share; fixed before the first starts, but for `stop`. */
-struct echoping_plan {
-	const struct echoping_options *options;
-	const struct echoping_target *target; /* with one address */
-	const struct echoping_payload *payload;
-	int64_t start_ns;
-	int64_t end_ns;      /* when sending ends; INT64_MAX: not by time */
-	atomic_int stop;     /* enum echoping_stop; the main thread raises it */
-	atomic_uint running; /* threads that have not ended */
-	int done_fd;         /* an eventfd that is written when a thread ends */
-};
 
 struct echoping_worker {
-	struct echoping_plan *plan; /* borrowed */
+	struct echoping_plan *plan;             /* borrowed, as the next two */
+	const struct echoping_options *options; /* the plan's */
+	const struct echoping_payload *payload; /* the plan's */
 	pthread_t thread;
 	int epoll_fd;
 	int timer_fd; /* open loop: wakes for the next message; else -1 */
@@ -119,7 +96,6 @@ struct echoping_worker {
 	int64_t last_ns;    /* when the last echo came */
 	uint64_t quota;     /* messages that may still be begun; UINT64_MAX: no limit */
 	/* Open loop. */
-	struct echoping_pace pace;
 	uint64_t released;   /* messages of this thread whose time has come */
 	uint64_t backlog;    /* of those, not begun */
 	int64_t timer_at_ns; /* what timer_fd is set to */
@@ -132,8 +108,8 @@ struct echoping_worker {
 
 /*
  * Prepare links FIRST to FIRST + COUNT - 1 of the run. FDS are their connected sockets, which the
- * worker takes and FDS loses (-1), or NULL for churn. QUOTA is its share of the messages. Returns
- * 0 or -errno; echoping_worker_done() follows in any case.
+ * worker takes and FDS loses (-1); with --churn they are -1 from the start. QUOTA is the worker's
+ * part of the messages. Returns 0 or -errno; echoping_worker_done() follows in any case.
  */
 ATTR_MUSTCHECK int echoping_worker_init(struct echoping_worker *worker, struct echoping_plan *plan,
     uint32_t first, uint32_t count, uint64_t quota, int *fds);
@@ -141,12 +117,12 @@ ATTR_MUSTCHECK int echoping_worker_init(struct echoping_worker *worker, struct e
 /* Free everything; the thread, if it was started, has been joined. */
 void echoping_worker_done(struct echoping_worker *worker);
 
-/*
- * For links. Ask to begin a message; true counts it as sent and tells when its time begins.
- */
+/* The rest is for links. */
+
+/* Ask to begin a message; true counts it as sent and tells when its time begins. */
 bool echoping_worker_take(struct echoping_link *link, int64_t now_ns, int64_t *ret_start_ns);
 
-/* For links. Count an echo that came at NOW_NS. */
+/* Count an echo that came at NOW_NS. */
 static inline void
 echoping_worker_receive(struct echoping_worker *worker, int64_t start_ns, int64_t now_ns)
 {
@@ -154,28 +130,16 @@ echoping_worker_receive(struct echoping_worker *worker, int64_t start_ns, int64_
 	echoping_results_receive(worker->results, now_ns - start_ns);
 }
 
-/* For links. Return whether this one will be asked to begin another message, as far as is known. */
-bool echoping_worker_wants_more(const struct echoping_link *link);
-
-/* For links. Wait for these events of link->fd; 0 for none. Out of memory retires the link. */
+/* Wait for these events of link->fd. Out of memory retires the link. */
 void echoping_worker_watch(struct echoping_link *link, uint32_t events);
 
-/* For links. Close the descriptor but keep the link. */
+/* Close the descriptor but keep the link. */
 void echoping_worker_close(struct echoping_link *link);
 
-/* For links. Close this link for good; it is not called any more. */
+/* Close this link for good; it is not called any more. */
 void echoping_worker_retire(struct echoping_link *link);
 
-/* For links. Record WHAT happened to this link, unless there is an error already. */
+/* Record WHAT happened to this link, unless there is an error already. */
 void echoping_worker_note(const struct echoping_link *link, const char *what);
-
-/*
- * Run the load against TARGET (resolved; it is narrowed to the address that answers) and fill
- * *ret_results. SIGNAL_FD is a signalfd(2) of the signals that end it. Returns 0 when there was a
- * run, else -errno with lines added to ERRORS.
- */
-ATTR_MUSTCHECK int echoping_load_run(const struct echoping_options *options,
-    struct echoping_target *target, const struct echoping_payload *payload, int signal_fd,
-    struct error_list *errors, struct echoping_results *ret_results);
 
 #endif

@@ -9,18 +9,12 @@
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <unistd.h>
 
 #include "client/option_value.h"
-#include "echoping/load.h"
 #include "echoping/options.h"
-#include "echoping/payload.h"
-#include "echoping/ping.h"
-#include "echoping/report.h"
-#include "echoping/target.h"
+#include "echoping/run.h"
 
 /* Make the signals that end a run readable; from here on they do nothing else. */
 static int
@@ -59,53 +53,41 @@ main_is_local(int error)
 }
 
 static enum echoping_exit
-main_report(const struct echoping_options *options, const struct echoping_target *target,
-    const struct echoping_results *results, struct error_list *errors)
+main_report(const struct echoping_run *run)
 {
-	int r = 0;
+	int r = echoping_report(stdout, run);
 
-	if (options->output == ECHOPING_JSON)
-		r = echoping_report_json(stdout, options, target, results);
-	else if (options->output == ECHOPING_CSV)
-		r = echoping_report_csv(stdout, options, target, results);
-	else
-		echoping_report_human(stdout, options, target, results);
 	if (r < 0 || fflush(stdout) != 0 || ferror(stdout)) {
-		error_list_add(errors, "standard output: %s", strerror(r < 0 ? -r : errno));
+		error_list_add(run->errors, "standard output: %s", strerror(r < 0 ? -r : errno));
 		return ECHOPING_EXIT_SYSTEM;
 	}
-	return echoping_results_exit(results);
+	return echoping_results_exit(&run->results);
 }
 
 static enum echoping_exit
 main_run(const struct echoping_options *options, struct error_list *errors)
 {
-	struct echoping_target target = options->target;
-	struct echoping_results *results = calloc(1, sizeof(*results));
+	static struct echoping_run run;
 	struct echoping_payload *payload = echoping_payload_new();
-	enum echoping_exit code = ECHOPING_EXIT_UNREACHABLE;
-	int signal_fd = -1;
-	int r = results == NULL || payload == NULL ? -errno : 0;
+	int r = payload == NULL ? -errno : 0;
 
+	run.options = options;
+	run.payload = payload;
+	run.errors = errors;
+	run.target = options->target;
 	if (r == 0)
-		r = main_catch_signals(&signal_fd);
+		r = main_catch_signals(&run.signal_fd);
 	if (r < 0)
 		error_list_add(errors, "%s", strerror(-r));
 	else
-		r = echoping_target_resolve(&target, options->family, errors);
-	if (r == 0 && options->action == ECHOPING_LOAD)
-		r = echoping_load_run(options, &target, payload, signal_fd, errors, results);
-	else if (r == 0)
-		r = echoping_ping_run(options, &target, payload, signal_fd, errors, results);
+		r = echoping_target_resolve(&run.target, options->family, errors);
 	if (r == 0)
-		code = main_report(options, &target, results, errors);
-	else if (main_is_local(r))
-		code = ECHOPING_EXIT_SYSTEM;
-	if (signal_fd >= 0)
-		(void)close(signal_fd);
+		r = options->action == ECHOPING_LOAD ? echoping_load_run(&run)
+						     : echoping_ping_run(&run);
 	echoping_payload_free(payload);
-	free(results);
-	return code;
+	if (r < 0)
+		return main_is_local(r) ? ECHOPING_EXIT_SYSTEM : ECHOPING_EXIT_UNREACHABLE;
+	return main_report(&run);
 }
 
 int

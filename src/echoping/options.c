@@ -6,14 +6,14 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "echoping/payload.h"
 #include "client/option_value.h"
+#include "echoping/payload.h"
 
-#define STREAM_SIZE_MAX (INT64_C(16) << 20)
 #define DATAGRAM_SIZE_MAX 65507
 #define SIZE_DEFAULT 56
 #define PING_COUNT_DEFAULT 10
@@ -26,245 +26,156 @@
 /* Connections times pipeline: 8 bytes each. */
 #define IN_FLIGHT_MAX (4 << 20)
 
-enum {
-	OPTION_JSON = 256,
-	OPTION_CSV,
-	OPTION_BURST,
-	OPTION_CHURN,
-	OPTION_IDLE,
-	OPTION_SAMPLE,
+/* What stands in for a value until it is given or defaults, where 0 is a value. */
+#define COUNT_UNSET UINT64_MAX
+#define DURATION_UNSET (-1)
+
+enum option_kind {
+	OPTION_FLAG,     /* sets a bool */
+	OPTION_NUMBER,   /* a whole number for a uint64_t */
+	OPTION_DURATION, /* for an int64_t */
+	OPTION_SIZE,
+	OPTION_FAMILY, /* the value is `least` here, and in what follows */
+	OPTION_OUTPUT,
+	OPTION_ACTION,
+};
+
+#define FIELD(name) offsetof(struct echoping_options, name)
+
+static const struct option_row {
+	const char *name;
+	int letter; /* one that short_options lacks is only this program's name for it */
+	enum option_kind kind;
+	size_t field;        /* offset in struct echoping_options */
+	int64_t least, most; /* of the value */
+	bool load;           /* only the load form has it, so it makes one */
+} rows[] = {
+	{ "connections", 'c', OPTION_NUMBER, FIELD(connections), 1, 1000000, true },
+	{ "size", 's', OPTION_SIZE, FIELD(size), 1, INT64_C(16) << 20, false },
+	{ "pipeline", 'p', OPTION_NUMBER, FIELD(pipeline), 1, 65536, true },
+	{ "duration", 'd', OPTION_DURATION, FIELD(duration_ns), 0, 365 * 86400 * NS_PER_S, true },
+	{ "count", 'n', OPTION_NUMBER, FIELD(count), 0, INT64_C(1) << 40, false },
+	{ "rate", 'r', OPTION_NUMBER, FIELD(rate), 1, 100000000, true },
+	{ "threads", 't', OPTION_NUMBER, FIELD(threads), 1, 256, true },
+	{ "interval", 'i', OPTION_DURATION, FIELD(interval_ns), NS_PER_MS, 86400 * NS_PER_S,
+	    false },
+	{ "timeout", 'w', OPTION_DURATION, FIELD(timeout_ns), NS_PER_MS, 3600 * NS_PER_S, false },
+	{ "ipv4", '4', OPTION_FAMILY, FIELD(family), AF_INET, 0, false },
+	{ "ipv6", '6', OPTION_FAMILY, FIELD(family), AF_INET6, 0, false },
+	{ "quiet", 'q', OPTION_FLAG, FIELD(quiet), 0, 0, false },
+	{ "version", 'V', OPTION_ACTION, FIELD(action), ECHOPING_VERSION, 0, false },
+	{ "help", 'h', OPTION_ACTION, FIELD(action), ECHOPING_HELP, 0, false },
+	{ "json", 'J', OPTION_OUTPUT, FIELD(output), ECHOPING_JSON, 0, false },
+	{ "csv", 'C', OPTION_OUTPUT, FIELD(output), ECHOPING_CSV, 0, false },
+	{ "burst", 'B', OPTION_FLAG, FIELD(burst), 0, 0, true },
+	{ "churn", 'N', OPTION_FLAG, FIELD(churn), 0, 0, true },
+	{ "idle", 'I', OPTION_NUMBER, FIELD(idle), 0, 1000000, true },
+	{ "sample", 'S', OPTION_NUMBER, FIELD(sample), 1, 65536, true },
 };
 
 static const char short_options[] = "c:s:p:d:n:r:t:i:w:46qVh";
-static const struct option long_options[] = {
-	{ "connections", required_argument, NULL, 'c' },
-	{ "size", required_argument, NULL, 's' },
-	{ "pipeline", required_argument, NULL, 'p' },
-	{ "duration", required_argument, NULL, 'd' },
-	{ "count", required_argument, NULL, 'n' },
-	{ "rate", required_argument, NULL, 'r' },
-	{ "threads", required_argument, NULL, 't' },
-	{ "interval", required_argument, NULL, 'i' },
-	{ "timeout", required_argument, NULL, 'w' },
-	{ "ipv4", no_argument, NULL, '4' },
-	{ "ipv6", no_argument, NULL, '6' },
-	{ "quiet", no_argument, NULL, 'q' },
-	{ "version", no_argument, NULL, 'V' },
-	{ "help", no_argument, NULL, 'h' },
-	{ "json", no_argument, NULL, OPTION_JSON },
-	{ "csv", no_argument, NULL, OPTION_CSV },
-	{ "burst", no_argument, NULL, OPTION_BURST },
-	{ "churn", no_argument, NULL, OPTION_CHURN },
-	{ "idle", required_argument, NULL, OPTION_IDLE },
-	{ "sample", required_argument, NULL, OPTION_SAMPLE },
-	{ NULL, 0, NULL, 0 },
-};
 
-/* The command line as far as it is read: options, and what was given at all. */
-struct command_line {
-	struct echoping_options options;
-	struct error_list *errors;
-	bool load;       /* something was given that only the load form has */
-	bool has_size;   /* -s */
-	bool has_count;  /* -n */
-	bool has_length; /* -d */
-	bool has_pace;   /* -i */
-	bool has_wait;   /* -w */
-};
-
+/* Fill the table of getopt_long(3), which ends with a row of zeros. */
 static void
-options_refuse(struct command_line *line, int option, const char *text, const char *what)
+options_list(struct option *ret_table)
 {
-	option_value_refuse(line->errors, option_name(long_options, option), text, what);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		bool valued = rows[i].kind == OPTION_NUMBER || rows[i].kind == OPTION_DURATION ||
+			      rows[i].kind == OPTION_SIZE;
+
+		ret_table[i] = (struct option){ rows[i].name,
+			valued ? required_argument : no_argument, NULL, rows[i].letter };
+	}
 }
 
-/* A whole number from LEAST to MOST; 0 with an error added otherwise. */
+/* A whole number in the range of the option; 0 with an error added otherwise. */
 static uint64_t
-options_number(
-    struct command_line *line, int option, const char *text, uint64_t least, uint64_t most)
+options_number(const struct option_row *row, const char *text, struct error_list *errors)
 {
-	uint64_t number = 0;
+	/* strtoull(3) would also take spaces and a sign; what is too large it makes the largest */
+	bool digits = *text != '\0' && text[strspn(text, "0123456789")] == '\0';
+	uint64_t number = digits ? strtoull(text, NULL, 10) : 0;
 	char range[80];
 
-	for (const char *p = text; *p != '\0'; p++) {
-		if (*p < '0' || *p > '9' || __builtin_mul_overflow(number, 10, &number) ||
-		    __builtin_add_overflow(number, (uint64_t)(*p - '0'), &number)) {
-			number = UINT64_MAX;
-			break;
-		}
-	}
-	if (*text != '\0' && number >= least && number <= most)
+	if (digits && number >= (uint64_t)row->least && number <= (uint64_t)row->most)
 		return number;
-	(void)snprintf(range, sizeof(range), "is not a whole number from %" PRIu64 " to %" PRIu64,
-	    least, most);
-	options_refuse(line, option, text, range);
+	(void)snprintf(range, sizeof(range), "is not a whole number from %" PRId64 " to %" PRId64,
+	    row->least, row->most);
+	option_value_refuse(errors, row->name, text, range);
 	return 0;
 }
 
-static uint32_t
-options_number32(
-    struct command_line *line, int option, const char *text, uint32_t least, uint32_t most)
-{
-	return (uint32_t)options_number(line, option, text, least, most);
-}
-
-static int64_t
-options_duration(
-    struct command_line *line, int option, const char *text, int64_t least_ns, int64_t most_ns)
-{
-	return option_value_duration(
-	    line->errors, option_name(long_options, option), text, least_ns, most_ns);
-}
-
-/* A bare number is bytes. The limits depend on the transport and are checked later. */
+/* A bare number is bytes. Narrower limits of the transport are checked later. */
 static size_t
-options_size(struct command_line *line, const char *text)
+options_size(const struct option_row *row, const char *text, struct error_list *errors)
 {
 	const char *error;
 	int64_t bytes;
 
 	if (*text != '\0' && text[strspn(text, "0123456789")] == '\0')
-		return (size_t)options_number(line, 's', text, 1, (uint64_t)STREAM_SIZE_MAX);
-	if (units_parse_size(text, &bytes, &error) < 0) {
-		options_refuse(line, 's', text, error);
-		return 0;
+		return (size_t)options_number(row, text, errors);
+	if (units_parse_size(text, &bytes, &error) == 0) {
+		if (bytes >= row->least && bytes <= row->most)
+			return (size_t)bytes;
+		error = "is not from 1B to 16MiB";
 	}
-	if (bytes < 1 || bytes > STREAM_SIZE_MAX) {
-		options_refuse(line, 's', text, "is not from 1B to 16MiB");
-		return 0;
-	}
-	return (size_t)bytes;
-}
-
-/* Options that only the load form has. */
-static bool
-options_take_load(struct command_line *line, int option, const char *text)
-{
-	struct echoping_options *options = &line->options;
-
-	switch (option) {
-	case 'c':
-		options->connections = options_number32(line, option, text, 1, 1000000);
-		break;
-	case 'p':
-		options->pipeline = options_number32(line, option, text, 1, 65536);
-		break;
-	case 'd':
-		options->duration_ns = options_duration(
-		    line, option, text, 0, 365 * 86400 * NS_PER_S);
-		line->has_length = true;
-		break;
-	case 'r':
-		options->rate = options_number(line, option, text, 1, 100000000);
-		break;
-	case 't':
-		options->threads = options_number32(line, option, text, 1, 256);
-		break;
-	case OPTION_IDLE:
-		options->idle = options_number32(line, option, text, 0, 1000000);
-		break;
-	case OPTION_SAMPLE:
-		options->sample = options_number32(line, option, text, 1, 65536);
-		break;
-	case OPTION_BURST:
-		options->burst = true;
-		break;
-	case OPTION_CHURN:
-		options->churn = true;
-		break;
-	default:
-		return false;
-	}
-	line->load = true;
-	return true;
+	option_value_refuse(errors, row->name, text, error);
+	return 0;
 }
 
 static void
-options_take_output(struct command_line *line, enum echoping_output output)
+options_take(struct echoping_options *options, const struct option_row *row, const char *text,
+    struct error_list *errors)
 {
-	if (line->options.output != ECHOPING_HUMAN && line->options.output != output)
-		error_list_add(line->errors, "--json and --csv do not go together");
-	line->options.output = output;
-}
+	void *field = (char *)options + row->field;
 
-/* Returns whether getopt knew the option. */
-static bool
-options_take(struct command_line *line, int option, const char *text)
-{
-	struct echoping_options *options = &line->options;
-
-	switch (option) {
-	case 's':
-		options->size = options_size(line, text);
-		line->has_size = true;
+	switch (row->kind) {
+	case OPTION_FLAG:
+		*(bool *)field = true;
 		break;
-	case 'n':
-		options->count = options_number(line, option, text, 0, UINT64_C(1) << 40);
-		line->has_count = true;
+	case OPTION_NUMBER:
+		*(uint64_t *)field = options_number(row, text, errors);
 		break;
-	case 'i':
-		options->interval_ns = options_duration(
-		    line, option, text, NS_PER_MS, 86400 * NS_PER_S);
-		line->has_pace = true;
+	case OPTION_DURATION:
+		*(int64_t *)field = option_value_duration(
+		    errors, row->name, text, row->least, row->most);
 		break;
-	case 'w':
-		options->timeout_ns = options_duration(
-		    line, option, text, NS_PER_MS, 3600 * NS_PER_S);
-		line->has_wait = true;
+	case OPTION_SIZE:
+		options->size = options_size(row, text, errors);
 		break;
-	case '4':
-		options->family = AF_INET;
+	case OPTION_FAMILY:
+		options->family = (int)row->least;
 		break;
-	case '6':
-		options->family = AF_INET6;
+	case OPTION_OUTPUT:
+		if (options->output != ECHOPING_HUMAN && options->output != row->least)
+			error_list_add(errors, "--json and --csv do not go together");
+		options->output = (enum echoping_output)row->least;
 		break;
-	case 'q':
-		options->quiet = true;
+	case OPTION_ACTION:
+		options->action = (enum echoping_action)row->least;
 		break;
-	case OPTION_JSON:
-		options_take_output(line, ECHOPING_JSON);
-		break;
-	case OPTION_CSV:
-		options_take_output(line, ECHOPING_CSV);
-		break;
-	default:
-		return options_take_load(line, option, text);
 	}
-	return true;
-}
-
-static void
-options_check_size(struct command_line *line)
-{
-	const struct echoping_options *options = &line->options;
-
-	if (options->target.transport != ADDRESS_UDP || options->size == 0)
-		return;
-	if (options->size < ECHOPING_DATAGRAM_MIN || options->size > DATAGRAM_SIZE_MAX)
-		error_list_add(line->errors,
-		    "--size: a datagram has from %d bytes, which are its number, to %d",
-		    ECHOPING_DATAGRAM_MIN, DATAGRAM_SIZE_MAX);
+	if (row->load)
+		options->action = ECHOPING_LOAD;
 }
 
 /* What is not given gets its default here, because many depend on something else. */
 static void
-options_complete(struct command_line *line)
+options_complete(struct echoping_options *options)
 {
-	struct echoping_options *options = &line->options;
+	bool load = options->action == ECHOPING_LOAD;
 	bool udp = options->target.transport == ADDRESS_UDP;
 
-	options->action = line->load ? ECHOPING_LOAD : ECHOPING_PING;
-	if (!line->has_size)
+	if (options->size == 0)
 		options->size = SIZE_DEFAULT;
-	if (!line->has_pace)
+	if (options->interval_ns == 0 && !load)
 		options->interval_ns = NS_PER_S;
-	if (!line->has_wait)
-		options->timeout_ns = udp && line->load ? DATAGRAM_LOAD_TIMEOUT_DEFAULT
-							: TIMEOUT_DEFAULT;
-	if (!line->has_count && !line->load)
-		options->count = PING_COUNT_DEFAULT;
-	if (!line->has_length && !(line->has_count && options->count > 0))
-		options->duration_ns = LOAD_DURATION_DEFAULT;
+	if (options->timeout_ns == 0)
+		options->timeout_ns = udp && load ? DATAGRAM_LOAD_TIMEOUT_DEFAULT : TIMEOUT_DEFAULT;
+	if (options->count == COUNT_UNSET)
+		options->count = load ? 0 : PING_COUNT_DEFAULT;
+	if (options->duration_ns == DURATION_UNSET)
+		options->duration_ns = options->count > 0 ? 0 : LOAD_DURATION_DEFAULT;
 	if (options->pipeline == 0)
 		options->pipeline = options->rate > 0 && !options->churn
 					? OPEN_LOOP_PIPELINE_DEFAULT
@@ -272,87 +183,96 @@ options_complete(struct command_line *line)
 }
 
 static void
-options_check_together(struct command_line *line)
+options_check_together(const struct echoping_options *options, struct error_list *errors)
 {
-	const struct echoping_options *options = &line->options;
-	bool udp = options->target.transport == ADDRESS_UDP;
+	const bool udp = options->target.transport == ADDRESS_UDP;
+	const struct {
+		bool broken;
+		const char *rule;
+	} rules[] = {
+		{ options->action == ECHOPING_LOAD && options->interval_ns > 0,
+		    "--interval belongs to the ping form (a load has --rate)" },
+		{ udp && options->churn, "--churn needs connections, which udp has not" },
+		{ options->sample > 1 && (udp || options->churn),
+		    "--sample is for streams: not with udp, not with --churn" },
+		{ udp && options->idle > 0, "--idle needs connections, which udp has not" },
+		{ options->churn && options->pipeline > 1,
+		    "--churn sends one message a connection: no --pipeline" },
+		{ options->burst && !udp, "--burst is for datagrams: udp ADDRESS" },
+		{ options->burst && options->rate > 0,
+		    "--burst waits for the echoes of the last one: no --rate" },
+		{ options->burst && options->pipeline == 1,
+		    "--burst needs a --pipeline of 2 or more, which it sends" },
+	};
 
-	if (line->load && line->has_pace)
-		error_list_add(
-		    line->errors, "--interval belongs to the ping form (a load has --rate)");
-	if (udp && options->churn)
-		error_list_add(line->errors, "--churn needs connections, which udp has not");
-	if (options->sample > 1 && (udp || options->churn))
-		error_list_add(
-		    line->errors, "--sample is for streams: not with udp, not with --churn");
-	if (udp && options->idle > 0)
-		error_list_add(line->errors, "--idle needs connections, which udp has not");
-	if (options->churn && options->pipeline > 1)
-		error_list_add(
-		    line->errors, "--churn sends one message a connection: no --pipeline");
-	if (options->burst && !udp)
-		error_list_add(line->errors, "--burst is for datagrams: udp ADDRESS");
-	if (options->burst && options->rate > 0)
-		error_list_add(
-		    line->errors, "--burst waits for the echoes of the last one: no --rate");
-	if (options->burst && options->pipeline == 1)
-		error_list_add(
-		    line->errors, "--burst needs a --pipeline of 2 or more, which it sends");
+	if (udp && (options->size < ECHOPING_DATAGRAM_MIN || options->size > DATAGRAM_SIZE_MAX))
+		error_list_add(errors,
+		    "--size: a datagram has from %d bytes, which are its number, to %d",
+		    ECHOPING_DATAGRAM_MIN, DATAGRAM_SIZE_MAX);
+	for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
+		if (rules[i].broken)
+			error_list_add(errors, "%s", rules[i].rule);
 	if (options->threads > options->connections)
-		error_list_add(line->errors,
-		    "--threads: %" PRIu32 " threads for %" PRIu32 " connections", options->threads,
-		    options->connections);
-	if ((uint64_t)options->connections * options->pipeline > IN_FLIGHT_MAX)
-		error_list_add(line->errors,
+		error_list_add(errors, "--threads: %" PRIu64 " threads for %" PRIu64 " connections",
+		    options->threads, options->connections);
+	if (options->connections * options->pipeline > IN_FLIGHT_MAX)
+		error_list_add(errors,
 		    "more than %d messages in flight: fewer "
 		    "--connections or a smaller --pipeline",
 		    IN_FLIGHT_MAX);
 }
 
 static void
-options_take_operands(struct command_line *line, int count, char **operands)
+options_take_operands(
+    struct echoping_options *options, int count, char **operands, struct error_list *errors)
 {
-	const char *word = count > 1 ? operands[0] : NULL;
-
-	if (count < 1 || count > 2) {
-		error_list_add(line->errors, "%s",
-		    count < 1 ? "no address (write HOST:PORT, udp HOST:PORT or unix PATH)"
-			      : "more than one address");
-		return;
-	}
-	(void)!echoping_target_parse(
-	    word, operands[count - 1], line->errors, &line->options.target);
+	if (count < 1)
+		error_list_add(errors, "no address (write HOST:PORT, udp HOST:PORT or unix PATH)");
+	else if (count > 2)
+		error_list_add(errors, "more than one address");
+	else
+		(void)!echoping_target_parse(
+		    count > 1 ? operands[0] : NULL, operands[count - 1], errors, &options->target);
 }
 
 int
 echoping_options_parse(
     int argc, char **argv, struct error_list *errors, struct echoping_options *ret_options)
 {
-	struct command_line line = {
-		.options = { .connections = 1, .threads = 1, .sample = 1, .family = AF_UNSPEC },
-		.errors = errors,
+	struct option table[ARRAY_SIZE(rows) + 1] = { { NULL, 0, NULL, 0 } };
+	struct echoping_options options = {
+		.family = AF_UNSPEC,
+		.count = COUNT_UNSET,
+		.duration_ns = DURATION_UNSET,
+		.connections = 1,
+		.threads = 1,
+		.sample = 1,
 	};
 	size_t before = error_list_count(errors);
-	int option;
+	int letter;
 
-	while ((option = getopt_long(argc, argv, short_options, long_options, NULL)) != -1) {
-		if (option == 'h' || option == 'V') {
-			*ret_options = line.options;
-			ret_options->action = option == 'h' ? ECHOPING_HELP : ECHOPING_VERSION;
+	options_list(table);
+	while ((letter = getopt_long(argc, argv, short_options, table, NULL)) != -1) {
+		const struct option_row *row = rows;
+
+		if (letter == '?')
+			return -EINVAL;
+		while (row->letter != letter)
+			row++;
+		options_take(&options, row, optarg, errors);
+		if (row->kind == OPTION_ACTION) {
+			*ret_options = options;
 			return 0;
 		}
-		if (!options_take(&line, option, optarg))
-			return -EINVAL;
 	}
-	options_take_operands(&line, argc - optind, argv + optind);
+	options_take_operands(&options, argc - optind, argv + optind, errors);
 	if (error_list_count(errors) == before) {
-		options_complete(&line);
-		options_check_size(&line);
-		options_check_together(&line);
+		options_complete(&options);
+		options_check_together(&options, errors);
 	}
 	if (error_list_count(errors) > before)
 		return -EINVAL;
-	*ret_options = line.options;
+	*ret_options = options;
 	return 0;
 }
 

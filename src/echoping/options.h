@@ -39,11 +39,11 @@ struct echoping_options {
 	int64_t interval_ns;           /* ping: from one probe to the next */
 	int64_t timeout_ns;            /* without any echo for so long is a loss */
 	uint64_t rate;                 /* messages a second over all connections; 0: closed loop */
-	uint32_t connections;
-	uint32_t pipeline; /* messages in flight on each connection, at most */
-	uint32_t threads;
-	uint32_t idle;   /* silent connections besides */
-	uint32_t sample; /* one message of so many is verified, the others are counted */
+	uint64_t connections;
+	uint64_t pipeline; /* messages in flight on each connection, at most */
+	uint64_t threads;
+	uint64_t idle;   /* silent connections besides */
+	uint64_t sample; /* one message of so many is verified, the others are counted */
 	bool churn;      /* a connection for each message */
 	bool burst;      /* the pipeline is sent at once, and again when all came back; UDP only */
 	bool quiet;      /* no line per probe, no progress, no histogram */

@@ -117,8 +117,8 @@ echoping_payload_match(const struct echoping_payload *payload, uint64_t position
  * Multiplying spreads each bit upwards, the shifts bring it down again: a datagram with one bit
  * of its number changed reads as one of some far-off number, not as its neighbour.
  */
-uint64_t
-echoping_payload_seal(uint32_t number, uint64_t sequence)
+static uint64_t
+payload_seal(uint32_t number, uint64_t sequence)
 {
 	uint64_t x = (uint64_t)number << SEQUENCE_BITS | (sequence & SEQUENCE_MASK);
 
@@ -134,11 +134,23 @@ payload_unseal(uint64_t x)
 	return x ^ x >> 32;
 }
 
-const unsigned char *
-echoping_payload_body(
+/* What follows the seal. */
+static const unsigned char *
+payload_body(
     const struct echoping_payload *payload, uint32_t number, uint64_t sequence, size_t size)
 {
 	return echoping_payload_at(payload, echoping_payload_origin(number) + sequence * size);
+}
+
+void
+echoping_payload_compose(const struct echoping_payload *payload, uint32_t number, uint64_t sequence,
+    size_t size, uint64_t *ret_seal, struct iovec *ret_parts)
+{
+	const unsigned char *body = payload_body(payload, number, sequence, size);
+
+	*ret_seal = payload_seal(number, sequence);
+	ret_parts[0] = (struct iovec){ ret_seal, sizeof(*ret_seal) };
+	ret_parts[1] = (struct iovec){ (void *)(uintptr_t)body, size - sizeof(*ret_seal) };
 }
 
 int
@@ -154,8 +166,8 @@ echoping_payload_open(const struct echoping_payload *payload, uint32_t number,
 	if (x >> SEQUENCE_BITS != (number & (UINT64_MAX >> SEQUENCE_BITS)))
 		return -EBADMSG;
 	x &= SEQUENCE_MASK;
-	if (memcmp(echoping_payload_body(payload, number, x, size), data + sizeof(x),
-		length - sizeof(x)) != 0)
+	if (memcmp(payload_body(payload, number, x, size), data + sizeof(x), length - sizeof(x)) !=
+	    0)
 		return -EBADMSG;
 	*ret_sequence = x;
 	return 0;

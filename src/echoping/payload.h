@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include "base/attributes.h"
 
@@ -59,12 +60,12 @@ ssize_t echoping_payload_send(
 size_t echoping_payload_match(const struct echoping_payload *payload, uint64_t position,
     const unsigned char *data, size_t length);
 
-/* Return the first eight bytes of datagram SEQUENCE (below 2^40) of connection NUMBER. */
-uint64_t echoping_payload_seal(uint32_t number, uint64_t sequence);
-
-/* Return the bytes that follow the seal in that datagram when it has SIZE bytes in all. */
-const unsigned char *echoping_payload_body(
-    const struct echoping_payload *payload, uint32_t number, uint64_t sequence, size_t size);
+/*
+ * Compose datagram SEQUENCE (below 2^40) of connection NUMBER, SIZE bytes in all, in two parts to
+ * send: the seal, eight bytes that the caller keeps, and a place in the stream.
+ */
+void echoping_payload_compose(const struct echoping_payload *payload, uint32_t number,
+    uint64_t sequence, size_t size, uint64_t *ret_seal, struct iovec *ret_parts);
 
 /*
  * Check that a received datagram is one of connection NUMBER and of SIZE bytes, as it was sent.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <config.h>
 
-#include "echoping/ping.h"
+#include "echoping/run.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -16,250 +16,37 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "echoping/connect.h"
 #include "echoping/window.h"
-
-enum probe_outcome {
-	PROBE_ECHOED,      /* all of it came back, and equal */
-	PROBE_TIMEOUT,     /* not all of it in time */
-	PROBE_BROKEN,      /* the connection ended or the socket failed */
-	PROBE_DIFFERENT,   /* something else came back, or more than was sent */
-	PROBE_INTERRUPTED, /* by a signal */
-	PROBE_QUIET,       /* nothing came between two probes */
-};
-
-/* One probe: a message out and its echo back over one socket. A signal ends every wait. */
-struct probe {
-	const struct echoping_payload *payload;
-	unsigned char *buffer; /* owned by the caller; one piece of the payload */
-	size_t size;           /* of a message */
-	bool datagrams;
-	int fd; /* borrowed; non-blocking; may change from probe to probe */
-	int signal_fd;
-	uint64_t position;             /* stream: where the next message begins */
-	struct echoping_window window; /* datagrams; the caller's to init and free */
-	/* What an exchange leaves behind. */
-	int64_t latency_ns; /* PROBE_ECHOED */
-	int error;          /* PROBE_BROKEN: errno, 0 for an end of the stream */
-	uint64_t offset;    /* PROBE_DIFFERENT: the first byte of the message that is not equal */
-};
-
-/* Progress of one exchange. */
-struct exchange {
-	int64_t begin_ns;
-	int64_t deadline_ns;
-	size_t out;        /* bytes that the kernel has taken */
-	size_t back;       /* bytes that came back */
-	uint64_t sequence; /* datagrams */
-	enum probe_outcome outcome;
-	bool over;
-};
-
-static void
-exchange_end(struct exchange *exchange, enum probe_outcome outcome)
-{
-	exchange->outcome = outcome;
-	exchange->over = true;
-}
-
-static void
-exchange_break(struct probe *probe, struct exchange *exchange, int error)
-{
-	if (error == EAGAIN || error == EINTR)
-		return;
-	probe->error = error;
-	exchange_end(exchange, PROBE_BROKEN);
-}
-
-static void
-exchange_echoed(struct probe *probe, struct exchange *exchange)
-{
-	probe->latency_ns = clock_now_ns() - exchange->begin_ns;
-	exchange_end(exchange, PROBE_ECHOED);
-}
-
-static void
-exchange_differ(struct probe *probe, struct exchange *exchange, size_t offset)
-{
-	probe->offset = offset;
-	exchange_end(exchange, PROBE_DIFFERENT);
-}
-
-static void
-exchange_send_stream(struct probe *probe, struct exchange *exchange)
-{
-	size_t left = probe->size - exchange->out;
-	ssize_t n = send(probe->fd,
-	    echoping_payload_at(probe->payload, probe->position + exchange->out),
-	    left < ECHOPING_PAYLOAD_PIECE ? left : ECHOPING_PAYLOAD_PIECE, MSG_NOSIGNAL);
-
-	if (n < 0)
-		exchange_break(probe, exchange, errno);
-	else
-		exchange->out += (size_t)n;
-}
-
-static void
-exchange_receive_stream(struct probe *probe, struct exchange *exchange)
-{
-	size_t expected = exchange->out - exchange->back, length, same;
-	ssize_t n = recv(probe->fd, probe->buffer, ECHOPING_PAYLOAD_PIECE, 0);
-
-	if (n <= 0) {
-		exchange_break(probe, exchange, n < 0 ? errno : 0);
-		return;
-	}
-	length = (size_t)n < expected ? (size_t)n : expected;
-	same = echoping_payload_match(
-	    probe->payload, probe->position + exchange->back, probe->buffer, length);
-	if (same < (size_t)n) {
-		exchange_differ(probe, exchange, exchange->back + same);
-		return;
-	}
-	exchange->back += same;
-	if (exchange->back == probe->size)
-		exchange_echoed(probe, exchange);
-}
-
-static void
-exchange_send_datagram(struct probe *probe, struct exchange *exchange)
-{
-	uint64_t seal = echoping_payload_seal(0, exchange->sequence);
-	const unsigned char *body = echoping_payload_body(
-	    probe->payload, 0, exchange->sequence, probe->size);
-	struct iovec parts[] = { { &seal, sizeof(seal) },
-		{ (void *)(uintptr_t)body, probe->size - sizeof(seal) } };
-	struct msghdr message = { .msg_iov = parts, .msg_iovlen = ARRAY_SIZE(parts) };
-
-	if (sendmsg(probe->fd, &message, MSG_NOSIGNAL) < 0)
-		exchange_break(probe, exchange, errno);
-	else
-		exchange->out = probe->size;
-}
-
-/* Also between probes: what comes then is late, a duplicate, or wrong. */
-static void
-exchange_receive_datagram(struct probe *probe, struct exchange *exchange)
-{
-	ssize_t n = recv(probe->fd, probe->buffer, ECHOPING_PAYLOAD_PIECE, MSG_TRUNC);
-	uint64_t sequence;
-	int64_t start_ns;
-
-	if (n < 0) {
-		exchange_break(probe, exchange, errno);
-		return;
-	}
-	if (echoping_payload_open(
-		probe->payload, 0, probe->buffer, (size_t)n, probe->size, &sequence) < 0) {
-		exchange_differ(probe, exchange, 0);
-		return;
-	}
-	switch (echoping_window_receive(&probe->window, sequence, &start_ns)) {
-	case ECHOPING_MATCHED:
-		exchange_echoed(probe, exchange);
-		break;
-	case ECHOPING_UNKNOWN:
-		exchange_differ(probe, exchange, 0);
-		break;
-	case ECHOPING_DUPLICATE:
-	case ECHOPING_LATE:
-		break;
-	}
-}
-
-/* Wait for the socket, the signals, the deadline; returns what the socket is ready for. */
-static short
-exchange_wait(struct probe *probe, struct exchange *exchange, short events)
-{
-	struct pollfd fds[] = { { .fd = probe->fd, .events = events },
-		{ .fd = probe->signal_fd, .events = POLLIN } };
-	int64_t left_ns = exchange->deadline_ns - clock_now_ns();
-	struct timespec left = { .tv_sec = left_ns / NS_PER_S, .tv_nsec = left_ns % NS_PER_S };
-
-	if (left_ns <= 0) {
-		exchange_end(exchange, PROBE_TIMEOUT);
-		return 0;
-	}
-	if (ppoll(fds, ARRAY_SIZE(fds), &left, NULL) <= 0)
-		return 0;
-	if (fds[1].revents != 0) {
-		exchange_end(exchange, PROBE_INTERRUPTED);
-		return 0;
-	}
-	return fds[0].revents;
-}
-
-static void
-exchange_send(struct probe *probe, struct exchange *exchange)
-{
-	if (probe->datagrams)
-		exchange_send_datagram(probe, exchange);
-	else
-		exchange_send_stream(probe, exchange);
-}
-
-static void
-exchange_receive(struct probe *probe, struct exchange *exchange)
-{
-	if (probe->datagrams)
-		exchange_receive_datagram(probe, exchange);
-	else
-		exchange_receive_stream(probe, exchange);
-}
-
-/* Send the next message and wait for its echo, TIMEOUT_NS at most. */
-static enum probe_outcome
-probe_exchange(struct probe *probe, int64_t timeout_ns)
-{
-	struct exchange exchange = { .begin_ns = clock_now_ns() };
-
-	exchange.deadline_ns = exchange.begin_ns + timeout_ns;
-	if (probe->datagrams)
-		exchange.sequence = echoping_window_add(
-		    &probe->window, exchange.begin_ns, exchange.begin_ns);
-	exchange_send(probe, &exchange);
-	while (!exchange.over) {
-		short ready = exchange_wait(
-		    probe, &exchange, exchange.out < probe->size ? POLLIN | POLLOUT : POLLIN);
-
-		if (ready & POLLOUT)
-			exchange_send(probe, &exchange);
-		if (!exchange.over && (ready & ~POLLOUT))
-			exchange_receive(probe, &exchange);
-	}
-	probe->position += probe->size;
-	if (probe->datagrams && exchange.outcome != PROBE_ECHOED)
-		echoping_window_expire(&probe->window, INT64_MAX);
-	return exchange.outcome;
-}
-
-/*
- * Let time pass until UNTIL_NS while nothing is in flight. Returns PROBE_QUIET then, or at once
- * what is not as it should be. Without a socket (-1) it only waits.
- */
-static enum probe_outcome
-probe_rest(struct probe *probe, int64_t until_ns)
-{
-	/* nothing sent and all of it back: every byte that comes is one too many */
-	struct exchange exchange = { .deadline_ns = until_ns };
-
-	while (!exchange.over)
-		if (exchange_wait(probe, &exchange, POLLIN) != 0)
-			exchange_receive(probe, &exchange);
-	return exchange.outcome == PROBE_TIMEOUT ? PROBE_QUIET : exchange.outcome;
-}
 
 /* How long to wait in the end for the server's end of the stream, or for a second echo. */
 #define PING_LINGER_NS NS_PER_S
 #define PING_LINGER_DATAGRAM_NS (20 * NS_PER_MS)
 
+enum ping_outcome {
+	PING_WAITING,     /* not known yet */
+	PING_ECHOED,      /* all of it came back, and equal */
+	PING_TIMEOUT,     /* not all of it in time */
+	PING_BROKEN,      /* the connection ended or the socket failed */
+	PING_DIFFERENT,   /* something else came back, or more than was sent */
+	PING_INTERRUPTED, /* by a signal, which ends every wait */
+};
+
 struct ping {
-	const struct echoping_options *options;
-	struct echoping_target *target;
-	struct echoping_results *results;
-	struct probe probe;          /* we own its descriptor */
-	uint64_t sequence;           /* from 1 */
-	char name[ADDRESS_TEXT_MAX]; /* of the target, as printed */
+	struct echoping_run *run;
+	bool datagrams;
+	int fd;                        /* owned; -1 between two connections */
+	unsigned char *buffer;         /* owned; one piece of the payload */
+	struct echoping_window window; /* datagrams */
+	uint64_t position;             /* stream: where the next message begins */
+	char name[ADDRESS_TEXT_MAX];   /* of the target, as printed */
+	/* The probe under way, or the last one. */
+	uint64_t number; /* from 1 */
+	int64_t deadline_ns;
+	int64_t latency_ns; /* when it is echoed */
+	size_t out;         /* bytes that the kernel has taken */
+	size_t back;        /* stream: bytes that came back */
+	int error;          /* when it is broken: errno, 0 for an end of the stream */
+	uint64_t sequence;  /* datagrams: its number in the window */
 };
 
 static void ping_say(const struct ping *ping, const char *format, ...) ATTR_PRINTF(2, 3);
@@ -270,7 +57,7 @@ ping_say(const struct ping *ping, const char *format, ...)
 {
 	va_list arguments;
 
-	if (ping->options->quiet || ping->options->output != ECHOPING_HUMAN)
+	if (ping->run->options->quiet || ping->run->options->output != ECHOPING_HUMAN)
 		return;
 	va_start(arguments, format);
 	(void)vprintf(format, arguments);
@@ -278,85 +65,200 @@ ping_say(const struct ping *ping, const char *format, ...)
 	(void)fflush(stdout);
 }
 
+static enum ping_outcome
+ping_break(struct ping *ping, int error)
+{
+	if (error == EAGAIN || error == EINTR)
+		return PING_WAITING;
+	ping->error = error;
+	return PING_BROKEN;
+}
+
+static enum ping_outcome
+ping_send(struct ping *ping)
+{
+	const struct echoping_payload *payload = ping->run->payload;
+	const size_t size = ping->run->options->size, left = size - ping->out;
+	struct iovec parts[2];
+	uint64_t seal;
+	ssize_t n;
+
+	if (ping->datagrams) {
+		echoping_payload_compose(payload, 0, ping->sequence, size, &seal, parts);
+		n = writev(ping->fd, parts, ARRAY_SIZE(parts));
+	} else {
+		n = send(ping->fd, echoping_payload_at(payload, ping->position + ping->out),
+		    left < ECHOPING_PAYLOAD_PIECE ? left : ECHOPING_PAYLOAD_PIECE, MSG_NOSIGNAL);
+	}
+	if (n < 0)
+		return ping_break(ping, errno);
+	ping->out += (size_t)n;
+	return PING_WAITING;
+}
+
+/* Between probes everything is back: each byte that comes then is one too many. */
+static enum ping_outcome
+ping_receive_stream(struct ping *ping)
+{
+	size_t length = ping->out - ping->back, same;
+	ssize_t n = recv(ping->fd, ping->buffer, ECHOPING_PAYLOAD_PIECE, 0);
+
+	if (n <= 0)
+		return ping_break(ping, n < 0 ? errno : 0);
+	if ((size_t)n < length)
+		length = (size_t)n;
+	same = echoping_payload_match(
+	    ping->run->payload, ping->position + ping->back, ping->buffer, length);
+	ping->back += same;
+	if (same < (size_t)n)
+		return PING_DIFFERENT;
+	return ping->back == ping->run->options->size ? PING_ECHOED : PING_WAITING;
+}
+
+/* Between probes, what comes is late, a duplicate, or wrong. */
+static enum ping_outcome
+ping_receive_datagram(struct ping *ping)
+{
+	ssize_t n = recv(ping->fd, ping->buffer, ECHOPING_PAYLOAD_PIECE, MSG_TRUNC);
+	uint64_t sequence;
+	int64_t start_ns;
+
+	if (n < 0)
+		return ping_break(ping, errno);
+	if (echoping_payload_open(ping->run->payload, 0, ping->buffer, (size_t)n,
+		ping->run->options->size, &sequence) < 0)
+		return PING_DIFFERENT;
+	switch (echoping_window_receive(&ping->window, sequence, &start_ns)) {
+	case ECHOPING_MATCHED:
+		return PING_ECHOED;
+	case ECHOPING_UNKNOWN:
+		return PING_DIFFERENT;
+	default:
+		return PING_WAITING;
+	}
+}
+
+/* Wait for the socket, the signals, the deadline, and receive or send when the socket is ready. */
+static enum ping_outcome
+ping_wait(struct ping *ping, short events)
+{
+	struct pollfd fds[] = { { .fd = ping->fd, .events = events },
+		{ .fd = ping->run->signal_fd, .events = POLLIN } };
+	int64_t left_ns = ping->deadline_ns - clock_now_ns();
+	struct timespec left = { .tv_sec = left_ns / NS_PER_S, .tv_nsec = left_ns % NS_PER_S };
+	enum ping_outcome outcome = PING_WAITING;
+
+	if (left_ns <= 0)
+		return PING_TIMEOUT;
+	if (ppoll(fds, ARRAY_SIZE(fds), &left, NULL) <= 0)
+		return PING_WAITING;
+	if (fds[1].revents != 0)
+		return PING_INTERRUPTED;
+	if (fds[0].revents & POLLOUT)
+		outcome = ping_send(ping);
+	if (outcome == PING_WAITING && (fds[0].revents & ~POLLOUT))
+		outcome = ping->datagrams ? ping_receive_datagram(ping) : ping_receive_stream(ping);
+	return outcome;
+}
+
+/* Send the next message and wait for its echo. */
+static enum ping_outcome
+ping_exchange(struct ping *ping)
+{
+	const struct echoping_options *options = ping->run->options;
+	int64_t begin_ns = clock_now_ns();
+	enum ping_outcome outcome;
+
+	ping->deadline_ns = begin_ns + options->timeout_ns;
+	ping->out = ping->back = 0;
+	if (ping->datagrams)
+		ping->sequence = echoping_window_add(&ping->window, begin_ns, begin_ns);
+	outcome = ping_send(ping);
+	while (outcome == PING_WAITING)
+		outcome = ping_wait(ping, ping->out < options->size ? POLLIN | POLLOUT : POLLIN);
+	ping->latency_ns = clock_now_ns() - begin_ns;
+	ping->position += options->size;
+	if (ping->datagrams && outcome != PING_ECHOED)
+		echoping_window_expire(&ping->window, INT64_MAX);
+	return outcome;
+}
+
 static void
 ping_disconnect(struct ping *ping)
 {
-	if (ping->probe.fd >= 0)
-		(void)close(ping->probe.fd);
-	ping->probe.fd = -1;
+	if (ping->fd >= 0)
+		(void)close(ping->fd);
+	ping->fd = -1;
 }
 
 static int
 ping_connect(struct ping *ping)
 {
-	return echoping_connect_first(
-	    ping->target, ping->options->timeout_ns, ping->probe.signal_fd, &ping->probe.fd);
+	return echoping_target_connect(
+	    &ping->run->target, ping->run->options->timeout_ns, ping->run->signal_fd, &ping->fd);
+}
+
+/* Count and print what is wrong with the probe: KIND of echo came back. */
+static void
+ping_fail(struct ping *ping, uint64_t *counter, const char *kind, const char *what)
+{
+	++*counter;
+	echoping_results_note(&ping->run->results, "probe %" PRIu64 ": %s", ping->number, what);
+	ping_say(
+	    ping, "%s echo from %s: seq=%" PRIu64 " %s\n", kind, ping->name, ping->number, what);
 }
 
 static void
 ping_lose(struct ping *ping, const char *what)
 {
-	ping->results->lost++;
-	echoping_results_note(ping->results, "probe %" PRIu64 ": %s", ping->sequence, what);
-	ping_say(ping, "no echo from %s: seq=%" PRIu64 " %s\n", ping->name, ping->sequence, what);
+	ping_fail(ping, &ping->run->results.lost, "no", what);
 }
 
 static void
 ping_differ(struct ping *ping, const char *what)
 {
-	ping->results->mismatched++;
-	echoping_results_note(ping->results, "probe %" PRIu64 ": %s", ping->sequence, what);
-	ping_say(
-	    ping, "wrong echo from %s: seq=%" PRIu64 " %s\n", ping->name, ping->sequence, what);
-}
-
-static void
-ping_judge_difference(struct ping *ping)
-{
-	char what[80] = "the datagram is not the one that was sent";
-
-	if (!ping->probe.datagrams)
-		(void)snprintf(what, sizeof(what), "differs at byte %" PRIu64 " of %zu",
-		    ping->probe.offset, ping->options->size);
-	ping_differ(ping, what);
+	ping_fail(ping, &ping->run->results.mismatched, "wrong", what);
 }
 
 /* Count and print the outcome of the probe; returns whether to go on. */
 static bool
-ping_judge(struct ping *ping, enum probe_outcome outcome)
+ping_judge(struct ping *ping, enum ping_outcome outcome)
 {
-	struct echoping_results *results = ping->results;
+	struct echoping_results *results = &ping->run->results;
+	const size_t size = ping->run->options->size;
+	char what[80] = "the datagram is not the one that was sent";
 
 	switch (outcome) {
-	case PROBE_ECHOED:
-		echoping_results_receive(results, ping->probe.latency_ns);
-		ping_say(ping, "%zu bytes from %s: seq=%" PRIu64 " time=%.3f ms\n",
-		    ping->options->size, ping->name, ping->sequence,
-		    (double)ping->probe.latency_ns / (double)NS_PER_MS);
+	case PING_ECHOED:
+		echoping_results_receive(results, ping->latency_ns);
+		ping_say(ping, "%zu bytes from %s: seq=%" PRIu64 " time=%.3f ms\n", size,
+		    ping->name, ping->number, (double)ping->latency_ns / (double)NS_PER_MS);
 		return true;
-	case PROBE_TIMEOUT:
+	case PING_TIMEOUT:
 		ping_lose(ping, "timeout");
 		break;
-	case PROBE_BROKEN:
-		ping_lose(ping,
-		    ping->probe.error != 0 ? strerror(ping->probe.error) : "closed by the server");
-		if (ping->probe.error == ECONNREFUSED && results->received == 0) {
+	case PING_BROKEN:
+		ping_lose(ping, ping->error != 0 ? strerror(ping->error) : "closed by the server");
+		if (ping->error == ECONNREFUSED && results->received == 0) {
 			results->refused = true;
 			return false;
 		}
 		break;
-	case PROBE_DIFFERENT:
-		ping_judge_difference(ping);
+	case PING_DIFFERENT:
+		if (!ping->datagrams)
+			(void)snprintf(
+			    what, sizeof(what), "differs at byte %zu of %zu", ping->back, size);
+		ping_differ(ping, what);
 		break;
-	case PROBE_INTERRUPTED:
-	case PROBE_QUIET:
+	case PING_INTERRUPTED:
+	case PING_WAITING:
 		/* unknown whether it would have come back */
 		results->sent--;
 		results->interrupted = true;
 		return false;
 	}
 	/* A late echo on this stream would look like the next one. */
-	if (!ping->probe.datagrams)
+	if (!ping->datagrams)
 		ping_disconnect(ping);
 	return true;
 }
@@ -365,67 +267,77 @@ ping_judge(struct ping *ping, enum probe_outcome outcome)
 static bool
 ping_probe(struct ping *ping)
 {
-	ping->sequence++;
-	ping->results->sent++;
-	if (ping->probe.fd < 0) {
-		int r = ping_connect(ping);
+	int r = 0;
 
-		if (r == -ECANCELED)
-			return ping_judge(ping, PROBE_INTERRUPTED);
-		if (r < 0) {
-			ping_lose(ping, strerror(-r));
-			return true;
-		}
-	}
-	return ping_judge(ping, probe_exchange(&ping->probe, ping->options->timeout_ns));
+	ping->number++;
+	ping->run->results.sent++;
+	if (ping->fd < 0)
+		r = ping_connect(ping);
+	if (r == -ECANCELED)
+		return ping_judge(ping, PING_INTERRUPTED);
+	if (r == 0)
+		return ping_judge(ping, ping_exchange(ping));
+	ping_lose(ping, strerror(-r));
+	return true;
 }
 
-/* Wait until then. Nothing may come now, or it is one too many. Returns whether to go on. */
+/*
+ * Let time pass until UNTIL_NS while nothing is in flight. Returns PING_TIMEOUT then, or at once
+ * what is not as it should be; what comes now is one too many. Without a socket it only waits.
+ */
+static enum ping_outcome
+ping_rest_once(struct ping *ping, int64_t until_ns)
+{
+	enum ping_outcome outcome = PING_WAITING;
+
+	ping->deadline_ns = until_ns;
+	while (outcome == PING_WAITING)
+		outcome = ping_wait(ping, POLLIN);
+	if (outcome == PING_INTERRUPTED)
+		ping->run->results.interrupted = true;
+	if (outcome == PING_DIFFERENT)
+		ping_differ(ping, "more came back than was sent");
+	return outcome;
+}
+
+/* Wait until then. Returns whether to go on. */
 static bool
 ping_rest(struct ping *ping, int64_t until_ns)
 {
-	for (;;) {
-		switch (probe_rest(&ping->probe, until_ns)) {
-		case PROBE_QUIET:
-			return true;
-		case PROBE_INTERRUPTED:
-			ping->results->interrupted = true;
+	enum ping_outcome outcome;
+
+	/* a server may end a connection that rests; an ICMP error may be late */
+	while ((outcome = ping_rest_once(ping, until_ns)) != PING_TIMEOUT) {
+		if (outcome == PING_INTERRUPTED)
 			return false;
-		case PROBE_DIFFERENT:
-			ping_differ(ping, "more came back than was sent");
-			break;
-		default:
-			/* a server may end a connection that rests; an ICMP error may be late */
-			break;
-		}
-		if (!ping->probe.datagrams)
+		if (!ping->datagrams)
 			ping_disconnect(ping);
 	}
+	return true;
 }
 
 /* End the stream: now a good server sends its FIN and no more bytes. */
 static void
 ping_finish(struct ping *ping)
 {
-	int64_t linger_ns = ping->probe.datagrams ? PING_LINGER_DATAGRAM_NS : PING_LINGER_NS;
+	int64_t linger_ns = ping->datagrams ? PING_LINGER_DATAGRAM_NS : PING_LINGER_NS;
 
-	if (ping->probe.fd < 0 || ping->results->interrupted)
+	if (ping->fd < 0 || ping->run->results.interrupted)
 		return;
-	if (!ping->probe.datagrams)
-		(void)shutdown(ping->probe.fd, SHUT_WR);
-	if (probe_rest(&ping->probe, clock_now_ns() + linger_ns) == PROBE_DIFFERENT)
-		ping_differ(ping, "more came back than was sent");
+	if (!ping->datagrams)
+		(void)shutdown(ping->fd, SHUT_WR);
+	(void)ping_rest_once(ping, clock_now_ns() + linger_ns);
 }
 
 static void
 ping_loop(struct ping *ping)
 {
-	const struct echoping_options *options = ping->options;
+	const struct echoping_options *options = ping->run->options;
+	struct echoping_results *results = &ping->run->results;
 	int64_t start_ns = clock_now_ns(), next_ns = start_ns;
 	int64_t cpu_ns = clock_read_ns(CLOCK_PROCESS_CPUTIME_ID);
-	const struct echoping_window *window = &ping->probe.window;
 
-	while (ping_probe(ping) && ping->sequence != options->count) {
+	while (ping_probe(ping) && ping->number != options->count) {
 		/* no burst after one that took longer than the interval */
 		next_ns += options->interval_ns;
 		if (next_ns < clock_now_ns())
@@ -433,55 +345,49 @@ ping_loop(struct ping *ping)
 		if (!ping_rest(ping, next_ns))
 			break;
 	}
-	ping->results->elapsed_ns = clock_now_ns() - start_ns;
+	results->elapsed_ns = clock_now_ns() - start_ns;
 	ping_finish(ping);
-	ping->results->cpu_ns = clock_read_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_ns;
-	ping->results->duplicates = window->duplicates;
-	ping->results->late = window->late;
-	ping->results->reordered = window->reordered;
+	results->cpu_ns = clock_read_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_ns;
+	results->duplicates = ping->window.duplicates;
+	results->late = ping->window.late;
+	results->reordered = ping->window.reordered;
 }
 
 int
-echoping_ping_run(const struct echoping_options *options, struct echoping_target *target,
-    const struct echoping_payload *payload, int signal_fd, struct error_list *errors,
-    struct echoping_results *ret_results)
+echoping_ping_run(struct echoping_run *run)
 {
+	const struct address *address = &run->target.addresses[0];
 	struct ping ping = {
-		.options = options,
-		.target = target,
-		.results = ret_results,
-		.probe = { .payload = payload,
-		    .size = options->size,
-		    .datagrams = target->transport == ADDRESS_UDP,
-		    .fd = -1,
-		    .signal_fd = signal_fd },
+		.run = run,
+		.datagrams = run->target.transport == ADDRESS_UDP,
+		.fd = -1,
 	};
-	char name[ADDRESS_TEXT_MAX];
+	char url[ADDRESS_TEXT_MAX];
 	int64_t begin_ns = clock_now_ns();
 	int r = ping_connect(&ping);
 
-	echoping_target_url(target, name, sizeof(name));
+	address_format(address, url, sizeof(url));
 	if (r < 0) {
-		error_list_add(errors, "%s: connect: %s", name, strerror(-r));
+		error_list_add(run->errors, "%s: connect: %s", url, strerror(-r));
 		return r;
 	}
-	echoping_target_format(target, ping.name, sizeof(ping.name));
-	if (target->transport == ADDRESS_UDP)
-		ping_say(&ping, "echoping %s: %zu bytes\n", name, options->size);
+	address_format_sockaddr(&address->u.sa, address->length, ping.name, sizeof(ping.name));
+	if (ping.datagrams)
+		ping_say(&ping, "echoping %s: %zu bytes\n", url, run->options->size);
 	else
-		ping_say(&ping, "echoping %s: %zu bytes, connected in %.3f ms\n", name,
-		    options->size, (double)(clock_now_ns() - begin_ns) / (double)NS_PER_MS);
-	ping.probe.buffer = malloc(ECHOPING_PAYLOAD_PIECE);
-	if (ping.probe.datagrams)
-		r = echoping_window_init(&ping.probe.window, 0);
-	if (ping.probe.buffer == NULL || r < 0) {
-		error_list_add(errors, "%s", strerror(ENOMEM));
+		ping_say(&ping, "echoping %s: %zu bytes, connected in %.3f ms\n", url,
+		    run->options->size, (double)(clock_now_ns() - begin_ns) / (double)NS_PER_MS);
+	ping.buffer = malloc(ECHOPING_PAYLOAD_PIECE);
+	if (ping.datagrams)
+		r = echoping_window_init(&ping.window, 0);
+	if (ping.buffer == NULL || r < 0) {
+		error_list_add(run->errors, "%s", strerror(ENOMEM));
 		r = -ENOMEM;
 	} else {
 		ping_loop(&ping);
 	}
 	ping_disconnect(&ping);
-	free(ping.probe.buffer);
-	echoping_window_done(&ping.probe.window);
+	free(ping.buffer);
+	echoping_window_done(&ping.window);
 	return r;
 }

@@ -3,6 +3,11 @@
  * A TCP or UNIX connection of a load. Messages follow each other in one stream without a gap: a
  * message is only a number of bytes of it. A byte that is lost, doubled or moved shifts all bytes
  * after it, so that the comparison fails.
+ *
+ * With --churn a link makes one connection after the other: connect, send one message, read it
+ * back, close. The stream goes on from one to the next. The latency of a message is the time of the
+ * whole cycle. A cycle that fails is a loss, and the link pauses until the next tick, so that it
+ * does not flood a server that is down.
  */
 #include <config.h>
 
@@ -14,7 +19,6 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
-#include "echoping/connect.h"
 #include "echoping/load.h"
 
 /* How long a server may take to end the stream after our end of it. */
@@ -30,8 +34,9 @@ struct echoping_stream {
 	uint64_t position_in;  /* in the stream: first byte that has not come back */
 	uint64_t queued;       /* bytes of messages in flight that the kernel has not taken */
 	uint64_t partial;      /* bytes of the oldest message that are back */
-	int64_t progress_ns;   /* when something came back, or the first message went out */
+	int64_t progress_ns;   /* when something came back, or the first message was begun */
 	bool ended;            /* we have sent our FIN */
+	bool no_port;          /* churn: it waits for a free local port */
 };
 
 static struct echoping_stream *
@@ -46,14 +51,15 @@ stream_init(struct echoping_link *link)
 	struct echoping_stream *stream = stream_of(link);
 	uint32_t capacity = 1;
 
-	while (capacity < link->worker->plan->options->pipeline)
+	while (capacity < link->worker->options->pipeline)
 		capacity *= 2;
 	stream->starts = calloc(capacity, sizeof(*stream->starts));
 	if (stream->starts == NULL)
 		return -ENOMEM;
 	stream->mask = capacity - 1;
 	stream->position_out = stream->position_in = echoping_payload_origin(link->number);
-	echoping_worker_watch(link, EPOLLIN);
+	if (link->fd >= 0)
+		echoping_worker_watch(link, EPOLLIN);
 	return link->retired ? -ENOMEM : 0;
 }
 
@@ -63,44 +69,70 @@ stream_done(struct echoping_link *link)
 	free(stream_of(link)->starts);
 }
 
-/* The connection broke: what was in flight is lost. */
+/* The connection broke or cannot be trusted any more: what is in flight does not come back. */
 static void
-stream_lose(struct echoping_stream *stream, const char *what)
+stream_fail(struct echoping_stream *stream, bool mismatch, const char *what)
 {
-	stream->link.worker->results->lost += stream->outstanding;
-	stream->link.worker->results->broken++;
-	echoping_worker_note(&stream->link, what);
-	echoping_worker_retire(&stream->link);
+	struct echoping_link *link = &stream->link;
+	struct echoping_results *results = link->worker->results;
+
+	results->mismatched += mismatch;
+	if (stream->outstanding > mismatch)
+		results->lost += stream->outstanding - mismatch;
+	echoping_worker_note(link, what);
+	if (!link->worker->options->churn) {
+		results->broken += !mismatch;
+		echoping_worker_retire(link);
+		return;
+	}
+	echoping_worker_close(link);
+	/* the next message begins where this one ends */
+	stream->position_out += stream->queued;
+	stream->position_in = stream->position_out;
+	stream->queued = stream->partial = 0;
+	stream->outstanding = 0;
+}
+
+static void
+stream_lose(struct echoping_stream *stream, int error)
+{
+	if (error == ECONNREFUSED)
+		stream->link.worker->results->refused = true;
+	stream_fail(stream, false, strerror(error));
 }
 
 static void
 stream_mismatch(struct echoping_stream *stream, const char *what, uint64_t offset)
 {
-	struct echoping_results *results = stream->link.worker->results;
 	uint64_t byte = stream->position_in + offset - echoping_payload_origin(stream->link.number);
-	char text[96];
+	char text[96] = "something else came back";
 
-	(void)snprintf(text, sizeof(text), "%s at byte %llu", what, (unsigned long long)byte);
-	echoping_worker_note(&stream->link, text);
-	results->mismatched++;
-	if (stream->outstanding > 1)
-		results->lost += stream->outstanding - 1;
-	echoping_worker_retire(&stream->link);
+	if (!stream->link.worker->options->churn)
+		(void)snprintf(
+		    text, sizeof(text), "%s at byte %llu", what, (unsigned long long)byte);
+	stream_fail(stream, true, text);
+}
+
+/* Churn watches for everything at once, edge-triggered: one call to epoll for the whole cycle. */
+static void
+stream_watch(struct echoping_stream *stream, uint32_t events)
+{
+	if (stream->link.worker->options->churn)
+		events = EPOLLIN | EPOLLOUT | EPOLLET;
+	echoping_worker_watch(&stream->link, events);
 }
 
 static void
 stream_send(struct echoping_stream *stream)
 {
-	const struct echoping_payload *payload = stream->link.worker->plan->payload;
-
 	while (stream->queued > 0) {
 		size_t length = stream->queued < ECHOPING_PAYLOAD_PIECE ? stream->queued
 									: ECHOPING_PAYLOAD_PIECE;
 		ssize_t n = echoping_payload_send(
-		    payload, stream->link.fd, stream->position_out, length);
+		    stream->link.worker->payload, stream->link.fd, stream->position_out, length);
 
 		if (n < 0 && n != -EAGAIN && n != -EINTR) {
-			stream_lose(stream, strerror((int)-n));
+			stream_lose(stream, (int)-n);
 			return;
 		}
 		if (n > 0) {
@@ -108,19 +140,41 @@ stream_send(struct echoping_stream *stream)
 			stream->queued -= (uint64_t)n;
 		}
 		if (n < (ssize_t)length) {
-			echoping_worker_watch(&stream->link, EPOLLIN | EPOLLOUT);
+			stream_watch(stream, EPOLLIN | EPOLLOUT);
 			return;
 		}
 	}
-	if (stream->link.watched != EPOLLIN)
-		echoping_worker_watch(&stream->link, EPOLLIN);
+	stream_watch(stream, EPOLLIN);
+}
+
+/* Connect for a message that has begun; try again at the next tick where that is not possible yet.
+ */
+static void
+stream_connect(struct echoping_stream *stream)
+{
+	struct echoping_link *link = &stream->link;
+	int r = echoping_target_open(&link->worker->plan->run->target, 0, &link->fd);
+
+	if (r == -EAGAIN) /* the backlog of a UNIX server is full */
+		return;
+	if (r == -EADDRNOTAVAIL) {
+		/* a limit of this machine, not of the server: the timeout does not run meanwhile */
+		link->worker->results->port_waits++;
+		stream->progress_ns = link->worker->now_ns;
+		stream->no_port = true;
+	} else if (r < 0 && r != -EINPROGRESS) {
+		stream_lose(stream, -r);
+	} else {
+		stream_watch(stream, EPOLLOUT);
+	}
 }
 
 static void
 stream_pump(struct echoping_link *link, int64_t now_ns)
 {
 	struct echoping_stream *stream = stream_of(link);
-	const struct echoping_options *options = link->worker->plan->options;
+	const struct echoping_options *options = link->worker->options;
+	bool first = stream->outstanding == 0;
 	int64_t start_ns;
 
 	while (stream->outstanding < options->pipeline &&
@@ -130,13 +184,16 @@ stream_pump(struct echoping_link *link, int64_t now_ns)
 		stream->starts[(stream->first + stream->outstanding++) & stream->mask] = start_ns;
 		stream->queued += options->size;
 	}
-	if (stream->queued > 0 && !(link->watched & EPOLLOUT)) {
-		stream_send(stream);
-	} else if (stream->outstanding == 0 && !link->worker->sending && !stream->ended) {
+	if (stream->outstanding > 0) {
+		if (!options->churn && stream->queued > 0 && !(link->watched & EPOLLOUT))
+			stream_send(stream);
+		else if (options->churn && first)
+			stream_connect(stream);
+	} else if (!link->worker->sending && !stream->ended) {
 		/* A good server now sends its FIN, too; after that nothing more can come. */
 		stream->ended = true;
 		stream->progress_ns = now_ns;
-		if (shutdown(link->fd, SHUT_WR) < 0)
+		if (options->churn || shutdown(link->fd, SHUT_WR) < 0)
 			echoping_worker_retire(link);
 	}
 }
@@ -145,10 +202,14 @@ stream_pump(struct echoping_link *link, int64_t now_ns)
 static void
 stream_end(struct echoping_stream *stream, const char *what)
 {
-	if (stream->outstanding == 0 && !echoping_worker_wants_more(&stream->link))
+	const struct echoping_link *link = &stream->link;
+	bool more = link->worker->sending &&
+		    (link->worker->quota > 0 || link->released > link->taken);
+
+	if (stream->outstanding == 0 && !more)
 		echoping_worker_retire(&stream->link);
 	else
-		stream_lose(stream, what);
+		stream_fail(stream, false, what);
 }
 
 /* Returns whether all of it, or at least its length, is what was to come next. */
@@ -162,7 +223,7 @@ stream_verify(struct echoping_stream *stream, size_t length, bool bytes)
 
 	if (bytes)
 		same = echoping_payload_match(
-		    worker->plan->payload, stream->position_in, worker->buffer, compared);
+		    worker->payload, stream->position_in, worker->buffer, compared);
 	if (same < compared)
 		stream_mismatch(stream, "something else came back", same);
 	else if (length > expected)
@@ -180,8 +241,8 @@ stream_verify(struct echoping_stream *stream, size_t length, bool bytes)
 static size_t
 stream_next_length(const struct echoping_stream *stream, bool *ret_verified)
 {
-	const struct echoping_options *options = stream->link.worker->plan->options;
-	uint32_t place = stream->first % options->sample;
+	const struct echoping_options *options = stream->link.worker->options;
+	uint32_t place = stream->first % (uint32_t)options->sample;
 	size_t length = place == 0 ? 1 : options->sample - place;
 
 	*ret_verified = place == 0;
@@ -191,64 +252,86 @@ stream_next_length(const struct echoping_stream *stream, bool *ret_verified)
 	return length < ECHOPING_PAYLOAD_PIECE ? length : ECHOPING_PAYLOAD_PIECE;
 }
 
+/* Count the messages that are complete, and begin others. */
 static void
-stream_receive(struct echoping_stream *stream)
+stream_advance(struct echoping_stream *stream, size_t length)
 {
 	struct echoping_worker *worker = stream->link.worker;
-	const size_t size = worker->plan->options->size;
-	bool verified;
-	size_t length = stream_next_length(stream, &verified);
-	ssize_t n = recv(stream->link.fd, worker->buffer, length, verified ? 0 : MSG_TRUNC);
-	int64_t now_ns;
+	int64_t now_ns = clock_now_ns();
 
-	if (n < 0) {
-		if (errno != EAGAIN && errno != EINTR)
-			stream_end(stream, strerror(errno));
-		return;
-	}
-	if (n == 0) {
-		stream_end(stream, "closed by the server");
-		return;
-	}
-	if (!stream_verify(stream, (size_t)n, verified))
-		return;
-	now_ns = clock_now_ns();
 	stream->progress_ns = now_ns;
-	stream->position_in += (uint64_t)n;
-	stream->partial += (uint64_t)n;
-	while (stream->partial >= size) {
-		stream->partial -= size;
+	stream->position_in += length;
+	stream->partial += length;
+	while (stream->partial >= worker->options->size) {
+		stream->partial -= worker->options->size;
 		echoping_worker_receive(
 		    worker, stream->starts[stream->first++ & stream->mask], now_ns);
 		stream->outstanding--;
 	}
+	if (worker->options->churn && stream->outstanding == 0)
+		echoping_worker_close(&stream->link);
 	stream_pump(&stream->link, now_ns);
+}
+
+/* Read once; returns whether something came that is right. */
+static bool
+stream_receive(struct echoping_stream *stream)
+{
+	bool verified;
+	size_t length = stream_next_length(stream, &verified);
+	ssize_t n = recv(
+	    stream->link.fd, stream->link.worker->buffer, length, verified ? 0 : MSG_TRUNC);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (n <= 0) {
+		stream_end(stream, n < 0 ? strerror(errno) : "closed by the server");
+		return false;
+	}
+	if (!stream_verify(stream, (size_t)n, verified))
+		return false;
+	stream_advance(stream, (size_t)n);
+	return true;
 }
 
 static void
 stream_on_event(struct echoping_link *link, uint32_t events)
 {
 	struct echoping_stream *stream = stream_of(link);
+	const uint32_t first = stream->first;
 
-	if (events & EPOLLOUT) {
+	if (events & EPOLLOUT)
 		stream_send(stream);
-		if (link->retired)
-			return;
-	}
-	if (events & (EPOLLIN | EPOLLERR | EPOLLHUP))
-		stream_receive(stream);
+	if (!(events & (EPOLLIN | EPOLLERR | EPOLLHUP)))
+		return;
+	/* edge-triggered, a FIN behind these bytes is not reported again: until EAGAIN or the end
+	 */
+	while (link->fd >= 0 && stream_receive(stream) && link->worker->options->churn &&
+	       stream->first == first)
+		;
 }
 
 static void
 stream_on_tick(struct echoping_link *link, int64_t now_ns)
 {
 	struct echoping_stream *stream = stream_of(link);
+	const struct echoping_options *options = link->worker->options;
 	int64_t silent_ns = now_ns - stream->progress_ns;
 
 	if (stream->ended && silent_ns >= STREAM_LINGER_NS)
 		echoping_worker_retire(link);
-	else if (stream->outstanding > 0 && silent_ns >= link->worker->plan->options->timeout_ns)
-		stream_lose(stream, "no echo within the timeout");
+	else if (stream->outstanding > 0 && silent_ns >= options->timeout_ns)
+		stream_fail(stream, false, "no echo within the timeout");
+	if (!options->churn)
+		return;
+	if (stream->outstanding > 0 && link->fd < 0) {
+		/* a closed loop begins a message when it can be begun */
+		if (stream->no_port && options->rate == 0)
+			stream->starts[stream->first & stream->mask] = now_ns;
+		stream->no_port = false;
+		stream_connect(stream);
+	}
+	stream_pump(link, now_ns);
 }
 
 const struct echoping_link_kind echoping_stream_kind = {
@@ -258,210 +341,4 @@ const struct echoping_link_kind echoping_stream_kind = {
 	.pump = stream_pump,
 	.on_event = stream_on_event,
 	.on_tick = stream_on_tick,
-};
-
-/*
- * A link that makes one connection after the other: connect, send one message, read it back, close.
- * The latency of a message is the time of the whole cycle. A cycle that fails is a loss, and the
- * link pauses until the next tick, so that it does not flood a server that is down.
- */
-
-struct echoping_churn {
-	struct echoping_link link;
-	bool running;          /* a cycle is begun */
-	bool no_port;          /* it waits for a free local port */
-	int64_t start_ns;      /* when its time begins */
-	int64_t progress_ns;   /* when it was begun or something came back */
-	uint64_t position_out; /* in the stream, which goes on from cycle to cycle */
-	uint64_t position_in;
-	uint64_t unsent; /* bytes of the message that the kernel has not taken */
-};
-
-static struct echoping_churn *
-churn_of(struct echoping_link *link)
-{
-	return (struct echoping_churn *)(void *)link;
-}
-
-static int
-churn_init(struct echoping_link *link)
-{
-	struct echoping_churn *churn = churn_of(link);
-
-	churn->position_out = churn->position_in = echoping_payload_origin(link->number);
-	return 0;
-}
-
-static void
-churn_done(struct echoping_link *link)
-{
-	(void)link;
-}
-
-/* The cycle is over without an echo. */
-static void
-churn_fail(struct echoping_churn *churn, const char *what, bool mismatch)
-{
-	struct echoping_results *results = churn->link.worker->results;
-
-	if (mismatch)
-		results->mismatched++;
-	else
-		results->lost++;
-	echoping_worker_note(&churn->link, what);
-	echoping_worker_close(&churn->link);
-	churn->running = false;
-}
-
-static void
-churn_send(struct echoping_churn *churn)
-{
-	const struct echoping_payload *payload = churn->link.worker->plan->payload;
-
-	while (churn->unsent > 0) {
-		size_t length = churn->unsent < ECHOPING_PAYLOAD_PIECE ? churn->unsent
-								       : ECHOPING_PAYLOAD_PIECE;
-		ssize_t n = send(churn->link.fd, echoping_payload_at(payload, churn->position_out),
-		    length, MSG_NOSIGNAL);
-
-		if (n < 0) {
-			if (errno == ECONNREFUSED)
-				churn->link.worker->results->refused = true;
-			if (errno != EAGAIN && errno != EINTR)
-				churn_fail(churn, strerror(errno), false);
-			return;
-		}
-		churn->position_out += (uint64_t)n;
-		churn->unsent -= (uint64_t)n;
-	}
-}
-
-/* Connect for a cycle that has begun; try again at the next tick where that is not possible yet. */
-static void
-churn_connect(struct echoping_churn *churn)
-{
-	struct echoping_link *link = &churn->link;
-	const struct echoping_target *target = link->worker->plan->target;
-	int r = echoping_connect_begin(&target->addresses[0], 0, &link->fd);
-
-	if (r == -EAGAIN) /* the backlog of a UNIX server is full */
-		return;
-	if (r == -EADDRNOTAVAIL) {
-		/* a limit of this machine, not of the server: the timeout does not run meanwhile */
-		link->worker->results->port_waits++;
-		churn->progress_ns = link->worker->now_ns;
-		churn->no_port = true;
-		return;
-	}
-	if (r < 0 && r != -EINPROGRESS) {
-		if (r == -ECONNREFUSED)
-			link->worker->results->refused = true;
-		churn_fail(churn, strerror(-r), false);
-		return;
-	}
-	/* edge-triggered: one call to epoll for the whole cycle */
-	echoping_worker_watch(link, EPOLLIN | EPOLLOUT | EPOLLET);
-}
-
-static void
-churn_pump(struct echoping_link *link, int64_t now_ns)
-{
-	struct echoping_churn *churn = churn_of(link);
-	const size_t size = link->worker->plan->options->size;
-
-	if (churn->running)
-		return;
-	if (!echoping_worker_take(link, now_ns, &churn->start_ns)) {
-		if (!link->worker->sending)
-			echoping_worker_retire(link);
-		return;
-	}
-	churn->running = true;
-	churn->progress_ns = now_ns;
-	/* after a failure the two are apart; the next message begins where the last one ended */
-	churn->position_out += churn->unsent;
-	churn->position_in = churn->position_out;
-	churn->unsent = size;
-	churn_connect(churn);
-}
-
-/* Read what is there; this may end the cycle, with or without an error. */
-static void
-churn_receive(struct echoping_churn *churn)
-{
-	struct echoping_worker *worker = churn->link.worker;
-
-	for (;;) {
-		uint64_t expected = churn->position_out - churn->position_in;
-		ssize_t n = recv(churn->link.fd, worker->buffer, ECHOPING_PAYLOAD_PIECE, 0);
-
-		if (n < 0) {
-			if (errno != EAGAIN && errno != EINTR)
-				churn_fail(churn, strerror(errno), false);
-			return;
-		}
-		if (n == 0) {
-			churn_fail(churn, "closed by the server", false);
-			return;
-		}
-		if ((uint64_t)n > expected ||
-		    echoping_payload_match(worker->plan->payload, churn->position_in,
-			worker->buffer, (size_t)n) < (size_t)n) {
-			churn_fail(churn, "something else came back", true);
-			return;
-		}
-		churn->position_in += (uint64_t)n;
-		churn->progress_ns = worker->now_ns;
-		/*
-		 * Otherwise read until EAGAIN: edge-triggered, a FIN behind these bytes is not
-		 * reported again.
-		 */
-		if ((uint64_t)n == expected && churn->unsent == 0)
-			return;
-	}
-}
-
-static void
-churn_on_event(struct echoping_link *link, uint32_t events)
-{
-	struct echoping_churn *churn = churn_of(link);
-	int64_t now_ns;
-
-	if (events & EPOLLOUT)
-		churn_send(churn);
-	if (churn->running && (events & (EPOLLIN | EPOLLERR | EPOLLHUP)))
-		churn_receive(churn);
-	if (!churn->running || churn->unsent > 0 || churn->position_in < churn->position_out)
-		return;
-	echoping_worker_close(link);
-	churn->running = false;
-	now_ns = clock_now_ns();
-	echoping_worker_receive(link->worker, churn->start_ns, now_ns);
-	churn_pump(link, now_ns);
-}
-
-static void
-churn_on_tick(struct echoping_link *link, int64_t now_ns)
-{
-	struct echoping_churn *churn = churn_of(link);
-
-	if (churn->running &&
-	    now_ns - churn->progress_ns >= link->worker->plan->options->timeout_ns)
-		churn_fail(churn, "no echo within the timeout", false);
-	if (churn->running && link->fd < 0) {
-		if (churn->no_port && link->worker->plan->options->rate == 0)
-			churn->start_ns = now_ns;
-		churn->no_port = false;
-		churn_connect(churn);
-	}
-	churn_pump(link, now_ns);
-}
-
-const struct echoping_link_kind echoping_churn_kind = {
-	.size = sizeof(struct echoping_churn),
-	.init = churn_init,
-	.done = churn_done,
-	.pump = churn_pump,
-	.on_event = churn_on_event,
-	.on_tick = churn_on_tick,
 };

@@ -4,15 +4,24 @@
 #include "echoping/target.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <netdb.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 
 #define DEFAULT_PORT "7"
+/* More at once would only overflow the server's backlog and wait for retransmissions. */
+#define CONNECT_AT_ONCE 128
+/* How long to wait for a UNIX server whose backlog is full before the next attempt. */
+#define CONNECT_RETRY_MS 2
 
 /* The URL form begins with these. */
 static const struct {
@@ -170,35 +179,157 @@ echoping_target_resolve(struct echoping_target *target, int family, struct error
 	return 0;
 }
 
-void
-echoping_target_choose(struct echoping_target *target, size_t index)
+int
+echoping_target_open(const struct echoping_target *target, size_t receive_bytes, int *ret_fd)
 {
-	target->addresses[0] = target->addresses[index];
-	target->count = 1;
+	const struct address *address = &target->addresses[0];
+	int type = address_is_datagram(address) ? SOCK_DGRAM : SOCK_STREAM;
+	int fd = socket(address->u.sa.sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const int on = 1;
+	int r = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (address->transport == ADDRESS_TCP)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (receive_bytes > 0) {
+		int room = receive_bytes < INT_MAX ? (int)receive_bytes : INT_MAX;
+
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+	}
+	if (connect(fd, &address->u.sa, address->length) < 0)
+		r = -errno;
+	if (r < 0 && r != -EINPROGRESS) {
+		(void)close(fd);
+		return r;
+	}
+	*ret_fd = fd;
+	return r;
 }
 
-char *
-echoping_target_format(const struct echoping_target *target, char *buffer, size_t size)
-{
-	char host[sizeof(target->host)];
+/* The sockets of echoping_target_connect_many() that are still to be connected, oldest first. */
+struct connect_pending {
+	struct pollfd fds[CONNECT_AT_ONCE + 1]; /* the one at `count` is that of wake_fd */
+	int64_t deadlines_ns[CONNECT_AT_ONCE];
+	size_t count;
+};
 
-	if (target->count > 0)
-		return address_format_sockaddr(
-		    &target->addresses[0].u.sa, target->addresses[0].length, buffer, size);
-	text_escape_string(target->host, host, sizeof(host));
-	(void)snprintf(buffer, size, "%s:%s", host, target->port);
-	return buffer;
+static int
+connect_result(int fd)
+{
+	int error = 0;
+	socklen_t length = sizeof(error);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
+		return -errno;
+	return -error;
 }
 
-char *
-echoping_target_url(const struct echoping_target *target, char *buffer, size_t size)
+/* Move connected sockets to FDS at *done, close those whose time is over. */
+static int
+connect_collect(struct connect_pending *pending, int *fds, size_t *done)
 {
-	char host[sizeof(target->host)];
+	int64_t now = clock_now_ns();
+	size_t left = 0;
+	int r = 0;
 
-	if (target->count > 0)
-		return address_format(&target->addresses[0], buffer, size);
-	text_escape_string(target->host, host, sizeof(host));
-	(void)snprintf(buffer, size, "%s://%s:%s", address_transport_name(target->transport), host,
-	    target->port);
-	return buffer;
+	for (size_t i = 0; i < pending->count; i++) {
+		int fd = pending->fds[i].fd, result = -EINPROGRESS;
+
+		if (pending->fds[i].revents != 0)
+			result = connect_result(fd);
+		else if (now >= pending->deadlines_ns[i])
+			result = -ETIMEDOUT;
+		if (result == 0) {
+			fds[(*done)++] = fd;
+		} else if (result == -EINPROGRESS) {
+			pending->fds[left] = (struct pollfd){ .fd = fd, .events = POLLOUT };
+			pending->deadlines_ns[left++] = pending->deadlines_ns[i];
+		} else {
+			(void)close(fd);
+			r = r == 0 ? result : r;
+		}
+	}
+	pending->count = left;
+	return r;
+}
+
+/* Begin one more connection; -EAGAIN when the backlog is full: try again. */
+static int
+connect_add(const struct echoping_target *target, struct connect_pending *pending,
+    int64_t timeout_ns, size_t receive_bytes, int *fds, size_t *done)
+{
+	int fd;
+	int r = echoping_target_open(target, receive_bytes, &fd);
+
+	if (r == 0) {
+		fds[(*done)++] = fd;
+	} else if (r == -EINPROGRESS) {
+		pending->fds[pending->count] = (struct pollfd){ .fd = fd, .events = POLLOUT };
+		pending->deadlines_ns[pending->count++] = clock_now_ns() + timeout_ns;
+		r = 0;
+	}
+	return r;
+}
+
+/* Wait until one of those pending is connected or failed, UNTIL_NS at most. */
+static int
+connect_wait(struct connect_pending *pending, int64_t until_ns, int wake_fd, int *fds, size_t *done)
+{
+	struct pollfd *wake = &pending->fds[pending->count];
+	int64_t left_ms = (until_ns - clock_now_ns() + NS_PER_MS - 1) / NS_PER_MS;
+
+	*wake = (struct pollfd){ .fd = wake_fd, .events = POLLIN };
+	if (poll(pending->fds, pending->count + 1, left_ms > 0 ? (int)left_ms : 0) < 0)
+		return errno == EINTR ? 0 : -errno;
+	return wake->revents != 0 ? -ECANCELED : connect_collect(pending, fds, done);
+}
+
+int
+echoping_target_connect_many(const struct echoping_target *target, size_t count, int64_t timeout_ns,
+    size_t receive_bytes, int wake_fd, int *fds)
+{
+	struct connect_pending pending = { .count = 0 };
+	int64_t patience_ns = clock_now_ns() + timeout_ns;
+	size_t done = 0;
+	int r = 0;
+
+	while (r == 0 && done < count) {
+		size_t before = done + pending.count;
+		int64_t until_ns;
+
+		while (r == 0 && done + pending.count < count && pending.count < CONNECT_AT_ONCE)
+			r = connect_add(target, &pending, timeout_ns, receive_bytes, fds, &done);
+		if (done + pending.count > before)
+			patience_ns = clock_now_ns() + timeout_ns;
+		until_ns = pending.deadlines_ns[0];
+		if (r == -EAGAIN) {
+			r = clock_now_ns() < patience_ns ? 0 : -ETIMEDOUT;
+			until_ns = clock_now_ns() + CONNECT_RETRY_MS * NS_PER_MS;
+		}
+		if (r == 0 && done < count)
+			r = connect_wait(&pending, until_ns, wake_fd, fds, &done);
+	}
+	for (size_t i = 0; i < pending.count; i++)
+		(void)close(pending.fds[i].fd);
+	return r;
+}
+
+int
+echoping_target_connect(
+    struct echoping_target *target, int64_t timeout_ns, int wake_fd, int *ret_fd)
+{
+	const struct address first = target->addresses[0];
+	int r = -ENXIO;
+
+	for (size_t i = 0; i < target->count && r != -ECANCELED; i++) {
+		target->addresses[0] = target->addresses[i];
+		r = echoping_target_connect_many(target, 1, timeout_ns, 0, wake_fd, ret_fd);
+		if (r == 0) {
+			target->count = 1;
+			return 0;
+		}
+	}
+	target->addresses[0] = first;
+	return r;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where to send: the address as a user writes it, and the socket addresses that it stands for.
- * Unlike the daemon, a client looks up names: once, before the run.
+ * Where to send: the address as a user writes it, the socket addresses that it stands for, and
+ * sockets connected to them. Unlike the daemon, a client looks up names: once, before the run. All
+ * sockets are close-on-exec and non-blocking, TCP ones without Nagle's delay (RFC 896).
  */
 #ifndef ECHOD_ECHOPING_TARGET_H
 #define ECHOD_ECHOPING_TARGET_H
@@ -38,13 +39,28 @@ ATTR_MUSTCHECK int echoping_target_parse(const char *word, const char *text,
 ATTR_MUSTCHECK int echoping_target_resolve(
     struct echoping_target *target, int family, struct error_list *errors);
 
-/* Make the address with this index the only one. */
-void echoping_target_choose(struct echoping_target *target, size_t index);
+/*
+ * Make a socket and begin to connect it to the first address. RECEIVE_BYTES above 0 asks for that
+ * much room for datagrams. The caller owns *ret_fd. Returns 0 when connected, -EINPROGRESS with
+ * *ret_fd set when that is still to come, or another -errno.
+ */
+ATTR_MUSTCHECK int echoping_target_open(
+    const struct echoping_target *target, size_t receive_bytes, int *ret_fd);
 
-/* Write the first address, or the address as written before there is one; returns BUFFER. */
-char *echoping_target_format(const struct echoping_target *target, char *buffer, size_t size);
+/*
+ * Connect one socket to the first of the addresses that answers within TIMEOUT_NS, and make that
+ * address the only one. The wait ends when WAKE_FD turns readable. The caller owns *ret_fd. Returns
+ * 0, -ECANCELED after WAKE_FD, or the -errno of the last address.
+ */
+ATTR_MUSTCHECK int echoping_target_connect(
+    struct echoping_target *target, int64_t timeout_ns, int wake_fd, int *ret_fd);
 
-/* As echoping_target_format(), in the form of a URL. */
-char *echoping_target_url(const struct echoping_target *target, char *buffer, size_t size);
+/*
+ * Connect COUNT sockets to the first address into FDS, which holds -1 where there is none yet; the
+ * caller closes them in any case. A bounded number is under way at once, and each gets TIMEOUT_NS.
+ * RECEIVE_BYTES and WAKE_FD are as above. Returns 0, or the -errno of the first one that failed.
+ */
+ATTR_MUSTCHECK int echoping_target_connect_many(const struct echoping_target *target, size_t count,
+    int64_t timeout_ns, size_t receive_bytes, int wake_fd, int *fds);
 
 #endif

@@ -22,8 +22,8 @@
 #define PIPELINE 8
 #define SIZE 64
 
-static struct echoping_target target = { .transport = ADDRESS_UDP };
 static struct echoping_options options;
+static struct echoping_run run;
 static struct echoping_plan plan;
 static struct echoping_worker worker;
 static struct echoping_link *party;
@@ -73,9 +73,10 @@ start(void)
 		.pipeline = PIPELINE,
 		.threads = 1,
 		.sample = 1 };
-	plan = (struct echoping_plan){
-		.options = &options, .target = &target, .payload = payload, .end_ns = INT64_MAX
+	run = (struct echoping_run){
+		.options = &options, .payload = payload, .target = { .transport = ADDRESS_UDP }
 	};
+	plan = (struct echoping_plan){ .run = &run, .end_ns = INT64_MAX };
 	ck_assert_int_eq(echoping_worker_init(&worker, &plan, 0, 1, UINT64_MAX, &fds[0]), 0);
 	party = (struct echoping_link *)(void *)worker.links;
 	server = fds[1];

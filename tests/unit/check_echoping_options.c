@@ -12,9 +12,9 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "echoping/report.h"
-#include "echoping/options.h"
 #include "echoping/load.h"
+#include "echoping/options.h"
+#include "echoping/run.h"
 
 static struct error_list errors;
 static struct echoping_options options;
@@ -246,7 +246,8 @@ START_TEST(unix_addresses_are_understood)
 		ck_assert_int_eq(
 		    echoping_target_parse(rows[i].word, rows[i].text, &errors, &target), 0);
 		ck_assert_int_eq(target.transport, ADDRESS_UNIX);
-		ck_assert_str_eq(echoping_target_url(&target, url, sizeof(url)), rows[i].url);
+		ck_assert_str_eq(
+		    address_format(&target.addresses[0], url, sizeof(url)), rows[i].url);
 	}
 }
 END_TEST
@@ -293,11 +294,11 @@ END_TEST
 
 START_TEST(a_timetable_does_not_drift)
 {
-	struct echoping_pace pace = echoping_pace_of(1000, 3);
+	struct echoping_plan plan = { .start_ns = 1000, .interval_ns = (double)NS_PER_S / 3 };
 
-	ck_assert_int_eq(echoping_pace_time(&pace, 0), 1000);
-	ck_assert_int_eq(echoping_pace_time(&pace, 3), 1000 + NS_PER_S);
-	ck_assert_int_eq(echoping_pace_time(&pace, 3000000), 1000 + 1000000 * NS_PER_S);
+	ck_assert_int_eq(echoping_plan_due(&plan, 0), 1000);
+	ck_assert_int_eq(echoping_plan_due(&plan, 3), 1000 + NS_PER_S);
+	ck_assert_int_eq(echoping_plan_due(&plan, 3000000), 1000 + 1000000 * NS_PER_S);
 }
 END_TEST
 

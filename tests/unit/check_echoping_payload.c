@@ -98,11 +98,13 @@ END_TEST
 static void
 make_datagram(uint32_t number, uint64_t sequence, size_t size)
 {
-	uint64_t seal = echoping_payload_seal(number, sequence);
+	struct iovec parts[2];
+	uint64_t seal;
 
-	memcpy(data, &seal, sizeof(seal));
-	memcpy(data + sizeof(seal), echoping_payload_body(payload, number, sequence, size),
-	    size - sizeof(seal));
+	echoping_payload_compose(payload, number, sequence, size, &seal, parts);
+	ck_assert_uint_eq(parts[0].iov_len + parts[1].iov_len, size);
+	memcpy(data, parts[0].iov_base, parts[0].iov_len);
+	memcpy(data + parts[0].iov_len, parts[1].iov_base, parts[1].iov_len);
 }
 
 START_TEST(datagrams_tell_their_number)

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <config.h>
 
-#include "echoping/results.h"
+#include "echoping/run.h"
 
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,34 +22,14 @@ echoping_results_note(struct echoping_results *results, const char *format, ...)
 void
 echoping_results_merge(struct echoping_results *into, const struct echoping_results *from)
 {
-	into->sent += from->sent;
-	into->received += from->received;
-	into->lost += from->lost;
-	into->mismatched += from->mismatched;
-	into->broken += from->broken;
-	into->unsent += from->unsent;
-	into->duplicates += from->duplicates;
-	into->reordered += from->reordered;
-	into->late += from->late;
-	into->port_waits += from->port_waits;
-	into->idle_lost += from->idle_lost;
+#define MERGE(name, meaning) into->name += from->name;
+	ECHOPING_COUNTERS(MERGE)
 	into->squares += from->squares;
 	into->refused |= from->refused;
 	into->interrupted |= from->interrupted;
 	if (into->first_error[0] == '\0')
 		memcpy(into->first_error, from->first_error, sizeof(into->first_error));
 	histogram_merge(&into->latency, &from->latency);
-}
-
-double
-echoping_results_deviation(const struct echoping_results *results)
-{
-	double mean = histogram_mean(&results->latency), variance;
-
-	if (results->latency.count == 0)
-		return 0;
-	variance = results->squares / (double)results->latency.count - mean * mean;
-	return variance > 0 ? sqrt(variance) : 0;
 }
 
 enum echoping_exit
@@ -63,19 +42,4 @@ echoping_results_exit(const struct echoping_results *results)
 	if (results->lost > 0 || results->broken > 0 || results->idle_lost > 0)
 		return ECHOPING_EXIT_LOSS;
 	return ECHOPING_EXIT_OK;
-}
-
-const char *
-echoping_results_verdict(const struct echoping_results *results)
-{
-	switch (echoping_results_exit(results)) {
-	case ECHOPING_EXIT_MISMATCH:
-		return "mismatch";
-	case ECHOPING_EXIT_UNREACHABLE:
-		return "unreachable";
-	case ECHOPING_EXIT_LOSS:
-		return "loss";
-	default:
-		return "ok";
-	}
 }
