@@ -26,6 +26,7 @@
 
 struct echoping_stream {
 	struct echoping_link link;
+	bool churn;            /* a connection for each message */
 	int64_t *starts;       /* owned ring: when the time of each message in flight began */
 	uint32_t mask;         /* entries of the ring, a power of two, - 1 */
 	uint32_t first;        /* of the oldest message in flight; grows without bound */
@@ -57,6 +58,7 @@ stream_init(struct echoping_link *link)
 	if (stream->starts == NULL)
 		return -ENOMEM;
 	stream->mask = capacity - 1;
+	stream->churn = link->worker->options->churn;
 	stream->position_out = stream->position_in = echoping_payload_origin(link->number);
 	if (link->fd >= 0)
 		echoping_worker_watch(link, EPOLLIN);
@@ -80,7 +82,7 @@ stream_fail(struct echoping_stream *stream, bool mismatch, const char *what)
 	if (stream->outstanding > mismatch)
 		results->lost += stream->outstanding - mismatch;
 	echoping_worker_note(link, what);
-	if (!link->worker->options->churn) {
+	if (!stream->churn) {
 		results->broken += !mismatch;
 		echoping_worker_retire(link);
 		return;
@@ -107,7 +109,7 @@ stream_mismatch(struct echoping_stream *stream, const char *what, uint64_t offse
 	uint64_t byte = stream->position_in + offset - echoping_payload_origin(stream->link.number);
 	char text[96] = "something else came back";
 
-	if (!stream->link.worker->options->churn)
+	if (!stream->churn)
 		(void)snprintf(
 		    text, sizeof(text), "%s at byte %llu", what, (unsigned long long)byte);
 	stream_fail(stream, true, text);
@@ -117,9 +119,10 @@ stream_mismatch(struct echoping_stream *stream, const char *what, uint64_t offse
 static void
 stream_watch(struct echoping_stream *stream, uint32_t events)
 {
-	if (stream->link.worker->options->churn)
+	if (stream->churn)
 		events = EPOLLIN | EPOLLOUT | EPOLLET;
-	echoping_worker_watch(&stream->link, events);
+	if (events != stream->link.watched)
+		echoping_worker_watch(&stream->link, events);
 }
 
 static void
@@ -185,15 +188,15 @@ stream_pump(struct echoping_link *link, int64_t now_ns)
 		stream->queued += options->size;
 	}
 	if (stream->outstanding > 0) {
-		if (!options->churn && stream->queued > 0 && !(link->watched & EPOLLOUT))
+		if (!stream->churn && stream->queued > 0 && !(link->watched & EPOLLOUT))
 			stream_send(stream);
-		else if (options->churn && first)
+		else if (stream->churn && first)
 			stream_connect(stream);
 	} else if (!link->worker->sending && !stream->ended) {
 		/* A good server now sends its FIN, too; after that nothing more can come. */
 		stream->ended = true;
 		stream->progress_ns = now_ns;
-		if (options->churn || shutdown(link->fd, SHUT_WR) < 0)
+		if (stream->churn || shutdown(link->fd, SHUT_WR) < 0)
 			echoping_worker_retire(link);
 	}
 }
@@ -268,7 +271,7 @@ stream_advance(struct echoping_stream *stream, size_t length)
 		    worker, stream->starts[stream->first++ & stream->mask], now_ns);
 		stream->outstanding--;
 	}
-	if (worker->options->churn && stream->outstanding == 0)
+	if (stream->churn && stream->outstanding == 0)
 		echoping_worker_close(&stream->link);
 	stream_pump(&stream->link, now_ns);
 }
@@ -306,8 +309,7 @@ stream_on_event(struct echoping_link *link, uint32_t events)
 		return;
 	/* edge-triggered, a FIN behind these bytes is not reported again: until EAGAIN or the end
 	 */
-	while (link->fd >= 0 && stream_receive(stream) && link->worker->options->churn &&
-	       stream->first == first)
+	while (link->fd >= 0 && stream_receive(stream) && stream->churn && stream->first == first)
 		;
 }
 
@@ -322,7 +324,7 @@ stream_on_tick(struct echoping_link *link, int64_t now_ns)
 		echoping_worker_retire(link);
 	else if (stream->outstanding > 0 && silent_ns >= options->timeout_ns)
 		stream_fail(stream, false, "no echo within the timeout");
-	if (!options->churn)
+	if (!stream->churn)
 		return;
 	if (stream->outstanding > 0 && link->fd < 0) {
 		/* a closed loop begins a message when it can be begun */
