@@ -18,6 +18,8 @@
 
 /* Datagrams read and sent with one call, before the other sockets get their turn. */
 #define DATAGRAM_BATCH 32
+/* Most room in a socket for echoes that come at once. */
+#define DATAGRAM_ROOM_MAX (8 << 20)
 /* How long to look for a second echo in the end. */
 #define DATAGRAM_LINGER_NS (20 * NS_PER_MS)
 
@@ -46,11 +48,16 @@ datagram_of(struct echoping_link *link)
 static int
 datagram_init(struct echoping_link *link)
 {
-	int r = echoping_window_init(
-	    &datagram_of(link)->window, 2 * link->worker->options->pipeline);
+	const struct echoping_options *options = link->worker->options;
+	/* all may come back at once, and each is accounted with some overhead */
+	uint64_t bytes = options->pipeline * (options->size + 1024);
+	int room = bytes < DATAGRAM_ROOM_MAX ? (int)bytes : DATAGRAM_ROOM_MAX;
+	int r = echoping_window_init(&datagram_of(link)->window, (uint32_t)(2 * options->pipeline));
 
 	if (r < 0)
 		return r;
+	if (options->pipeline > 1)
+		(void)setsockopt(link->fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
 	echoping_worker_watch(link, EPOLLIN);
 	return link->retired ? -ENOMEM : 0;
 }
@@ -143,35 +150,19 @@ datagram_begin(struct echoping_datagram *datagram, int64_t now_ns)
 	return datagram->held > 0;
 }
 
-/* Give each held datagram a number and put it into the batch. */
+/* Compose the held datagrams with the numbers that are next in the window. */
 static void
-datagram_compose(struct echoping_datagram *datagram, int64_t now_ns, struct datagram_batch *batch)
+datagram_compose(const struct echoping_datagram *datagram, struct datagram_batch *batch)
 {
 	const struct echoping_worker *worker = datagram->link.worker;
-	const uint32_t number = datagram->link.number;
-	const size_t size = worker->options->size;
 
 	for (uint32_t i = 0; i < datagram->held; i++) {
-		uint64_t sequence = echoping_window_add(
-		    &datagram->window, datagram->starts_ns[i], now_ns);
-		struct iovec *parts = batch->parts[i];
-
-		echoping_payload_compose(
-		    worker->payload, number, sequence, size, &batch->seals[i], parts);
-		batch->messages[i] = (struct mmsghdr){ .msg_hdr = {
-							   .msg_iov = parts, .msg_iovlen = 2 } };
+		echoping_payload_compose(worker->payload, datagram->link.number,
+		    datagram->window.next + i, worker->options->size, &batch->seals[i],
+		    batch->parts[i]);
+		batch->messages[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = batch->parts[i],
+							   .msg_iovlen = 2 } };
 	}
-}
-
-/* The first SENT of those held are out; take the numbers of the others back. */
-static void
-datagram_keep_rest(struct echoping_datagram *datagram, uint32_t sent)
-{
-	datagram->held -= sent;
-	for (uint32_t i = 0; i < datagram->held; i++)
-		echoping_window_undo(&datagram->window);
-	memmove(datagram->starts_ns, datagram->starts_ns + sent,
-	    datagram->held * sizeof(datagram->starts_ns[0]));
 }
 
 /*
@@ -187,9 +178,15 @@ datagram_send(struct echoping_datagram *datagram, int64_t now_ns)
 	struct datagram_batch batch;
 	int sent;
 
-	datagram_compose(datagram, now_ns, &batch);
+	datagram_compose(datagram, &batch);
 	sent = sendmmsg(link->fd, batch.messages, datagram->held, MSG_NOSIGNAL);
-	datagram_keep_rest(datagram, sent > 0 ? (uint32_t)sent : 0);
+	for (int i = 0; i < sent; i++)
+		(void)echoping_window_add(&datagram->window, datagram->starts_ns[i], now_ns);
+	if (sent > 0) {
+		datagram->held -= (uint32_t)sent;
+		memmove(datagram->starts_ns, datagram->starts_ns + sent,
+		    datagram->held * sizeof(datagram->starts_ns[0]));
+	}
 	if (sent > 0 || errno == EINTR)
 		return true;
 	if (errno != EAGAIN && errno != ECONNREFUSED)
@@ -248,41 +245,33 @@ datagram_judge(
 }
 
 /*
- * Return how many to read at once: no more than are out, because a call that got as many as it
- * asked for ends without another look at the socket. Any others come with the next event.
+ * Read what is there with one call and judge each; returns the time. No more is asked for than is
+ * out, because a call that got as many as it asked for ends without another look at the socket.
+ * Any others come with the next event.
  */
-static uint32_t
-datagram_read_most(const struct echoping_datagram *datagram)
-{
-	size_t most = ECHOPING_PAYLOAD_PIECE / datagram->link.worker->options->size;
-
-	if (most > DATAGRAM_BATCH)
-		most = DATAGRAM_BATCH;
-	if (most > datagram->window.outstanding)
-		most = datagram->window.outstanding;
-	return most > 0 ? (uint32_t)most : 1;
-}
-
-/* Read what is there with one call and judge each. Returns the time. */
 static int64_t
 datagram_receive(struct echoping_datagram *datagram)
 {
 	struct echoping_link *link = &datagram->link;
 	const size_t size = link->worker->options->size;
-	const uint32_t most = datagram_read_most(datagram);
 	unsigned char *buffer = link->worker->buffer;
 	struct mmsghdr messages[DATAGRAM_BATCH];
 	struct iovec parts[DATAGRAM_BATCH];
+	size_t most = ECHOPING_PAYLOAD_PIECE / size;
 	int64_t now_ns;
 	int count;
 
-	for (uint32_t i = 0; i < most; i++) {
+	if (most > DATAGRAM_BATCH)
+		most = DATAGRAM_BATCH;
+	if (most > datagram->window.outstanding)
+		most = datagram->window.outstanding > 0 ? datagram->window.outstanding : 1;
+	for (size_t i = 0; i < most; i++) {
 		parts[i] = (struct iovec){ buffer + i * size, size };
 		messages[i] = (struct mmsghdr){ .msg_hdr = {
 						    .msg_iov = &parts[i], .msg_iovlen = 1 } };
 	}
 	/* MSG_TRUNC: the whole length even of what is longer than it should be */
-	count = recvmmsg(link->fd, messages, most, MSG_DONTWAIT | MSG_TRUNC, NULL);
+	count = recvmmsg(link->fd, messages, (unsigned)most, MSG_DONTWAIT | MSG_TRUNC, NULL);
 	if (count < 0 && errno == ECONNREFUSED)
 		(void)datagram_refused(datagram);
 	else if (count < 0 && errno != EAGAIN && errno != EINTR)

@@ -339,8 +339,6 @@ worker_run(void *argument)
 	return NULL;
 }
 
-/* Room in a socket for what may be in flight to it. */
-#define RECEIVE_ROOM_MAX (8 << 20)
 /* Standard streams, name lookups and what else needs a descriptor for a while. */
 #define OTHER_DESCRIPTORS 32
 
@@ -389,20 +387,6 @@ load_reserve(struct load *load)
 	return -EMFILE;
 }
 
-/*
- * Return the receive buffer for datagrams that all come back at once: a loss there would be ours.
- */
-static size_t
-load_receive_room(const struct echoping_options *options)
-{
-	/* each is accounted with some overhead */
-	uint64_t bytes = options->pipeline * (options->size + 1024);
-
-	if (options->target.transport != ADDRESS_UDP || options->pipeline == 1)
-		return 0;
-	return bytes < RECEIVE_ROOM_MAX ? (size_t)bytes : RECEIVE_ROOM_MAX;
-}
-
 static int
 load_connect(struct load *load)
 {
@@ -428,12 +412,12 @@ load_connect(struct load *load)
 	else
 		*active++ = first;
 	r = echoping_target_connect_many(
-	    target, options->idle, options->timeout_ns, 0, signal_fd, load->sockets);
+	    target, options->idle, options->timeout_ns, signal_fd, load->sockets);
 	if (r < 0)
 		return load_fail(load, "connect idle connections", r);
 	if (!options->churn)
 		r = echoping_target_connect_many(target, (size_t)(load->sockets + count - active),
-		    options->timeout_ns, load_receive_room(options), signal_fd, active);
+		    options->timeout_ns, signal_fd, active);
 	return r < 0 ? load_fail(load, "connect", r) : 0;
 }
 
@@ -546,24 +530,12 @@ load_wait(struct load *load)
 		(void)fprintf(stderr, "\r%79s\r", "");
 }
 
-/* After a second signal: what was still out will not be waited for. */
-static void
-load_abandon(struct load *load)
-{
-	struct echoping_results *results = &load->run->results;
-	uint64_t settled = results->received + results->lost + results->mismatched;
-
-	if (atomic_load(&load->plan.stop) != ECHOPING_QUIT || settled >= results->sent)
-		return;
-	results->lost += results->sent - settled;
-	echoping_results_note(results, "interrupted before everything was back");
-}
-
 static void
 load_sum(struct load *load)
 {
 	struct echoping_results *results = &load->run->results;
 	int64_t end_ns = load->plan.start_ns;
+	uint64_t settled;
 	char byte;
 
 	for (uint32_t i = 0; i < load->started; i++) {
@@ -576,7 +548,12 @@ load_sum(struct load *load)
 		echoping_results_merge(results, worker->results);
 	}
 	results->elapsed_ns = end_ns - load->plan.start_ns;
-	load_abandon(load);
+	settled = results->received + results->lost + results->mismatched;
+	if (atomic_load(&load->plan.stop) == ECHOPING_QUIT && settled < results->sent) {
+		/* after a second signal what was still out was not waited for */
+		results->lost += results->sent - settled;
+		echoping_results_note(results, "interrupted before everything was back");
+	}
 	for (uint32_t i = 0; i < load->run->options->idle; i++) {
 		ssize_t n = recv(load->sockets[i], &byte, 1, MSG_DONTWAIT);
 

@@ -156,7 +156,7 @@ static void
 stream_connect(struct echoping_stream *stream)
 {
 	struct echoping_link *link = &stream->link;
-	int r = echoping_target_open(&link->worker->plan->run->target, 0, &link->fd);
+	int r = echoping_target_open(&link->worker->plan->run->target, &link->fd);
 
 	if (r == -EAGAIN) /* the backlog of a UNIX server is full */
 		return;

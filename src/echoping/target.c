@@ -4,7 +4,6 @@
 #include "echoping/target.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -180,7 +179,7 @@ echoping_target_resolve(struct echoping_target *target, int family, struct error
 }
 
 int
-echoping_target_open(const struct echoping_target *target, size_t receive_bytes, int *ret_fd)
+echoping_target_open(const struct echoping_target *target, int *ret_fd)
 {
 	const struct address *address = &target->addresses[0];
 	int type = address_is_datagram(address) ? SOCK_DGRAM : SOCK_STREAM;
@@ -192,11 +191,6 @@ echoping_target_open(const struct echoping_target *target, size_t receive_bytes,
 		return -errno;
 	if (address->transport == ADDRESS_TCP)
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (receive_bytes > 0) {
-		int room = receive_bytes < INT_MAX ? (int)receive_bytes : INT_MAX;
-
-		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
-	}
 	if (connect(fd, &address->u.sa, address->length) < 0)
 		r = -errno;
 	if (r < 0 && r != -EINPROGRESS) {
@@ -212,6 +206,8 @@ struct connect_pending {
 	struct pollfd fds[CONNECT_AT_ONCE + 1]; /* the one at `count` is that of wake_fd */
 	int64_t deadlines_ns[CONNECT_AT_ONCE];
 	size_t count;
+	int *connected; /* where connected ones go; borrowed */
+	size_t done;    /* how many have gone there */
 };
 
 static int
@@ -225,9 +221,9 @@ connect_result(int fd)
 	return -error;
 }
 
-/* Move connected sockets to FDS at *done, close those whose time is over. */
+/* Move out connected sockets, close those whose time is over. */
 static int
-connect_collect(struct connect_pending *pending, int *fds, size_t *done)
+connect_collect(struct connect_pending *pending)
 {
 	int64_t now = clock_now_ns();
 	size_t left = 0;
@@ -241,7 +237,7 @@ connect_collect(struct connect_pending *pending, int *fds, size_t *done)
 		else if (now >= pending->deadlines_ns[i])
 			result = -ETIMEDOUT;
 		if (result == 0) {
-			fds[(*done)++] = fd;
+			pending->connected[pending->done++] = fd;
 		} else if (result == -EINPROGRESS) {
 			pending->fds[left] = (struct pollfd){ .fd = fd, .events = POLLOUT };
 			pending->deadlines_ns[left++] = pending->deadlines_ns[i];
@@ -256,14 +252,14 @@ connect_collect(struct connect_pending *pending, int *fds, size_t *done)
 
 /* Begin one more connection; -EAGAIN when the backlog is full: try again. */
 static int
-connect_add(const struct echoping_target *target, struct connect_pending *pending,
-    int64_t timeout_ns, size_t receive_bytes, int *fds, size_t *done)
+connect_add(
+    struct connect_pending *pending, const struct echoping_target *target, int64_t timeout_ns)
 {
 	int fd;
-	int r = echoping_target_open(target, receive_bytes, &fd);
+	int r = echoping_target_open(target, &fd);
 
 	if (r == 0) {
-		fds[(*done)++] = fd;
+		pending->connected[pending->done++] = fd;
 	} else if (r == -EINPROGRESS) {
 		pending->fds[pending->count] = (struct pollfd){ .fd = fd, .events = POLLOUT };
 		pending->deadlines_ns[pending->count++] = clock_now_ns() + timeout_ns;
@@ -274,7 +270,7 @@ connect_add(const struct echoping_target *target, struct connect_pending *pendin
 
 /* Wait until one of those pending is connected or failed, UNTIL_NS at most. */
 static int
-connect_wait(struct connect_pending *pending, int64_t until_ns, int wake_fd, int *fds, size_t *done)
+connect_wait(struct connect_pending *pending, int64_t until_ns, int wake_fd)
 {
 	struct pollfd *wake = &pending->fds[pending->count];
 	int64_t left_ms = (until_ns - clock_now_ns() + NS_PER_MS - 1) / NS_PER_MS;
@@ -282,33 +278,33 @@ connect_wait(struct connect_pending *pending, int64_t until_ns, int wake_fd, int
 	*wake = (struct pollfd){ .fd = wake_fd, .events = POLLIN };
 	if (poll(pending->fds, pending->count + 1, left_ms > 0 ? (int)left_ms : 0) < 0)
 		return errno == EINTR ? 0 : -errno;
-	return wake->revents != 0 ? -ECANCELED : connect_collect(pending, fds, done);
+	return wake->revents != 0 ? -ECANCELED : connect_collect(pending);
 }
 
 int
-echoping_target_connect_many(const struct echoping_target *target, size_t count, int64_t timeout_ns,
-    size_t receive_bytes, int wake_fd, int *fds)
+echoping_target_connect_many(
+    const struct echoping_target *target, size_t count, int64_t timeout_ns, int wake_fd, int *fds)
 {
-	struct connect_pending pending = { .count = 0 };
+	struct connect_pending pending = { .connected = fds };
 	int64_t patience_ns = clock_now_ns() + timeout_ns;
-	size_t done = 0;
 	int r = 0;
 
-	while (r == 0 && done < count) {
-		size_t before = done + pending.count;
+	while (r == 0 && pending.done < count) {
+		size_t before = pending.done + pending.count;
 		int64_t until_ns;
 
-		while (r == 0 && done + pending.count < count && pending.count < CONNECT_AT_ONCE)
-			r = connect_add(target, &pending, timeout_ns, receive_bytes, fds, &done);
-		if (done + pending.count > before)
+		while (r == 0 && pending.done + pending.count < count &&
+		       pending.count < CONNECT_AT_ONCE)
+			r = connect_add(&pending, target, timeout_ns);
+		if (pending.done + pending.count > before)
 			patience_ns = clock_now_ns() + timeout_ns;
 		until_ns = pending.deadlines_ns[0];
 		if (r == -EAGAIN) {
 			r = clock_now_ns() < patience_ns ? 0 : -ETIMEDOUT;
 			until_ns = clock_now_ns() + CONNECT_RETRY_MS * NS_PER_MS;
 		}
-		if (r == 0 && done < count)
-			r = connect_wait(&pending, until_ns, wake_fd, fds, &done);
+		if (r == 0 && pending.done < count)
+			r = connect_wait(&pending, until_ns, wake_fd);
 	}
 	for (size_t i = 0; i < pending.count; i++)
 		(void)close(pending.fds[i].fd);
@@ -324,7 +320,7 @@ echoping_target_connect(
 
 	for (size_t i = 0; i < target->count && r != -ECANCELED; i++) {
 		target->addresses[0] = target->addresses[i];
-		r = echoping_target_connect_many(target, 1, timeout_ns, 0, wake_fd, ret_fd);
+		r = echoping_target_connect_many(target, 1, timeout_ns, wake_fd, ret_fd);
 		if (r == 0) {
 			target->count = 1;
 			return 0;

@@ -40,12 +40,10 @@ ATTR_MUSTCHECK int echoping_target_resolve(
     struct echoping_target *target, int family, struct error_list *errors);
 
 /*
- * Make a socket and begin to connect it to the first address. RECEIVE_BYTES above 0 asks for that
- * much room for datagrams. The caller owns *ret_fd. Returns 0 when connected, -EINPROGRESS with
- * *ret_fd set when that is still to come, or another -errno.
+ * Make a socket and begin to connect it to the first address. The caller owns *ret_fd. Returns 0
+ * when connected, -EINPROGRESS with *ret_fd set when that is still to come, or another -errno.
  */
-ATTR_MUSTCHECK int echoping_target_open(
-    const struct echoping_target *target, size_t receive_bytes, int *ret_fd);
+ATTR_MUSTCHECK int echoping_target_open(const struct echoping_target *target, int *ret_fd);
 
 /*
  * Connect one socket to the first of the addresses that answers within TIMEOUT_NS, and make that
@@ -58,9 +56,9 @@ ATTR_MUSTCHECK int echoping_target_connect(
 /*
  * Connect COUNT sockets to the first address into FDS, which holds -1 where there is none yet; the
  * caller closes them in any case. A bounded number is under way at once, and each gets TIMEOUT_NS.
- * RECEIVE_BYTES and WAKE_FD are as above. Returns 0, or the -errno of the first one that failed.
+ * WAKE_FD is as above. Returns 0, or the -errno of the first one that failed.
  */
-ATTR_MUSTCHECK int echoping_target_connect_many(const struct echoping_target *target, size_t count,
-    int64_t timeout_ns, size_t receive_bytes, int wake_fd, int *fds);
+ATTR_MUSTCHECK int echoping_target_connect_many(
+    const struct echoping_target *target, size_t count, int64_t timeout_ns, int wake_fd, int *fds);
 
 #endif

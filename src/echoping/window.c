@@ -78,16 +78,6 @@ echoping_window_add(struct echoping_window *window, int64_t start_ns, int64_t se
 	return sequence;
 }
 
-void
-echoping_window_undo(struct echoping_window *window)
-{
-	window->next--;
-	window->outstanding--;
-	window_slot(window, window->next)->state = SLOT_FREE;
-	if (window->oldest > window->next)
-		window->oldest = window->next;
-}
-
 enum echoping_verdict
 echoping_window_receive(struct echoping_window *window, uint64_t sequence, int64_t *ret_start_ns)
 {

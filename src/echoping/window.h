@@ -48,9 +48,6 @@ void echoping_window_done(struct echoping_window *window);
  */
 uint64_t echoping_window_add(struct echoping_window *window, int64_t start_ns, int64_t sent_ns);
 
-/* Take back the last number: its datagram could not be sent. */
-void echoping_window_undo(struct echoping_window *window);
-
 /* Judge a number that came back; *ret_start_ns is set for ECHOPING_MATCHED only. */
 enum echoping_verdict echoping_window_receive(
     struct echoping_window *window, uint64_t sequence, int64_t *ret_start_ns);

@@ -216,21 +216,6 @@ START_TEST(a_window_that_is_full_gives_up_its_oldest)
 }
 END_TEST
 
-START_TEST(a_number_taken_back_is_given_again)
-{
-	int64_t start_ns;
-
-	(void)echoping_window_add(&window, 1, 1);
-	(void)echoping_window_add(&window, 2, 2);
-	echoping_window_undo(&window);
-	ck_assert_uint_eq(window.outstanding, 1);
-	ck_assert_int_eq(echoping_window_receive(&window, 1, &start_ns), ECHOPING_UNKNOWN);
-	ck_assert_uint_eq(echoping_window_add(&window, 3, 3), 1);
-	ck_assert_int_eq(echoping_window_receive(&window, 1, &start_ns), ECHOPING_MATCHED);
-	ck_assert_int_eq(start_ns, 3);
-}
-END_TEST
-
 int
 main(void)
 {
@@ -253,7 +238,6 @@ main(void)
 	tcase_add_test(tests, order_is_counted);
 	tcase_add_test(tests, what_is_given_up_is_late_when_it_comes);
 	tcase_add_test(tests, a_window_that_is_full_gives_up_its_oldest);
-	tcase_add_test(tests, a_number_taken_back_is_given_again);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
