@@ -51,9 +51,8 @@ worker_init_timer(struct echoping_worker *worker)
 	struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.ptr = NULL };
 
 	worker->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	if (worker->timer_fd < 0)
-		return -errno;
-	if (epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, worker->timer_fd, &event) < 0)
+	if (worker->timer_fd < 0 ||
+	    epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, worker->timer_fd, &event) < 0)
 		return -errno;
 	return 0;
 }

@@ -30,14 +30,14 @@
 #define COUNT_UNSET UINT64_MAX
 #define DURATION_UNSET (-1)
 
-enum option_kind {
-	OPTION_FLAG,     /* sets a bool */
-	OPTION_NUMBER,   /* a whole number for a uint64_t */
-	OPTION_DURATION, /* for an int64_t */
-	OPTION_SIZE,
-	OPTION_FAMILY, /* the value is `least` here, and in what follows */
-	OPTION_OUTPUT,
-	OPTION_ACTION,
+enum option_take {
+	TAKE_NUMBER,   /* a whole number for a uint64_t */
+	TAKE_DURATION, /* for an int64_t */
+	TAKE_SIZE,
+	TAKE_FLAG, /* no value: sets a bool; the rest sets what the row has as `least` */
+	TAKE_FAMILY,
+	TAKE_OUTPUT,
+	TAKE_ACTION,
 };
 
 #define FIELD(name) offsetof(struct echoping_options, name)
@@ -45,32 +45,31 @@ enum option_kind {
 static const struct option_row {
 	const char *name;
 	int letter; /* one that short_options lacks is only this program's name for it */
-	enum option_kind kind;
+	enum option_take take;
 	size_t field;        /* offset in struct echoping_options */
 	int64_t least, most; /* of the value */
 	bool load;           /* only the load form has it, so it makes one */
 } rows[] = {
-	{ "connections", 'c', OPTION_NUMBER, FIELD(connections), 1, 1000000, true },
-	{ "size", 's', OPTION_SIZE, FIELD(size), 1, INT64_C(16) << 20, false },
-	{ "pipeline", 'p', OPTION_NUMBER, FIELD(pipeline), 1, 65536, true },
-	{ "duration", 'd', OPTION_DURATION, FIELD(duration_ns), 0, 365 * 86400 * NS_PER_S, true },
-	{ "count", 'n', OPTION_NUMBER, FIELD(count), 0, INT64_C(1) << 40, false },
-	{ "rate", 'r', OPTION_NUMBER, FIELD(rate), 1, 100000000, true },
-	{ "threads", 't', OPTION_NUMBER, FIELD(threads), 1, 256, true },
-	{ "interval", 'i', OPTION_DURATION, FIELD(interval_ns), NS_PER_MS, 86400 * NS_PER_S,
-	    false },
-	{ "timeout", 'w', OPTION_DURATION, FIELD(timeout_ns), NS_PER_MS, 3600 * NS_PER_S, false },
-	{ "ipv4", '4', OPTION_FAMILY, FIELD(family), AF_INET, 0, false },
-	{ "ipv6", '6', OPTION_FAMILY, FIELD(family), AF_INET6, 0, false },
-	{ "quiet", 'q', OPTION_FLAG, FIELD(quiet), 0, 0, false },
-	{ "version", 'V', OPTION_ACTION, FIELD(action), ECHOPING_VERSION, 0, false },
-	{ "help", 'h', OPTION_ACTION, FIELD(action), ECHOPING_HELP, 0, false },
-	{ "json", 'J', OPTION_OUTPUT, FIELD(output), ECHOPING_JSON, 0, false },
-	{ "csv", 'C', OPTION_OUTPUT, FIELD(output), ECHOPING_CSV, 0, false },
-	{ "burst", 'B', OPTION_FLAG, FIELD(burst), 0, 0, true },
-	{ "churn", 'N', OPTION_FLAG, FIELD(churn), 0, 0, true },
-	{ "idle", 'I', OPTION_NUMBER, FIELD(idle), 0, 1000000, true },
-	{ "sample", 'S', OPTION_NUMBER, FIELD(sample), 1, 65536, true },
+	{ "connections", 'c', TAKE_NUMBER, FIELD(connections), 1, 1000000, true },
+	{ "size", 's', TAKE_SIZE, FIELD(size), 1, INT64_C(16) << 20, false },
+	{ "pipeline", 'p', TAKE_NUMBER, FIELD(pipeline), 1, 65536, true },
+	{ "duration", 'd', TAKE_DURATION, FIELD(duration_ns), 0, 365 * 86400 * NS_PER_S, true },
+	{ "count", 'n', TAKE_NUMBER, FIELD(count), 0, INT64_C(1) << 40, false },
+	{ "rate", 'r', TAKE_NUMBER, FIELD(rate), 1, 100000000, true },
+	{ "threads", 't', TAKE_NUMBER, FIELD(threads), 1, 256, true },
+	{ "interval", 'i', TAKE_DURATION, FIELD(interval_ns), NS_PER_MS, 86400 * NS_PER_S, false },
+	{ "timeout", 'w', TAKE_DURATION, FIELD(timeout_ns), NS_PER_MS, 3600 * NS_PER_S, false },
+	{ "ipv4", '4', TAKE_FAMILY, FIELD(family), AF_INET, 0, false },
+	{ "ipv6", '6', TAKE_FAMILY, FIELD(family), AF_INET6, 0, false },
+	{ "quiet", 'q', TAKE_FLAG, FIELD(quiet), 0, 0, false },
+	{ "version", 'V', TAKE_ACTION, FIELD(action), ECHOPING_VERSION, 0, false },
+	{ "help", 'h', TAKE_ACTION, FIELD(action), ECHOPING_HELP, 0, false },
+	{ "json", 'J', TAKE_OUTPUT, FIELD(output), ECHOPING_JSON, 0, false },
+	{ "csv", 'C', TAKE_OUTPUT, FIELD(output), ECHOPING_CSV, 0, false },
+	{ "burst", 'B', TAKE_FLAG, FIELD(burst), 0, 0, true },
+	{ "churn", 'N', TAKE_FLAG, FIELD(churn), 0, 0, true },
+	{ "idle", 'I', TAKE_NUMBER, FIELD(idle), 0, 1000000, true },
+	{ "sample", 'S', TAKE_NUMBER, FIELD(sample), 1, 65536, true },
 };
 
 static const char short_options[] = "c:s:p:d:n:r:t:i:w:46qVh";
@@ -79,13 +78,10 @@ static const char short_options[] = "c:s:p:d:n:r:t:i:w:46qVh";
 static void
 options_list(struct option *ret_table)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		bool valued = rows[i].kind == OPTION_NUMBER || rows[i].kind == OPTION_DURATION ||
-			      rows[i].kind == OPTION_SIZE;
-
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		ret_table[i] = (struct option){ rows[i].name,
-			valued ? required_argument : no_argument, NULL, rows[i].letter };
-	}
+			rows[i].take < TAKE_FLAG ? required_argument : no_argument, NULL,
+			rows[i].letter };
 }
 
 /* A whole number in the range of the option; 0 with an error added otherwise. */
@@ -129,29 +125,29 @@ options_take(struct echoping_options *options, const struct option_row *row, con
 {
 	void *field = (char *)options + row->field;
 
-	switch (row->kind) {
-	case OPTION_FLAG:
+	switch (row->take) {
+	case TAKE_FLAG:
 		*(bool *)field = true;
 		break;
-	case OPTION_NUMBER:
+	case TAKE_NUMBER:
 		*(uint64_t *)field = options_number(row, text, errors);
 		break;
-	case OPTION_DURATION:
+	case TAKE_DURATION:
 		*(int64_t *)field = option_value_duration(
 		    errors, row->name, text, row->least, row->most);
 		break;
-	case OPTION_SIZE:
+	case TAKE_SIZE:
 		options->size = options_size(row, text, errors);
 		break;
-	case OPTION_FAMILY:
+	case TAKE_FAMILY:
 		options->family = (int)row->least;
 		break;
-	case OPTION_OUTPUT:
+	case TAKE_OUTPUT:
 		if (options->output != ECHOPING_HUMAN && options->output != row->least)
 			error_list_add(errors, "--json and --csv do not go together");
 		options->output = (enum echoping_output)row->least;
 		break;
-	case OPTION_ACTION:
+	case TAKE_ACTION:
 		options->action = (enum echoping_action)row->least;
 		break;
 	}
@@ -260,7 +256,7 @@ echoping_options_parse(
 		while (row->letter != letter)
 			row++;
 		options_take(&options, row, optarg, errors);
-		if (row->kind == OPTION_ACTION) {
+		if (row->take == TAKE_ACTION) {
 			*ret_options = options;
 			return 0;
 		}

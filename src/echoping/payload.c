@@ -49,24 +49,23 @@ struct echoping_payload *
 echoping_payload_new(void)
 {
 	struct echoping_payload *payload = malloc(sizeof(*payload));
-	unsigned char *bytes;
+	unsigned char *bytes = MAP_FAILED;
 
 	if (payload == NULL)
 		return NULL;
 	payload->fd = memfd_create("echoping-payload", MFD_CLOEXEC);
-	if (payload->fd < 0 || ftruncate(payload->fd, PAYLOAD_BYTES) < 0)
-		goto fail;
-	bytes = mmap(NULL, PAYLOAD_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, payload->fd, 0);
-	if (bytes == MAP_FAILED)
-		goto fail;
+	if (payload->fd >= 0 && ftruncate(payload->fd, PAYLOAD_BYTES) == 0)
+		bytes = mmap(
+		    NULL, PAYLOAD_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, payload->fd, 0);
+	if (bytes == MAP_FAILED) {
+		if (payload->fd >= 0)
+			(void)close(payload->fd);
+		free(payload);
+		return NULL;
+	}
 	payload_fill(bytes);
 	payload->bytes = bytes;
 	return payload;
-fail:
-	if (payload->fd >= 0)
-		(void)close(payload->fd);
-	free(payload);
-	return NULL;
 }
 
 void

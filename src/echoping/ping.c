@@ -198,26 +198,17 @@ ping_connect(struct ping *ping)
 	    &ping->run->target, ping->run->options->timeout_ns, ping->run->signal_fd, &ping->fd);
 }
 
-/* Count and print what is wrong with the probe: KIND of echo came back. */
+/* Count and print that the probe came back different, or else not at all. */
 static void
-ping_fail(struct ping *ping, uint64_t *counter, const char *kind, const char *what)
+ping_fail(struct ping *ping, enum ping_outcome outcome, const char *what)
 {
-	++*counter;
+	const bool different = outcome == PING_DIFFERENT;
+
+	ping->run->results.mismatched += different;
+	ping->run->results.lost += !different;
 	echoping_results_note(&ping->run->results, "probe %" PRIu64 ": %s", ping->number, what);
-	ping_say(
-	    ping, "%s echo from %s: seq=%" PRIu64 " %s\n", kind, ping->name, ping->number, what);
-}
-
-static void
-ping_lose(struct ping *ping, const char *what)
-{
-	ping_fail(ping, &ping->run->results.lost, "no", what);
-}
-
-static void
-ping_differ(struct ping *ping, const char *what)
-{
-	ping_fail(ping, &ping->run->results.mismatched, "wrong", what);
+	ping_say(ping, "%s echo from %s: seq=%" PRIu64 " %s\n", different ? "wrong" : "no",
+	    ping->name, ping->number, what);
 }
 
 /* Count and print the outcome of the probe; returns whether to go on. */
@@ -235,10 +226,11 @@ ping_judge(struct ping *ping, enum ping_outcome outcome)
 		    ping->name, ping->number, (double)ping->latency_ns / (double)NS_PER_MS);
 		return true;
 	case PING_TIMEOUT:
-		ping_lose(ping, "timeout");
+		ping_fail(ping, outcome, "timeout");
 		break;
 	case PING_BROKEN:
-		ping_lose(ping, ping->error != 0 ? strerror(ping->error) : "closed by the server");
+		ping_fail(ping, outcome,
+		    ping->error != 0 ? strerror(ping->error) : "closed by the server");
 		if (ping->error == ECONNREFUSED && results->received == 0) {
 			results->refused = true;
 			return false;
@@ -248,7 +240,7 @@ ping_judge(struct ping *ping, enum ping_outcome outcome)
 		if (!ping->datagrams)
 			(void)snprintf(
 			    what, sizeof(what), "differs at byte %zu of %zu", ping->back, size);
-		ping_differ(ping, what);
+		ping_fail(ping, outcome, what);
 		break;
 	case PING_INTERRUPTED:
 	case PING_WAITING:
@@ -277,7 +269,7 @@ ping_probe(struct ping *ping)
 		return ping_judge(ping, PING_INTERRUPTED);
 	if (r == 0)
 		return ping_judge(ping, ping_exchange(ping));
-	ping_lose(ping, strerror(-r));
+	ping_fail(ping, PING_BROKEN, strerror(-r));
 	return true;
 }
 
@@ -296,7 +288,7 @@ ping_rest_once(struct ping *ping, int64_t until_ns)
 	if (outcome == PING_INTERRUPTED)
 		ping->run->results.interrupted = true;
 	if (outcome == PING_DIFFERENT)
-		ping_differ(ping, "more came back than was sent");
+		ping_fail(ping, outcome, "more came back than was sent");
 	return outcome;
 }
 

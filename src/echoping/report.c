@@ -358,22 +358,15 @@ csv_row(FILE *out, json_t *object, const char *prefix, const char **separator, b
 	}
 }
 
-static int
-report_document_as(FILE *out, json_t *document, enum echoping_output output)
+static void
+report_csv(FILE *out, json_t *document)
 {
-	if (output == ECHOPING_JSON) {
-		if (json_dumpf(document, out, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) < 0)
-			return -ENOMEM;
-		(void)fputc('\n', out);
-		return 0;
-	}
 	for (int keys = 1; keys >= 0; keys--) {
 		const char *separator = "";
 
 		csv_row(out, document, "", &separator, keys);
 		(void)fputc('\n', out);
 	}
-	return 0;
 }
 
 int
@@ -384,15 +377,22 @@ echoping_report(FILE *out, const struct echoping_run *run)
 	int r = 0;
 
 	address_format(&run->target.addresses[0], url, sizeof(url));
-	if (run->options->output != ECHOPING_HUMAN) {
-		document = report_document(url, run);
-		r = document == NULL ? -ENOMEM
-				     : report_document_as(out, document, run->options->output);
-		json_decref(document);
-	} else if (run->options->action == ECHOPING_PING) {
-		report_ping(out, url, &run->results);
-	} else {
-		report_load(out, url, run);
+	if (run->options->output == ECHOPING_HUMAN) {
+		if (run->options->action == ECHOPING_PING)
+			report_ping(out, url, &run->results);
+		else
+			report_load(out, url, run);
+		return 0;
 	}
+	document = report_document(url, run);
+	if (document == NULL)
+		return -ENOMEM;
+	if (run->options->output == ECHOPING_CSV)
+		report_csv(out, document);
+	else if (json_dumpf(document, out, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) < 0)
+		r = -ENOMEM;
+	else
+		(void)fputc('\n', out);
+	json_decref(document);
 	return r;
 }

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -23,9 +24,9 @@
 #define CONNECT_RETRY_MS 2
 
 /* The URL form begins with these. */
-static const struct {
+static const struct scheme {
 	enum address_transport transport;
-	const char *scheme;
+	const char *prefix;
 } schemes[] = {
 	{ ADDRESS_TCP, "tcp://" },
 	{ ADDRESS_UDP, "udp://" },
@@ -70,11 +71,9 @@ static bool
 target_is_port(const char *text)
 {
 	size_t digits = strspn(text, "0123456789");
-	unsigned port;
+	unsigned long port = strtoul(text, NULL, 10);
 
-	if (digits == 0 || digits > 5 || text[digits] != '\0' || sscanf(text, "%5u", &port) != 1)
-		return false;
-	return port > 0 && port <= 65535;
+	return digits > 0 && digits <= 5 && text[digits] == '\0' && port > 0 && port <= 65535;
 }
 
 /* HOST, HOST:PORT, [V6], [V6]:PORT, or an IPv6 address without brackets and port. */
@@ -113,26 +112,24 @@ echoping_target_parse(const char *word, const char *text, struct error_list *err
     struct echoping_target *ret_target)
 {
 	struct echoping_target target = { .transport = ADDRESS_TCP };
-	size_t named = ARRAY_SIZE(schemes), schemed = ARRAY_SIZE(schemes);
+	const struct scheme *named = NULL, *prefixed = NULL;
 	int r;
 
 	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
 		if (word != NULL && strcmp(word, address_transport_name(schemes[i].transport)) == 0)
-			named = i;
-		if (strncmp(text, schemes[i].scheme, strlen(schemes[i].scheme)) == 0)
-			schemed = i;
+			named = &schemes[i];
+		if (strncmp(text, schemes[i].prefix, strlen(schemes[i].prefix)) == 0)
+			prefixed = &schemes[i];
 	}
-	if (schemed != ARRAY_SIZE(schemes))
-		text += strlen(schemes[schemed].scheme);
-	if (word != NULL && named == ARRAY_SIZE(schemes))
+	if (word != NULL && named == NULL)
 		return target_refuse(
 		    errors, word, "is not tcp, udp or unix (a port is written HOST:PORT)");
-	if (word != NULL && schemed != ARRAY_SIZE(schemes) && named != schemed)
+	if (named != NULL && prefixed != NULL && named != prefixed)
 		return target_refuse(errors, word, "contradicts the address");
-	if (word != NULL)
-		target.transport = schemes[named].transport;
-	else if (schemed != ARRAY_SIZE(schemes))
-		target.transport = schemes[schemed].transport;
+	if (prefixed != NULL)
+		text += strlen(prefixed->prefix);
+	if (named != NULL || prefixed != NULL)
+		target.transport = (named != NULL ? named : prefixed)->transport;
 	else if (text[0] == '/' || text[0] == '@')
 		target.transport = ADDRESS_UNIX;
 

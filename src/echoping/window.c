@@ -42,7 +42,6 @@ void
 echoping_window_done(struct echoping_window *window)
 {
 	free(window->slots);
-	window->slots = NULL;
 }
 
 static void
