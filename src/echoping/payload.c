@@ -14,7 +14,7 @@
 #define PAYLOAD_BYTES ((size_t)ECHOPING_PAYLOAD_PERIOD + ECHOPING_PAYLOAD_PIECE)
 
 /* From this size on sendfile(2) costs less than copying: some pages. */
-#define LEND_MIN 16384
+#define SENDFILE_MIN 16384
 
 #define SEQUENCE_BITS 40
 #define SEQUENCE_MASK ((UINT64_C(1) << SEQUENCE_BITS) - 1)
@@ -85,7 +85,7 @@ echoping_payload_send(
 	off_t offset = (off_t)(position % ECHOPING_PAYLOAD_PERIOD);
 	ssize_t n;
 
-	if (length < LEND_MIN)
+	if (length < SENDFILE_MIN)
 		n = send(fd, payload->bytes + offset, length, MSG_NOSIGNAL);
 	else
 		n = sendfile(fd, payload->fd, &offset, length);
