@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/un.h>
@@ -17,56 +18,29 @@
 #define NEAR 2
 
 static const struct echoctl_verb_info verbs[ECHOCTL_VERBS] = {
-	[ECHOCTL_STATUS] = { "status", NULL, "what runs, how it is, what it does" },
-	[ECHOCTL_STATS] = { "stats", NULL, "all figures, one a line" },
-	[ECHOCTL_CONNECTIONS] = { "connections", NULL, "who is connected" },
-	[ECHOCTL_CONNECTION] = { "connection", "ID", "all about one connection" },
-	[ECHOCTL_SOURCES] = { "sources", NULL, "who sends datagrams" },
-	[ECHOCTL_TOP] = { "top", NULL, "connections and rates, live; q leaves" },
-	[ECHOCTL_METRICS] = { "metrics", NULL, "the counters as Prometheus reads them" },
-	[ECHOCTL_CONFIG] = { "config", NULL, "the configuration in force, with origins" },
-	[ECHOCTL_HEALTH] = { "health", NULL, "fail unless clients are served" },
-	[ECHOCTL_RELOAD] = { "reload", NULL, "read the configuration again" },
-	[ECHOCTL_DRAIN] = { "drain", NULL, "take no more clients, finish with the present ones" },
-	[ECHOCTL_UNDRAIN] = { "undrain", NULL, "take clients again" },
-	[ECHOCTL_STOP] = { "stop", NULL, "drain, then end the daemon" },
-	[ECHOCTL_CLOSE] = { "close", "ID", "close one connection" },
-	[ECHOCTL_LOG_LEVEL] = { "log-level", "LEVEL", "error, warning, notice, info or debug" },
-	[ECHOCTL_LOG_REOPEN] = { "log-reopen", NULL, "open the log file again" },
+	[ECHOCTL_STATUS] = { "status", NULL, "W", "what runs, how it is, what it does" },
+	[ECHOCTL_STATS] = { "stats", NULL, "W", "all figures, one a line" },
+	[ECHOCTL_CONNECTIONS] = { "connections", NULL, "lpSkonOW", "who is connected" },
+	[ECHOCTL_CONNECTION] = { "connection", "ID", "W", "all about one connection" },
+	[ECHOCTL_SOURCES] = { "sources", NULL, "lnW", "who sends datagrams" },
+	[ECHOCTL_TOP] = { "top", NULL, "i", "connections and rates, live; q leaves" },
+	[ECHOCTL_METRICS] = { "metrics", NULL, "", "the counters as Prometheus reads them" },
+	[ECHOCTL_CONFIG] = { "config", NULL, "W", "the configuration in force, with origins" },
+	[ECHOCTL_HEALTH] = { "health", NULL, "", "fail unless clients are served" },
+	[ECHOCTL_RELOAD] = { "reload", NULL, "", "read the configuration again" },
+	[ECHOCTL_DRAIN] = { "drain", NULL, "",
+	    "take no more clients, finish with the present ones" },
+	[ECHOCTL_UNDRAIN] = { "undrain", NULL, "", "take clients again" },
+	[ECHOCTL_STOP] = { "stop", NULL, "w", "drain, then end the daemon" },
+	[ECHOCTL_CLOSE] = { "close", "ID", "", "close one connection" },
+	[ECHOCTL_LOG_LEVEL] = { "log-level", "LEVEL", "", "error, warning, notice, info or debug" },
+	[ECHOCTL_LOG_REOPEN] = { "log-reopen", NULL, "", "open the log file again" },
 };
 
 const struct echoctl_verb_info *
 echoctl_verb_info(enum echoctl_verb verb)
 {
 	return &verbs[verb];
-}
-
-enum echoctl_verb
-echoctl_verb_find(const char *name)
-{
-	int verb = 0;
-
-	while (verb < ECHOCTL_VERBS && strcmp(verbs[verb].name, name) != 0)
-		verb++;
-	return (enum echoctl_verb)verb;
-}
-
-const char *
-echoctl_verb_nearest(const char *name)
-{
-	const char *nearest = NULL;
-	size_t least = NEAR + 1;
-
-	for (int verb = 0; verb < ECHOCTL_VERBS; verb++) {
-		size_t distance = text_distance(name, verbs[verb].name);
-
-		/* for short names two edits are most of the word */
-		if (distance < least && distance < strlen(verbs[verb].name) - 1) {
-			least = distance;
-			nearest = verbs[verb].name;
-		}
-	}
-	return nearest;
 }
 
 #define DIGITS "0123456789"
@@ -93,45 +67,15 @@ static const struct option long_options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-#define VERB(verb) (UINT32_C(1) << (verb))
-
-/* Options that some verbs have and no other. */
-static const struct {
-	int option;
-	uint32_t verbs;
-} belongings[] = {
-	{ 'w', VERB(ECHOCTL_STOP) },
-	{ 'i', VERB(ECHOCTL_TOP) },
-	{ 'l', VERB(ECHOCTL_CONNECTIONS) | VERB(ECHOCTL_SOURCES) },
-	{ 'p', VERB(ECHOCTL_CONNECTIONS) },
-	{ 'S', VERB(ECHOCTL_CONNECTIONS) },
-	{ 'k', VERB(ECHOCTL_CONNECTIONS) },
-	{ 'o', VERB(ECHOCTL_CONNECTIONS) },
-	{ 'n', VERB(ECHOCTL_CONNECTIONS) | VERB(ECHOCTL_SOURCES) },
-	{ 'O', VERB(ECHOCTL_CONNECTIONS) },
-	{ 'W', VERB(ECHOCTL_STATUS) | VERB(ECHOCTL_STATS) | VERB(ECHOCTL_CONNECTIONS) |
-		   VERB(ECHOCTL_CONNECTION) | VERB(ECHOCTL_SOURCES) | VERB(ECHOCTL_CONFIG) },
-};
-
-/* One letter for each enum echoctl_filter. */
-static const char filter_options[] = "lpSkonO";
+/* Options that become a query, in its order. */
+static const char filter_options[ECHOCTL_FILTERS + 1] = "lpSkonO";
 
 /* The command line as far as it is read. */
 struct command_line {
 	struct echoctl_options options;
 	struct error_list *errors;
-	uint64_t given; /* bit I: long_options[I] */
+	bool given[UCHAR_MAX + 1]; /* by the letter of an option */
 };
-
-static size_t
-option_index(int option)
-{
-	size_t i = 0;
-
-	while (long_options[i].val != option)
-		i++;
-	return i;
-}
 
 static void
 options_refuse(struct command_line *line, int option, const char *text, const char *what)
@@ -145,23 +89,6 @@ options_is_number(const char *text)
 	size_t length = strspn(text, DIGITS);
 
 	return length > 0 && length <= NUMBER_DIGITS_MAX && text[length] == '\0';
-}
-
-/* Digits go to the daemon unchanged: it checks the range. */
-static const char *
-options_number(struct command_line *line, int option, const char *text)
-{
-	if (!options_is_number(text))
-		options_refuse(line, option, text, "is not a whole number");
-	return text;
-}
-
-static int64_t
-options_duration(
-    struct command_line *line, int option, const char *text, int64_t least_ns, int64_t most_ns)
-{
-	return option_value_duration(
-	    line->errors, option_name(long_options, option), text, least_ns, most_ns);
 }
 
 static const char *
@@ -188,23 +115,11 @@ options_url(struct command_line *line, const char *text)
 }
 
 static void
-options_take_filter(struct command_line *line, int option, const char *text)
-{
-	const char *place = strchr(filter_options, option);
-
-	if (place == NULL)
-		return;
-	if (option == 'n' || option == 'O')
-		text = options_number(line, option, text);
-	line->options.filter[place - filter_options] = text;
-}
-
-static void
 options_take(struct command_line *line, int option, const char *text)
 {
 	struct echoctl_options *options = &line->options;
 
-	line->given |= UINT64_C(1) << option_index(option);
+	line->given[(unsigned char)option] = true;
 	switch (option) {
 	case 's':
 		options->socket = options_socket(line, text);
@@ -216,8 +131,8 @@ options_take(struct command_line *line, int option, const char *text)
 		options->json = true;
 		break;
 	case 't':
-		options->timeout_ns = options_duration(
-		    line, option, text, NS_PER_MS, 24 * 3600 * NS_PER_S);
+		options->timeout_ns = option_value_duration(
+		    line->errors, "timeout", text, NS_PER_MS, 24 * 3600 * NS_PER_S);
 		break;
 	case 'w':
 		options->wait = true;
@@ -226,24 +141,41 @@ options_take(struct command_line *line, int option, const char *text)
 		options->wide = true;
 		break;
 	case 'i':
-		options->interval_ns = options_duration(
-		    line, option, text, 100 * NS_PER_MS, 3600 * NS_PER_S);
+		options->interval_ns = option_value_duration(
+		    line->errors, "interval", text, 100 * NS_PER_MS, 3600 * NS_PER_S);
 		break;
+	case 'n':
+	case 'O':
+		/* digits go to the daemon unchanged: it checks the range */
+		if (!options_is_number(text))
+			options_refuse(line, option, text, "is not a whole number");
+		/* fall through */
 	default:
-		options_take_filter(line, option, text);
+		options->filters[strchr(filter_options, option) - filter_options] =
+		    (struct echoctl_filter){ option_name(long_options, option), text };
 	}
 }
 
 static void
 options_take_verb(struct command_line *line, const char *name)
 {
+	const char *nearest = NULL;
+	size_t least = NEAR + 1;
 	char escaped[64];
-	const char *nearest;
 
-	line->options.verb = echoctl_verb_find(name);
-	if (line->options.verb < ECHOCTL_VERBS)
-		return;
-	nearest = echoctl_verb_nearest(name);
+	for (int verb = 0; verb < ECHOCTL_VERBS; verb++) {
+		size_t distance = text_distance(name, verbs[verb].name);
+
+		if (distance == 0) {
+			line->options.verb = (enum echoctl_verb)verb;
+			return;
+		}
+		/* for short names two edits are most of the word */
+		if (distance < least && distance < strlen(verbs[verb].name) - 1) {
+			least = distance;
+			nearest = verbs[verb].name;
+		}
+	}
 	text_escape_string(name, escaped, sizeof(escaped));
 	if (nearest != NULL)
 		error_list_add(
@@ -265,7 +197,7 @@ options_take_operands(struct command_line *line, int count, char **operands)
 	options_take_verb(line, operands[0]);
 	if (line->options.verb == ECHOCTL_VERBS)
 		return;
-	info = echoctl_verb_info(line->options.verb);
+	info = &verbs[line->options.verb];
 	if (info->operand != NULL && count == 1) {
 		error_list_add(line->errors, "%s: which %s?", info->name, info->operand);
 		return;
@@ -296,15 +228,17 @@ options_check_together(struct command_line *line)
 	if (options->json && options->verb == ECHOCTL_TOP)
 		error_list_add(
 		    line->errors, "top draws on a terminal: for --json there is connections");
-	for (size_t i = 0; i < ARRAY_SIZE(belongings); i++) {
-		size_t index = option_index(belongings[i].option);
+	for (const struct option *o = long_options; o->name != NULL; o++) {
+		int owner = 0;
 
-		int first = ffs((int)belongings[i].verbs) - 1;
-
-		if ((line->given >> index & 1) != 0 &&
-		    (belongings[i].verbs & VERB(options->verb)) == 0)
-			error_list_add(line->errors, "--%s belongs to the verb %s",
-			    long_options[index].name, verbs[first].name);
+		if (!line->given[o->val] || strchr(verbs[options->verb].options, o->val) != NULL)
+			continue;
+		while (owner < ECHOCTL_VERBS && strchr(verbs[owner].options, o->val) == NULL)
+			owner++;
+		/* an option that no verb owns goes with all */
+		if (owner < ECHOCTL_VERBS)
+			error_list_add(line->errors, "--%s belongs to the verb %s", o->name,
+			    verbs[owner].name);
 	}
 }
 
@@ -337,12 +271,6 @@ echoctl_options_parse(
 	return 0;
 }
 
-const char *
-echoctl_filter_name(enum echoctl_filter filter)
-{
-	return option_name(long_options, filter_options[filter]);
-}
-
 void
 echoctl_options_print_help(FILE *out)
 {
@@ -351,7 +279,7 @@ echoctl_options_print_help(FILE *out)
 		    "\n",
 	    out);
 	for (int verb = 0; verb < ECHOCTL_VERBS; verb++) {
-		const struct echoctl_verb_info *info = echoctl_verb_info((enum echoctl_verb)verb);
+		const struct echoctl_verb_info *info = &verbs[verb];
 		char words[32];
 
 		(void)snprintf(words, sizeof(words), "%s%s%s", info->name,

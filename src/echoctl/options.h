@@ -37,21 +37,12 @@ enum echoctl_verb {
 struct echoctl_verb_info {
 	const char *name;
 	const char *operand; /* "ID", "LEVEL"; NULL: takes none */
+	const char *options; /* letters of those that only some verbs have */
 	const char *help;
 };
 
 /* Return what is known of VERB. */
 const struct echoctl_verb_info *echoctl_verb_info(enum echoctl_verb verb);
-
-/* Return the verb called NAME, or ECHOCTL_VERBS. */
-enum echoctl_verb echoctl_verb_find(const char *name);
-
-/* Return the name most like NAME, or NULL when none is near. */
-const char *echoctl_verb_nearest(const char *name);
-
-/* How long an answer may take, and a stop with --wait, unless --timeout says otherwise. */
-#define ECHOCTL_ANSWER_TIMEOUT_NS (INT64_C(10) * 1000000000)
-#define ECHOCTL_STOP_TIMEOUT_NS (INT64_C(90) * 1000000000)
 
 enum echoctl_action {
 	ECHOCTL_ASK, /* run the verb */
@@ -59,17 +50,13 @@ enum echoctl_action {
 	ECHOCTL_VERSION,
 };
 
-/* Options that the daemon takes as they are: each goes by the same name in a query. */
-enum echoctl_filter {
-	ECHOCTL_LISTENER,
-	ECHOCTL_PEER,
-	ECHOCTL_STATE,
-	ECHOCTL_SORT,
-	ECHOCTL_ORDER,
-	ECHOCTL_LIMIT,  /* digits */
-	ECHOCTL_OFFSET, /* digits */
-	ECHOCTL_FILTERS,
+/* An option that the daemon takes as it is: it goes by the same name in a query. */
+struct echoctl_filter {
+	const char *name;
+	const char *value; /* NULL: not given, the daemon decides */
 };
+
+#define ECHOCTL_FILTERS 7
 
 /* All texts are borrowed from the command line. */
 struct echoctl_options {
@@ -79,11 +66,11 @@ struct echoctl_options {
 	const char *socket;  /* -s; at most one of these two is given */
 	const char *url;     /* -u */
 	bool json;
-	bool wide;                           /* tables need not fit the terminal */
-	bool wait;                           /* stop: until the daemon is gone */
-	int64_t timeout_ns;                  /* 0: not given */
-	int64_t interval_ns;                 /* top: from one sample to the next */
-	const char *filter[ECHOCTL_FILTERS]; /* NULL: not given, the daemon decides */
+	bool wide;           /* tables need not fit the terminal */
+	bool wait;           /* stop: until the daemon is gone */
+	int64_t timeout_ns;  /* 0: not given */
+	int64_t interval_ns; /* top: from one sample to the next */
+	struct echoctl_filter filters[ECHOCTL_FILTERS];
 };
 
 /*
@@ -92,9 +79,6 @@ struct echoctl_options {
  */
 ATTR_MUSTCHECK int echoctl_options_parse(
     int argc, char **argv, struct error_list *errors, struct echoctl_options *ret_options);
-
-/* Return the name of an option that goes into a query: "listener", "peer", ... */
-const char *echoctl_filter_name(enum echoctl_filter filter);
 
 /* Print the help text to OUT. */
 void echoctl_options_print_help(FILE *out);

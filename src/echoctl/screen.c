@@ -173,14 +173,6 @@ echoctl_screen_close(struct echoctl_screen *screen)
 }
 
 void
-echoctl_screen_suspend(struct echoctl_screen *screen)
-{
-	screen_leave(screen);
-	/* SIGCONT waits in signal_fd when this returns */
-	(void)raise(SIGSTOP);
-}
-
-void
 echoctl_screen_fds(const struct echoctl_screen *screen, struct pollfd fds[ECHOCTL_SCREEN_FDS])
 {
 	fds[0] = (struct pollfd){ .fd = screen->signal_fd, .events = POLLIN };
@@ -192,7 +184,10 @@ screen_take_signal(struct echoctl_screen *screen, int number)
 {
 	switch (number) {
 	case SIGTSTP:
-		return (struct echoctl_event){ .kind = ECHOCTL_EVENT_SUSPEND };
+		screen_leave(screen);
+		/* SIGCONT waits in signal_fd when this returns */
+		(void)raise(SIGSTOP);
+		return (struct echoctl_event){ .kind = ECHOCTL_EVENT_NONE };
 	case SIGCONT:
 		if (screen_enter(screen) < 0)
 			return (struct echoctl_event){ .kind = ECHOCTL_EVENT_END };
@@ -282,18 +277,12 @@ echoctl_screen_next(struct echoctl_screen *screen)
 }
 
 void
-echoctl_screen_size(const struct echoctl_screen *screen, size_t *ret_lines, size_t *ret_columns)
-{
-	echoctl_style_size(screen->out_fd, ret_lines, ret_columns);
-}
-
-void
 echoctl_screen_show(struct echoctl_screen *screen, const char *text, size_t length)
 {
 	size_t lines, columns, shown = 0;
 	const char *end = text + length, *stop = text;
 
-	echoctl_screen_size(screen, &lines, &columns);
+	echoctl_style_size(screen->out_fd, &lines, &columns);
 	while (stop < end && shown < lines) {
 		const char *newline = memchr(stop, '\n', (size_t)(end - stop));
 

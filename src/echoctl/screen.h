@@ -15,11 +15,10 @@
 #define ECHOCTL_SCREEN_FDS 2
 
 enum echoctl_event_kind {
-	ECHOCTL_EVENT_NONE,    /* nothing more for now */
-	ECHOCTL_EVENT_KEY,     /* value is the character */
-	ECHOCTL_EVENT_REDRAW,  /* the size changed, or the terminal was somebody else's */
-	ECHOCTL_EVENT_SUSPEND, /* the user wants the shell: echoctl_screen_suspend() */
-	ECHOCTL_EVENT_END,     /* value is the signal that says so; 0: the keyboard is gone */
+	ECHOCTL_EVENT_NONE,   /* nothing more for now */
+	ECHOCTL_EVENT_KEY,    /* value is the character */
+	ECHOCTL_EVENT_REDRAW, /* the size changed, or the terminal was somebody else's */
+	ECHOCTL_EVENT_END,    /* value is the signal that says so; 0: the keyboard is gone */
 };
 
 /* One thing that happened. */
@@ -42,15 +41,11 @@ void echoctl_screen_close(struct echoctl_screen *screen);
 /* Fill FDS with what to wait for, until echoctl_screen_next() has an event. */
 void echoctl_screen_fds(const struct echoctl_screen *screen, struct pollfd fds[ECHOCTL_SCREEN_FDS]);
 
-/* Return the next event; never waits. */
+/*
+ * Return the next event; never waits. When the user wants the shell (SIGTSTP), give the terminal
+ * back and stop the process first; the event REDRAW comes when it continues.
+ */
 struct echoctl_event echoctl_screen_next(struct echoctl_screen *screen);
-
-/* Give the terminal back and stop the process; continuing it gives an event REDRAW. */
-void echoctl_screen_suspend(struct echoctl_screen *screen);
-
-/* Return how many lines and columns there are. */
-void echoctl_screen_size(
-    const struct echoctl_screen *screen, size_t *ret_lines, size_t *ret_columns);
 
 /*
  * Show TEXT (LENGTH bytes of lines that end with "\n", none wider than the screen) in place of

@@ -3,6 +3,7 @@
 
 #include "echoctl/session.h"
 
+#include <curl/curl.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,9 +13,15 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "echoctl/json.h"
-#include "echoctl/text.h"
 
+/* How long an answer may take, unless --timeout says otherwise. */
+#define ANSWER_TIMEOUT_NS (10 * NS_PER_S)
+/* Ten times the size of /connections for all connections of a large daemon. */
+#define BODY_MAX (64u << 20)
+#define WAIT_FDS_MAX 4
+#define WAIT_MS_MAX 60000
 #define SOCKET_NAME "control.sock"
 /* Over a UNIX socket the host is not looked up, but the daemon checks that it knows the name. */
 #define SOCKET_URL "http://localhost"
@@ -119,6 +126,263 @@ echoctl_location_done(struct echoctl_location *location)
 	*location = (struct echoctl_location){ .count = 0 };
 }
 
+/* The request of a session. */
+struct echoctl_transfer {
+	CURLM *multi;
+	CURL *easy;     /* set up anew for each request */
+	bool under_way; /* easy is in multi */
+	enum echoctl_method method;
+	int64_t timeout_ns;
+	FILE *body; /* writes the body of the answer; NULL: there was no request */
+	size_t received;
+	bool too_long; /* the body exceeded BODY_MAX, so the transfer was aborted */
+	CURLcode result;
+	int connect_error; /* errno of a connect that failed, 0 where there is none */
+	char error_text[CURL_ERROR_SIZE];
+};
+
+/* Add NAME, "=" and VALUE, percent-encoded, to OUT; an empty NAME: the value alone. */
+static bool
+url_add(FILE *out, const char *name, const char *value)
+{
+	char *encoded = curl_easy_escape(NULL, value, 0);
+	bool added = encoded != NULL &&
+		     fprintf(out, "%s%s%s", name, *name != '\0' ? "=" : "", encoded) >= 0;
+
+	curl_free(encoded);
+	return added;
+}
+
+char *
+echoctl_session_url(const char *base, const char *path, const struct echoctl_options *options)
+{
+	size_t size, head = strcspn(path, "*");
+	char *url = NULL, separator = strchr(path, '?') != NULL ? '&' : '?';
+	FILE *out = open_memstream(&url, &size);
+	bool whole = true;
+
+	if (out == NULL)
+		return NULL;
+	(void)fprintf(out, "%s%.*s", base, (int)head, path);
+	if (path[head] == '*') {
+		whole = url_add(out, "", options->operand);
+		(void)fputs(path + head + 1, out);
+	}
+	for (size_t i = 0; i < ECHOCTL_FILTERS && whole; i++) {
+		const struct echoctl_filter *filter = &options->filters[i];
+
+		if (filter->value == NULL)
+			continue;
+		(void)fputc(separator, out);
+		separator = '&';
+		whole = url_add(out, filter->name, filter->value);
+	}
+	if (fclose(out) == 0 && whole)
+		return url;
+	free(url);
+	return NULL;
+}
+
+static size_t
+transfer_on_body(char *data, size_t one, size_t length, void *context)
+{
+	struct echoctl_transfer *transfer = context;
+
+	(void)one;
+	transfer->too_long = length > BODY_MAX - transfer->received;
+	if (transfer->too_long)
+		return 0;
+	transfer->received += length;
+	return fwrite(data, 1, length, transfer->body);
+}
+
+static bool
+transfer_set_up(struct echoctl_transfer *transfer, const char *url, const char *socket)
+{
+	CURL *easy = transfer->easy;
+	int r = 0;
+
+	curl_easy_reset(easy);
+	r |= curl_easy_setopt(easy, CURLOPT_URL, url);
+#if LIBCURL_VERSION_NUM >= 0x075500
+	r |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+	r |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+	r |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	/* the target is encoded already: libcurl must not touch it */
+	r |= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+	/* ignore proxies of the environment: they are not meant for a control port */
+	r |= curl_easy_setopt(easy, CURLOPT_PROXY, "");
+	r |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	r |= curl_easy_setopt(
+	    easy, CURLOPT_TIMEOUT_MS, (long)((transfer->timeout_ns + NS_PER_MS - 1) / NS_PER_MS));
+	r |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "echoctl/" PACKAGE_VERSION);
+	r |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error_text);
+	r |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, transfer_on_body);
+	r |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+	if (socket != NULL)
+		r |= curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, socket);
+	if (transfer->method == ECHOCTL_POST) {
+		r |= curl_easy_setopt(easy, CURLOPT_POST, 1L);
+		r |= curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, 0L);
+		r |= curl_easy_setopt(easy, CURLOPT_POSTFIELDS, "");
+	}
+	return r == 0;
+}
+
+/* End the request, with or without its answer. */
+static void
+transfer_end(struct echoctl_transfer *transfer)
+{
+	if (transfer->under_way)
+		(void)curl_multi_remove_handle(transfer->multi, transfer->easy);
+	transfer->under_way = false;
+}
+
+/* Drop the last answer and make room for the next one. Returns whether there was memory for it. */
+static bool
+session_begin_answer(struct echoctl_session *session)
+{
+	struct echoctl_transfer *transfer = session->transfer;
+
+	if (transfer->body != NULL)
+		(void)fclose(transfer->body);
+	free(session->answer.body);
+	session->answer = (struct echoctl_answer){ .status = 0 };
+	transfer->received = 0;
+	transfer->too_long = false;
+	transfer->error_text[0] = '\0';
+	transfer->connect_error = 0;
+	transfer->result = CURLE_OK;
+	transfer->body = open_memstream(&session->answer.body, &session->answer.length);
+	return transfer->body != NULL;
+}
+
+int
+echoctl_session_start(struct echoctl_session *session, enum echoctl_method method, const char *path)
+{
+	struct echoctl_transfer *transfer = session->transfer;
+	bool ready;
+	char *url;
+
+	transfer_end(transfer);
+	transfer->method = method;
+	url = echoctl_session_url(session->location.url, path, session->options);
+	ready = url != NULL && session_begin_answer(session) &&
+		transfer_set_up(transfer, url, session->location.socket);
+	free(url);
+	if (!ready || curl_multi_add_handle(transfer->multi, transfer->easy) != CURLM_OK)
+		return -ENOMEM;
+	transfer->under_way = true;
+	return 0;
+}
+
+/* Record the end of the request, with RESULT. */
+static int
+session_finish(struct echoctl_session *session, CURLcode result)
+{
+	struct echoctl_transfer *transfer = session->transfer;
+	struct echoctl_answer *answer = &session->answer;
+	long error = 0;
+
+	transfer->result = result;
+	if (result == CURLE_OK) {
+		(void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &answer->status);
+	} else {
+		(void)curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &error);
+		transfer->connect_error = result == CURLE_COULDNT_CONNECT ? (int)error : 0;
+		answer->gone = transfer->connect_error == ECONNREFUSED ||
+			       transfer->connect_error == ENOENT;
+	}
+	transfer_end(transfer);
+	return fflush(transfer->body) == 0 ? 1 : -ENOMEM;
+}
+
+static int
+session_error(CURLMcode code)
+{
+	return code == CURLM_OK ? 0 : code == CURLM_OUT_OF_MEMORY ? -ENOMEM : -EIO;
+}
+
+/* Let libcurl work. Returns 1 when the request is over, else as echoctl_session_poll(). */
+static int
+session_perform(struct echoctl_session *session)
+{
+	int running, left;
+	CURLMcode code = curl_multi_perform(session->transfer->multi, &running);
+	CURLMsg *message;
+
+	if (code != CURLM_OK)
+		return session_error(code);
+	while ((message = curl_multi_info_read(session->transfer->multi, &left)) != NULL)
+		if (message->msg == CURLMSG_DONE)
+			return session_finish(session, message->data.result);
+	return 0;
+}
+
+int
+echoctl_session_poll(
+    struct echoctl_session *session, struct pollfd *fds, unsigned count, int timeout_ms)
+{
+	struct echoctl_transfer *transfer = session->transfer;
+	struct curl_waitfd waits[WAIT_FDS_MAX];
+	CURLMcode code;
+	int r;
+
+	if (count > WAIT_FDS_MAX)
+		return -EINVAL;
+	for (unsigned i = 0; i < count; i++) {
+		waits[i] = (struct curl_waitfd){ .fd = fds[i].fd, .events = CURL_WAIT_POLLIN };
+		fds[i].revents = 0;
+	}
+	if (transfer->under_way && (r = session_perform(session)) != 0)
+		return r;
+	if (timeout_ms < 0 || timeout_ms > WAIT_MS_MAX)
+		timeout_ms = WAIT_MS_MAX;
+	code = curl_multi_poll(transfer->multi, waits, count, timeout_ms, NULL);
+	if (code != CURLM_OK)
+		return session_error(code);
+	for (unsigned i = 0; i < count; i++)
+		fds[i].revents = waits[i].revents;
+	return transfer->under_way ? session_perform(session) : 0;
+}
+
+int
+echoctl_session_exchange(
+    struct echoctl_session *session, enum echoctl_method method, const char *path)
+{
+	int r = echoctl_session_start(session, method, path);
+
+	while (r == 0)
+		r = echoctl_session_poll(session, NULL, 0, -1);
+	return r < 0 ? r : 0;
+}
+
+/* Return a text that says why no answer came. */
+static const char *
+session_reason(const struct echoctl_transfer *transfer)
+{
+	if (transfer->too_long)
+		return "the answer is too long";
+	if (transfer->result == CURLE_OPERATION_TIMEDOUT)
+		return "no answer in time";
+	if (transfer->result == CURLE_GOT_NOTHING || transfer->result == CURLE_RECV_ERROR ||
+	    transfer->result == CURLE_PARTIAL_FILE)
+		return "the connection was closed without an answer";
+	if (transfer->connect_error != 0)
+		return strerror(transfer->connect_error);
+	if (transfer->error_text[0] != '\0')
+		return transfer->error_text;
+	return curl_easy_strerror(transfer->result);
+}
+
+const char *
+echoctl_session_curl_version(void)
+{
+	return curl_version_info(CURLVERSION_NOW)->version;
+}
+
 #define COMPLAINT_MAX 1024
 /* The longest error text of the daemon that is printed. */
 #define TEXT_MAX 512
@@ -141,14 +405,15 @@ complain(const char *format, ...)
 }
 
 enum echoctl_exit
-echoctl_session_no_memory(void)
+echoctl_session_fail(int error)
 {
-	complain("%s", strerror(ENOMEM));
+	complain("%s", strerror(-error));
 	return ECHOCTL_EXIT_FAILED;
 }
 
-const char *
-echoctl_session_place(const struct echoctl_session *session)
+/* Return where the daemon is asked: a path or a URL, not escaped. */
+static const char *
+session_place(const struct echoctl_session *session)
 {
 	return session->location.socket != NULL ? session->location.socket : session->location.url;
 }
@@ -176,8 +441,8 @@ echoctl_session_open(const struct echoctl_options *options, struct echoctl_sessi
 		.run = "/run",
 		.xdg_runtime_dir = getenv("XDG_RUNTIME_DIR"),
 	};
-	int64_t timeout_ns = ECHOCTL_ANSWER_TIMEOUT_NS;
 	struct echoctl_session *session = ret_session;
+	struct echoctl_transfer *transfer;
 	int r;
 
 	*session = (struct echoctl_session){
@@ -194,52 +459,63 @@ echoctl_session_open(const struct echoctl_options *options, struct echoctl_sessi
 		return ECHOCTL_EXIT_UNREACHABLE;
 	}
 	if (r < 0)
-		return echoctl_session_no_memory();
+		return echoctl_session_fail(r);
+	session->transfer = transfer = calloc(1, sizeof(*transfer));
+	if (transfer == NULL)
+		return echoctl_session_fail(-ENOMEM);
+	transfer->timeout_ns = ANSWER_TIMEOUT_NS;
 	/* with --wait the timeout is for the whole stop, not for each answer */
-	if (options->timeout_ns > 0 && !(options->wait && options->timeout_ns > timeout_ns))
-		timeout_ns = options->timeout_ns;
-	session->http = echoctl_http_new(
-	    session->location.url, session->location.socket, timeout_ns);
-	return session->http != NULL ? ECHOCTL_EXIT_OK : echoctl_session_no_memory();
+	if (options->timeout_ns > 0 && !(options->wait && options->timeout_ns > ANSWER_TIMEOUT_NS))
+		transfer->timeout_ns = options->timeout_ns;
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK) {
+		transfer->multi = curl_multi_init();
+		transfer->easy = curl_easy_init();
+	}
+	if (transfer->multi == NULL || transfer->easy == NULL)
+		return echoctl_session_fail(-ENOMEM);
+	return ECHOCTL_EXIT_OK;
 }
 
 void
 echoctl_session_close(struct echoctl_session *session)
 {
-	echoctl_http_free(session->http);
-	echoctl_location_done(&session->location);
-	session->http = NULL;
-}
+	struct echoctl_transfer *transfer = session->transfer;
 
-void
-echoctl_session_unreachable(const struct echoctl_session *session)
-{
-	complain("%s: %s", echoctl_session_place(session), echoctl_http_reason(session->http));
-	session_tell_search(session);
+	if (transfer != NULL) {
+		transfer_end(transfer);
+		curl_easy_cleanup(transfer->easy);
+		(void)curl_multi_cleanup(transfer->multi);
+		if (transfer->body != NULL)
+			(void)fclose(transfer->body);
+		free(session->answer.body);
+		free(transfer);
+		curl_global_cleanup();
+	}
+	echoctl_location_done(&session->location);
 }
 
 enum echoctl_exit
-echoctl_session_fetch(
-    struct echoctl_session *session, enum echoctl_method method, const char *target)
+echoctl_session_unreachable(const struct echoctl_session *session)
 {
-	int r = echoctl_http_ask(session->http, method, target);
-
-	if (r == -ENOMEM)
-		return echoctl_session_no_memory();
-	if (r < 0) {
-		complain("%s", strerror(-r));
-		return ECHOCTL_EXIT_FAILED;
-	}
-	if (echoctl_http_answer(session->http)->status != 0)
-		return ECHOCTL_EXIT_OK;
-	echoctl_session_unreachable(session);
+	complain("%s: %s", session_place(session), session_reason(session->transfer));
+	session_tell_search(session);
 	return ECHOCTL_EXIT_UNREACHABLE;
+}
+
+enum echoctl_exit
+echoctl_session_fetch(struct echoctl_session *session, enum echoctl_method method, const char *path)
+{
+	int r = echoctl_session_exchange(session, method, path);
+
+	if (r < 0)
+		return echoctl_session_fail(r);
+	return session->answer.status != 0 ? ECHOCTL_EXIT_OK : echoctl_session_unreachable(session);
 }
 
 void
 echoctl_session_print_body(const struct echoctl_session *session)
 {
-	const struct echoctl_answer *answer = echoctl_http_answer(session->http);
+	const struct echoctl_answer *answer = &session->answer;
 
 	if (session->style.terminal)
 		echoctl_text_write_lines(stdout, answer->body, answer->length);
@@ -248,9 +524,9 @@ echoctl_session_print_body(const struct echoctl_session *session)
 }
 
 enum echoctl_exit
-echoctl_session_refused(const struct echoctl_session *session, enum echoctl_method method)
+echoctl_session_refused(const struct echoctl_session *session)
 {
-	const struct echoctl_answer *answer = echoctl_http_answer(session->http);
+	const struct echoctl_answer *answer = &session->answer;
 	json_t *document = echoctl_json_parse(answer->body, answer->length), *row;
 	json_t *errors = echoctl_json_get(document, "errors");
 	const char *error = echoctl_json_text(document, "error");
@@ -271,12 +547,12 @@ echoctl_session_refused(const struct echoctl_session *session, enum echoctl_meth
 	} else if (error != NULL) {
 		complain("%.*s", TEXT_MAX, error);
 	} else if (success) {
-		complain("%s: the answer is not one of echod's", echoctl_session_place(session));
+		complain("%s: the answer is not one of echod's", session_place(session));
 	} else {
-		complain("%s: refused with HTTP status %ld", echoctl_session_place(session),
-		    answer->status);
+		complain(
+		    "%s: refused with HTTP status %ld", session_place(session), answer->status);
 	}
-	if (method == ECHOCTL_POST && session->location.socket == NULL &&
+	if (session->transfer->method == ECHOCTL_POST && session->location.socket == NULL &&
 	    (answer->status == 403 || answer->status == 405))
 		complain("a URL is for looking only: this verb needs the control socket");
 	json_decref(document);
@@ -284,28 +560,23 @@ echoctl_session_refused(const struct echoctl_session *session, enum echoctl_meth
 }
 
 json_t *
-echoctl_session_ask(struct echoctl_session *session, enum echoctl_method method, const char *target,
+echoctl_session_ask(struct echoctl_session *session, enum echoctl_method method, const char *path,
     enum echoctl_exit *ret_exit)
 {
-	const struct echoctl_answer *answer;
-	enum echoctl_exit code = echoctl_session_fetch(session, method, target);
-	json_t *document;
+	const struct echoctl_answer *answer = &session->answer;
+	enum echoctl_exit code = echoctl_session_fetch(session, method, path);
+	json_t *document = NULL;
 
-	*ret_exit = code;
-	if (code != ECHOCTL_EXIT_OK)
-		return NULL;
-	answer = echoctl_http_answer(session->http);
-	if (session->options->json)
+	if (code == ECHOCTL_EXIT_OK && session->options->json) {
 		echoctl_session_print_body(session);
-	if (answer->status < 200 || answer->status > 299) {
-		*ret_exit = session->options->json ? ECHOCTL_EXIT_FAILED
-						   : echoctl_session_refused(session, method);
-		return NULL;
+		if (answer->status < 200 || answer->status > 299)
+			code = ECHOCTL_EXIT_FAILED;
+	} else if (code == ECHOCTL_EXIT_OK) {
+		if (answer->status >= 200 && answer->status <= 299)
+			document = echoctl_json_parse(answer->body, answer->length);
+		if (document == NULL)
+			code = echoctl_session_refused(session);
 	}
-	if (session->options->json)
-		return NULL;
-	document = echoctl_json_parse(answer->body, answer->length);
-	if (document == NULL)
-		*ret_exit = echoctl_session_refused(session, method);
+	*ret_exit = code;
 	return document;
 }

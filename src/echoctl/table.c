@@ -10,13 +10,19 @@
 
 #include <errno.h>
 #include <libsmartcols.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define GAP "  " /* between columns */
 #define PROSE_LEAST 24
+
+/* How wide a column is to be. */
+struct fit {
+	size_t title;
+	size_t natural;
+	size_t width; /* 0: it is left out */
+};
 
 struct echoctl_table {
 	const struct echoctl_column *columns;
@@ -25,17 +31,13 @@ struct echoctl_table {
 	struct libscols_line *line;   /* the last one; NULL: there is none */
 	size_t used;                  /* cells of it */
 	bool failed;                  /* something is missing */
+	struct fit fits[];            /* one for each column */
 };
 
-/* How wide a column is to be. */
-struct fit {
-	size_t natural;
-	size_t width; /* 0: it is left out */
-};
-
-static struct libscols_column *
-table_new_column(struct echoctl_table *table, const struct echoctl_column *column)
+static bool
+table_add_column(struct echoctl_table *table, size_t number)
 {
+	const struct echoctl_column *column = &table->columns[number];
 	int flags = column->right ? SCOLS_FL_RIGHT : column->prose ? SCOLS_FL_WRAP : 0;
 	const char *text = column->title != NULL ? column->title : "";
 	struct libscols_column *cl;
@@ -44,17 +46,18 @@ table_new_column(struct echoctl_table *table, const struct echoctl_column *colum
 	/* blanks beside the title keep the column at least so wide */
 	(void)snprintf(
 	    title, sizeof(title), column->right ? "%*s" : "%-*s", (int)column->least, text);
+	table->fits[number].title = table->fits[number].natural = echoctl_text_columns(title);
 	cl = scols_table_new_column(table->cells, title, 0, flags);
 	if (cl != NULL && column->prose)
 		(void)scols_column_set_wrapfunc(
 		    cl, scols_wrapnl_chunksize, scols_wrapnl_nextchunk, NULL);
-	return cl;
+	return cl != NULL;
 }
 
 struct echoctl_table *
 echoctl_table_new(const struct echoctl_column *columns, size_t count)
 {
-	struct echoctl_table *table = calloc(1, sizeof(*table));
+	struct echoctl_table *table = calloc(1, sizeof(*table) + count * sizeof(table->fits[0]));
 
 	if (table == NULL)
 		return NULL;
@@ -63,7 +66,7 @@ echoctl_table_new(const struct echoctl_column *columns, size_t count)
 	table->cells = scols_new_table();
 	table->failed = table->cells == NULL;
 	for (size_t i = 0; i < count && !table->failed; i++)
-		table->failed = table_new_column(table, &columns[i]) == NULL;
+		table->failed = !table_add_column(table, i);
 	if (table->failed)
 		return table;
 	(void)scols_table_set_termforce(table->cells, SCOLS_TERMFORCE_NEVER);
@@ -86,8 +89,9 @@ echoctl_table_free(struct echoctl_table *table)
 void
 echoctl_table_add_tone(struct echoctl_table *table, const char *text, enum echoctl_tone tone)
 {
+	struct fit *fit;
 	char *escaped;
-	int r;
+	size_t width;
 
 	if (table == NULL || table->failed)
 		return;
@@ -102,9 +106,12 @@ echoctl_table_add_tone(struct echoctl_table *table, const char *text, enum echoc
 		table->failed = true;
 		return;
 	}
-	r = scols_cell_set_color(
-	    scols_line_get_cell(table->line, table->used++), echoctl_style_code(tone));
-	table->failed = r < 0;
+	fit = &table->fits[table->used];
+	width = echoctl_text_columns(escaped);
+	if (width > fit->natural)
+		fit->natural = width;
+	table->failed = scols_cell_set_color(scols_line_get_cell(table->line, table->used++),
+			    echoctl_style_code(tone)) < 0;
 }
 
 void
@@ -113,75 +120,27 @@ echoctl_table_add(struct echoctl_table *table, const char *text)
 	echoctl_table_add_tone(table, text, ECHOCTL_PLAIN);
 }
 
-void
-echoctl_table_addf(struct echoctl_table *table, const char *format, ...)
-{
-	char text[256];
-	va_list ap;
-
-	va_start(ap, format);
-	(void)vsnprintf(text, sizeof(text), format, ap);
-	va_end(ap);
-	echoctl_table_add(table, text);
-}
-
-/* The next line of TABLE after LINE, NULL for the first; NULL when there is none. */
-static struct libscols_line *
-table_next(const struct echoctl_table *table, struct libscols_iter *iter)
-{
-	struct libscols_line *line;
-
-	return scols_table_next_line(table->cells, iter, &line) == 0 ? line : NULL;
-}
-
-static const char *
-table_title(const struct echoctl_table *table, size_t column)
-{
-	return scols_cell_get_data(
-	    scols_column_get_header(scols_table_get_column(table->cells, column)));
-}
-
-static void
-table_measure(const struct echoctl_table *table, struct libscols_iter *iter, struct fit *fits)
-{
-	struct libscols_line *line;
-
-	for (size_t i = 0; i < table->count; i++)
-		fits[i].natural = echoctl_text_columns(table_title(table, i));
-	scols_reset_iter(iter, SCOLS_ITER_FORWARD);
-	while ((line = table_next(table, iter)) != NULL) {
-		for (size_t i = 0; i < table->count; i++) {
-			const char *text = scols_cell_get_data(scols_line_get_cell(line, i));
-			size_t width = text != NULL ? echoctl_text_columns(text) : 0;
-
-			if (width > fits[i].natural)
-				fits[i].natural = width;
-		}
-	}
-}
-
 /* The least that a column can do with. */
 static size_t
-table_least(const struct echoctl_table *table, size_t column, const struct fit *fit)
+table_least(const struct echoctl_column *column, const struct fit *fit)
 {
-	size_t least = table->columns[column].prose ? PROSE_LEAST : table->columns[column].shorten;
-	size_t title = echoctl_text_columns(table_title(table, column));
+	size_t least = column->prose ? PROSE_LEAST : column->shorten;
 
 	if (least == 0)
 		return fit->natural;
-	if (least < title)
-		least = title;
+	if (least < fit->title)
+		least = fit->title;
 	return least < fit->natural ? least : fit->natural;
 }
 
 static size_t
-table_width(const struct echoctl_table *table, const struct fit *fits)
+table_width(const struct echoctl_table *table)
 {
 	size_t width = 0;
 
 	for (size_t i = 0; i < table->count; i++)
-		if (fits[i].width > 0)
-			width += fits[i].width + (width > 0 ? strlen(GAP) : 0);
+		if (table->fits[i].width > 0)
+			width += table->fits[i].width + (width > 0 ? strlen(GAP) : 0);
 	return width;
 }
 
@@ -190,8 +149,9 @@ table_width(const struct echoctl_table *table, const struct fit *fits)
  * is left.
  */
 static bool
-table_drop(const struct echoctl_table *table, struct fit *fits)
+table_drop(struct echoctl_table *table)
 {
+	struct fit *fits = table->fits;
 	size_t drop = 0, shown = 0;
 
 	for (size_t i = 0; i < table->count; i++) {
@@ -208,15 +168,16 @@ table_drop(const struct echoctl_table *table, struct fit *fits)
 
 /* Choose what is shown within WIDTH columns. */
 static void
-table_fit(const struct echoctl_table *table, struct fit *fits, size_t width)
+table_fit(struct echoctl_table *table, size_t width)
 {
+	struct fit *fits = table->fits;
 	size_t left, before;
 
 	for (size_t i = 0; i < table->count; i++)
-		fits[i].width = table_least(table, i, &fits[i]);
-	while (table_width(table, fits) > width && table_drop(table, fits))
+		fits[i].width = table_least(&table->columns[i], &fits[i]);
+	while (table_width(table) > width && table_drop(table))
 		;
-	if (table_width(table, fits) > width) {
+	if (table_width(table) > width) {
 		/* only one column is left, and it is too wide */
 		for (size_t i = 0; i < table->count; i++)
 			if (fits[i].width > 0)
@@ -224,7 +185,7 @@ table_fit(const struct echoctl_table *table, struct fit *fits, size_t width)
 		return;
 	}
 	/* spread the rest over the shortened columns, one terminal column at a time */
-	left = width - table_width(table, fits);
+	left = width - table_width(table);
 	do {
 		before = left;
 		for (size_t i = 0; i < table->count && left > 0; i++) {
@@ -254,60 +215,42 @@ table_fit_cell(const struct echoctl_column *column, struct libscols_cell *cell, 
 	return 0;
 }
 
+/* Leave out and shorten as table_fit() chose. Returns 0 or -ENOMEM. */
 static int
-table_apply(const struct echoctl_table *table, struct libscols_iter *iter, const struct fit *fits)
+table_apply(struct echoctl_table *table)
 {
+	struct libscols_iter *iter = scols_new_iter(SCOLS_ITER_FORWARD);
 	struct libscols_line *line;
-	int r = 0;
+	int r = iter != NULL ? 0 : -ENOMEM;
 
 	for (size_t i = 0; i < table->count && r == 0; i++) {
 		struct libscols_column *cl = scols_table_get_column(table->cells, i);
 
-		if (fits[i].width == 0)
+		if (table->fits[i].width == 0)
 			(void)scols_column_set_flags(
 			    cl, scols_column_get_flags(cl) | SCOLS_FL_HIDDEN);
-		r = table_fit_cell(&table->columns[i], scols_column_get_header(cl), fits[i].width);
+		r = table_fit_cell(
+		    &table->columns[i], scols_column_get_header(cl), table->fits[i].width);
 	}
-	scols_reset_iter(iter, SCOLS_ITER_FORWARD);
-	while (r == 0 && (line = table_next(table, iter)) != NULL)
+	while (r == 0 && scols_table_next_line(table->cells, iter, &line) == 0)
 		for (size_t i = 0; i < table->count && r == 0; i++)
 			r = table_fit_cell(
-			    &table->columns[i], scols_line_get_cell(line, i), fits[i].width);
-	return r;
-}
-
-static int
-table_fit_to(const struct echoctl_table *table, size_t width)
-{
-	struct libscols_iter *iter = scols_new_iter(SCOLS_ITER_FORWARD);
-	struct fit *fits = calloc(table->count, sizeof(*fits));
-	int r = -ENOMEM;
-
-	if (iter != NULL && fits != NULL) {
-		table_measure(table, iter, fits);
-		table_fit(table, fits, width);
-		r = table_apply(table, iter, fits);
-	}
+			    &table->columns[i], scols_line_get_cell(line, i), table->fits[i].width);
 	scols_free_iter(iter);
-	free(fits);
 	return r;
 }
 
-/* The titles in the tone TITLE; a bar goes on to the end of the screen. */
+/* A line in the tone TITLE; a bar goes on to the end of the screen. */
 static void
-table_print_titles(const struct echoctl_style *style, enum echoctl_tone title, const char *text,
-    size_t length, FILE *out)
+table_print_titles(
+    const struct echoctl_style *style, enum echoctl_tone title, const char *line, FILE *out)
 {
-	echoctl_style_begin(style, title, out);
-	(void)fwrite(text, 1, length, out);
-	if (title == ECHOCTL_BAR) {
-		char *titles = strndup(text, length);
-		size_t used = titles != NULL ? echoctl_text_columns(titles) : style->width;
+	size_t used = echoctl_text_columns(line);
 
-		for (; used < style->width; used++)
-			(void)fputc(' ', out);
-		free(titles);
-	}
+	echoctl_style_begin(style, title, out);
+	(void)fputs(line, out);
+	for (; title == ECHOCTL_BAR && used < style->width; used++)
+		(void)fputc(' ', out);
 	echoctl_style_end(style, title, out);
 }
 
@@ -315,7 +258,7 @@ int
 echoctl_table_print(struct echoctl_table *table, const struct echoctl_style *style,
     enum echoctl_tone title, const char *end, FILE *out)
 {
-	char *text = NULL, *line;
+	char *text = NULL, *rest;
 	bool titles, rows;
 
 	if (table == NULL || table->failed)
@@ -324,23 +267,23 @@ echoctl_table_print(struct echoctl_table *table, const struct echoctl_style *sty
 	rows = table->line != NULL;
 	if (!rows && scols_table_new_line(table->cells, NULL) == NULL)
 		return -ENOMEM;
-	if (style->width > 0 && table_fit_to(table, style->width) < 0)
-		return -ENOMEM;
+	if (style->width > 0) {
+		table_fit(table, style->width);
+		if (table_apply(table) < 0)
+			return -ENOMEM;
+	}
 	(void)scols_table_enable_colors(table->cells, style->colour);
 	titles = !scols_table_is_noheadings(table->cells);
 	if (scols_print_table_to_string(table->cells, &text) < 0)
 		return -ENOMEM;
-	for (line = text; line != NULL && *line != '\0' && (rows || titles); titles = false) {
-		size_t length = strcspn(line, "\n"), next = length + (line[length] == '\n');
+	for (rest = text; rest != NULL && *rest != '\0' && (rows || titles); titles = false) {
+		char *line = strsep(&rest, "\n");
+		size_t length = strlen(line);
 
 		while (length > 0 && line[length - 1] == ' ')
-			length--;
-		if (titles)
-			table_print_titles(style, title, line, length, out);
-		else
-			(void)fwrite(line, 1, length, out);
+			line[--length] = '\0';
+		table_print_titles(style, titles ? title : ECHOCTL_PLAIN, line, out);
 		(void)fputs(end, out);
-		line += next;
 	}
 	free(text);
 	return 0;

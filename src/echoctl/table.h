@@ -41,9 +41,6 @@ void echoctl_table_add(struct echoctl_table *table, const char *text);
 /* As echoctl_table_add(), in a tone. */
 void echoctl_table_add_tone(struct echoctl_table *table, const char *text, enum echoctl_tone tone);
 
-/* As echoctl_table_add() of what printf(3) makes; cut at 255 bytes. */
-void echoctl_table_addf(struct echoctl_table *table, const char *format, ...) ATTR_PRINTF(2, 3);
-
 /*
  * Fit TABLE to the width of STYLE, which changes it, and print it to OUT, titles in the tone
  * TITLE; each line ends with END. A line has no blanks at its end, unless the title tone is a

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include "base/attributes.h"
 #include "base/text.h"
 
 #define ESCAPED_MAX 4 /* a byte becomes \xNN */
@@ -241,6 +242,28 @@ echoctl_style_code(enum echoctl_tone tone)
 	};
 
 	return codes[tone];
+}
+
+enum echoctl_tone
+echoctl_style_tone(const char *state)
+{
+	static const struct {
+		const char *state;
+		enum echoctl_tone tone;
+	} tones[] = {
+		{ "ready", ECHOCTL_GOOD },
+		{ "accepting", ECHOCTL_GOOD },
+		{ "draining", ECHOCTL_WARN },
+		{ "flushing", ECHOCTL_WARN },
+		{ "lingering", ECHOCTL_WARN },
+		{ "not ready", ECHOCTL_BAD },
+		{ "not accepting", ECHOCTL_WARN },
+	};
+
+	for (size_t i = 0; state != NULL && i < ARRAY_SIZE(tones); i++)
+		if (strcmp(tones[i].state, state) == 0)
+			return tones[i].tone;
+	return ECHOCTL_PLAIN;
 }
 
 void

@@ -68,6 +68,9 @@ struct echoctl_style echoctl_style_of(int fd);
 /* Return the escape sequence that begins TONE; NULL: none. */
 const char *echoctl_style_code(enum echoctl_tone tone);
 
+/* Return the tone of the state of a process, a listener or a connection; NULL has none. */
+enum echoctl_tone echoctl_style_tone(const char *state);
+
 /* Return how many lines and columns the terminal FD has; 24 and 80 where it does not say. */
 void echoctl_style_size(int fd, size_t *ret_lines, size_t *ret_columns);
 

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,9 +13,47 @@
 #include "base/text.h"
 #include "echoctl/json.h"
 #include "echoctl/screen.h"
-#include "echoctl/show.h"
 #include "echoctl/table.h"
 #include "echoctl/text.h"
+
+/* The connections with the latest traffic, as many as the daemon returns at once. */
+#define TARGET_CONNECTIONS "/connections?sort=idle&order=asc&limit=1000"
+
+/*
+ * Wide enough for usual values, so that the columns do not move from one frame to the next. A
+ * narrow screen leaves out the last ones: the first seven take 79 columns.
+ */
+static const struct echoctl_view view = {
+	.list = "connections",
+	.columns = {
+		{ .key = "id", .title = "ID", .right = true, .least = 4 },
+		{ .key = "peer", .title = "PEER", .least = 21, .shorten = 21 },
+		{ .key = "in_rate", .title = "IN", .right = true, .least = 10, .drop = 1 },
+		{ .key = "out_rate", .title = "OUT", .right = true, .least = 10, .drop = 2 },
+		{ .key = "pending_bytes", .title = "PENDING", .right = true, .least = 7, .drop = 3 },
+		{ .key = "age_seconds", .title = "AGE", .right = true, .least = 6, .drop = 4 },
+		{ .key = "state", .title = "STATE", .least = 9, .shorten = 9, .drop = 5 },
+		{ .key = "listener", .title = "LISTENER", .least = 8, .shorten = 8, .drop = 6 },
+		{ .key = "bytes_in", .title = "RECEIVED", .right = true, .least = 8, .drop = 7 },
+		{ .key = "bytes_out", .title = "SENT", .right = true, .least = 8, .drop = 8 },
+	},
+};
+
+/* What its rows can be sorted by: a sum of figures. */
+static const struct {
+	int key;
+	const char *name;
+	const char *figures[2];
+} sorts[] = {
+	[ECHOCTL_SORT_RATE] = { 'r', "rate", { "in_rate", "out_rate" } },
+	[ECHOCTL_SORT_IN] = { 'i', "in", { "in_rate" } },
+	[ECHOCTL_SORT_OUT] = { 'o', "out", { "out_rate" } },
+	[ECHOCTL_SORT_PENDING] = { 'p', "pending", { "pending_bytes" } },
+	[ECHOCTL_SORT_AGE] = { 'a', "age", { "age_seconds" } },
+};
+
+#define LINE_END "\033[K\n"
+#define HEAD_LINES 5 /* above the first connection, titles included */
 
 double
 echoctl_sample_rate(double before, double after, double seconds)
@@ -29,39 +66,16 @@ echoctl_sample_rate(double before, double after, double seconds)
 static int
 sample_compare_ids(const void *a, const void *b)
 {
-	const struct echoctl_row *x = a, *y = b;
+	json_int_t x = echoctl_json_integer(*(json_t *const *)a, "id");
+	json_int_t y = echoctl_json_integer(*(json_t *const *)b, "id");
 
-	return (x->id > y->id) - (x->id < y->id);
+	return (x > y) - (x < y);
 }
 
-static bool
-sample_read_rows(struct echoctl_sample *sample)
+static void
+sample_sort_by_id(struct echoctl_sample *sample)
 {
-	const json_t *list = echoctl_json_get(sample->connections, "connections"), *json;
-	size_t i, count = json_array_size(list);
-
-	sample->rows = calloc(count + 1, sizeof(*sample->rows));
-	sample->order = calloc(count + 1, sizeof(struct echoctl_row *));
-	if (sample->rows == NULL || sample->order == NULL)
-		return false;
-	json_array_foreach(list, i, json)
-	{
-		sample->rows[i] = (struct echoctl_row){
-			.id = echoctl_json_integer(json, "id"),
-			.json = json,
-			.age_seconds = echoctl_json_number(json, "age_seconds"),
-			.bytes_in = echoctl_json_number(json, "bytes_in"),
-			.bytes_out = echoctl_json_number(json, "bytes_out"),
-			.pending_bytes = echoctl_json_number(json, "pending_bytes"),
-			.in_rate = ECHOCTL_RATE_UNKNOWN,
-			.out_rate = ECHOCTL_RATE_UNKNOWN,
-		};
-	}
-	sample->count = count;
-	qsort(sample->rows, count, sizeof(*sample->rows), sample_compare_ids);
-	for (i = 0; i < count; i++)
-		sample->order[i] = &sample->rows[i];
-	return true;
+	qsort(sample->rows, sample->count, sizeof(sample->rows[0]), sample_compare_ids);
 }
 
 /* Whether both samples are of one run of the daemon. */
@@ -77,78 +91,92 @@ sample_is_same_run(const struct echoctl_sample *a, const struct echoctl_sample *
 	return started_a == NULL || started_b == NULL || strcmp(started_a, started_b) == 0;
 }
 
-/* Rate of the count at PATH, or of the sum of those that have a label. */
-static double
-sample_total_rate(const struct echoctl_sample *before, const struct echoctl_sample *after,
-    const char *path, double seconds)
+/* Put a rate, unless it is unknown, in OBJECT. */
+static void
+sample_set_rate(json_t *object, const char *key, double before, double after, double seconds)
 {
-	return echoctl_sample_rate((double)echoctl_json_sum(before->stats, path),
-	    (double)echoctl_json_sum(after->stats, path), seconds);
+	double rate = echoctl_sample_rate(before, after, seconds);
+
+	if (rate >= 0)
+		(void)json_object_set_new(object, key, json_real(rate));
 }
 
 static void
 sample_rate_totals(
-    struct echoctl_sample *sample, const struct echoctl_sample *before, double seconds)
+    const struct echoctl_sample *sample, const struct echoctl_sample *before, double seconds)
 {
-	struct echoctl_total_rates *rates = &sample->rates;
+	static const struct {
+		const char *total, *rate;
+	} totals[] = {
+		{ "totals.received_bytes", "received_rate" },
+		{ "totals.sent_bytes", "sent_rate" },
+		{ "totals.connections_accepted", "accepted_per_second" },
+		{ "totals.connections_closed", "closed_per_second" },
+		{ "totals.connections_rejected", "rejected_per_second" },
+	};
+	json_t *rates = json_object();
 
-	rates->received_bytes = sample_total_rate(before, sample, "totals.received_bytes", seconds);
-	rates->sent_bytes = sample_total_rate(before, sample, "totals.sent_bytes", seconds);
-	rates->accepted = sample_total_rate(before, sample, "totals.connections_accepted", seconds);
-	rates->closed = sample_total_rate(before, sample, "totals.connections_closed", seconds);
-	rates->rejected = sample_total_rate(before, sample, "totals.connections_rejected", seconds);
+	for (size_t i = 0; i < ARRAY_SIZE(totals); i++)
+		sample_set_rate(rates, totals[i].rate,
+		    (double)echoctl_json_sum(before->stats, totals[i].total),
+		    (double)echoctl_json_sum(sample->stats, totals[i].total), seconds);
+	(void)json_object_set_new(sample->stats, "rates", rates);
 }
 
 static void
-sample_rate_row(struct echoctl_row *row, const struct echoctl_sample *before, double seconds)
+sample_rate_row(json_t *row, const struct echoctl_sample *before, double seconds)
 {
-	const struct echoctl_row *old = bsearch(
-	    row, before->rows, before->count, sizeof(*row), sample_compare_ids);
-	double age = row->age_seconds;
+	static const struct {
+		const char *total, *rate;
+	} figures[] = { { "bytes_in", "in_rate" }, { "bytes_out", "out_rate" } };
+	json_t *const *old = bsearch(
+	    &row, before->rows, before->count, sizeof(before->rows[0]), sample_compare_ids);
+	double age = echoctl_json_number(row, "age_seconds");
+	double old_age = old != NULL ? echoctl_json_number(*old, "age_seconds") : 0;
 
-	if (old != NULL) {
-		row->in_rate = echoctl_sample_rate(
-		    old->bytes_in, row->bytes_in, age - old->age_seconds);
-		row->out_rate = echoctl_sample_rate(
-		    old->bytes_out, row->bytes_out, age - old->age_seconds);
-	} else if (age <= seconds) {
-		/* a new one; an older one was only beyond the limit of the last answer */
-		row->in_rate = echoctl_sample_rate(0, row->bytes_in, age);
-		row->out_rate = echoctl_sample_rate(0, row->bytes_out, age);
-	}
+	/* a new one began at 0; an older one was only beyond the limit of the last answer */
+	if (old == NULL && age > seconds)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(figures); i++)
+		sample_set_rate(row, figures[i].rate,
+		    old != NULL ? echoctl_json_number(*old, figures[i].total) : 0,
+		    echoctl_json_number(row, figures[i].total), age - old_age);
 }
 
 static void
-sample_compare(struct echoctl_sample *sample, const struct echoctl_sample *before)
+sample_compare(struct echoctl_sample *sample, struct echoctl_sample *before)
 {
 	double seconds = echoctl_json_number(sample->stats, "process.uptime_seconds") -
 			 echoctl_json_number(before->stats, "process.uptime_seconds");
 
 	if (!sample_is_same_run(before, sample))
 		return;
+	sample_sort_by_id(before);
 	sample_rate_totals(sample, before, seconds);
 	for (size_t i = 0; i < sample->count; i++)
-		sample_rate_row(&sample->rows[i], before, seconds);
+		sample_rate_row(sample->rows[i], before, seconds);
 }
 
 struct echoctl_sample *
-echoctl_sample_new(json_t *stats, json_t *connections, const struct echoctl_sample *before)
+echoctl_sample_new(json_t *stats, json_t *connections, struct echoctl_sample *before)
 {
+	const json_t *list = echoctl_json_get(connections, view.list);
+	size_t count = json_array_size(list);
 	struct echoctl_sample *sample = calloc(1, sizeof(*sample));
+	json_t **rows = calloc(count + 1, sizeof(json_t *));
 
-	if (sample == NULL) {
+	if (sample == NULL || rows == NULL) {
 		json_decref(stats);
 		json_decref(connections);
+		free(sample);
+		free(rows);
 		return NULL;
 	}
-	sample->stats = stats;
-	sample->connections = connections;
-	sample->rates = (struct echoctl_total_rates){ ECHOCTL_RATE_UNKNOWN, ECHOCTL_RATE_UNKNOWN,
-		ECHOCTL_RATE_UNKNOWN, ECHOCTL_RATE_UNKNOWN, ECHOCTL_RATE_UNKNOWN };
-	if (!sample_read_rows(sample)) {
-		echoctl_sample_free(sample);
-		return NULL;
-	}
+	*sample = (struct echoctl_sample){ stats, connections, rows, count };
+	for (size_t i = 0; i < count; i++)
+		rows[i] = json_array_get(list, i);
+	sample_sort_by_id(sample);
+	(void)json_object_set_new(stats, "state", json_string(echoctl_json_state(stats)));
 	if (before != NULL)
 		sample_compare(sample, before);
 	return sample;
@@ -159,7 +187,6 @@ echoctl_sample_free(struct echoctl_sample *sample)
 {
 	if (sample == NULL)
 		return;
-	free(sample->order);
 	free(sample->rows);
 	json_decref(sample->stats);
 	json_decref(sample->connections);
@@ -171,36 +198,28 @@ struct order {
 	bool ascending;
 };
 
+/* What rows are sorted by: the sum of figures. */
 static double
-sample_sort_value(const struct echoctl_row *row, enum echoctl_sort sort)
+sample_sort_value(const json_t *row, enum echoctl_sort sort)
 {
-	switch (sort) {
-	case ECHOCTL_SORT_IN:
-		return row->in_rate;
-	case ECHOCTL_SORT_OUT:
-		return row->out_rate;
-	case ECHOCTL_SORT_PENDING:
-		return row->pending_bytes;
-	case ECHOCTL_SORT_AGE:
-		return row->age_seconds;
-	case ECHOCTL_SORT_RATE:
-		break;
-	}
-	return row->in_rate + row->out_rate;
+	double value = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(sorts[sort].figures); i++)
+		if (sorts[sort].figures[i] != NULL)
+			value += echoctl_json_number(row, sorts[sort].figures[i]);
+	return value;
 }
 
 static int
 sample_compare_rows(const void *a, const void *b, void *context)
 {
 	const struct order *order = context;
-	const struct echoctl_row *x = *(struct echoctl_row *const *)a;
-	const struct echoctl_row *y = *(struct echoctl_row *const *)b;
-	double value_x = sample_sort_value(x, order->sort);
-	double value_y = sample_sort_value(y, order->sort);
-	int larger = (value_x > value_y) - (value_x < value_y);
+	double x = sample_sort_value(*(json_t *const *)a, order->sort);
+	double y = sample_sort_value(*(json_t *const *)b, order->sort);
+	int larger = (x > y) - (x < y);
 
 	if (larger == 0)
-		return (x->id > y->id) - (x->id < y->id);
+		return sample_compare_ids(a, b);
 	return order->ascending ? larger : -larger;
 }
 
@@ -209,23 +228,8 @@ echoctl_sample_sort(struct echoctl_sample *sample, enum echoctl_sort sort, bool 
 {
 	struct order order = { sort, ascending };
 
-	qsort_r(sample->order, sample->count, sizeof(struct echoctl_row *), sample_compare_rows,
-	    &order);
+	qsort_r(sample->rows, sample->count, sizeof(sample->rows[0]), sample_compare_rows, &order);
 }
-
-#define LINE_END "\033[K\n"
-#define HEAD_LINES 5 /* above the first connection, titles included */
-
-static const struct {
-	int key;
-	const char *name;
-} sorts[] = {
-	[ECHOCTL_SORT_RATE] = { 'r', "rate" },
-	[ECHOCTL_SORT_IN] = { 'i', "in" },
-	[ECHOCTL_SORT_OUT] = { 'o', "out" },
-	[ECHOCTL_SORT_PENDING] = { 'p', "pending" },
-	[ECHOCTL_SORT_AGE] = { 'a', "age" },
-};
 
 bool
 echoctl_top_choice_take(struct echoctl_top_choice *choice, int key)
@@ -244,160 +248,74 @@ echoctl_top_choice_take(struct echoctl_top_choice *choice, int key)
 	return false;
 }
 
-struct view {
-	const struct echoctl_sample *sample;
-	const struct echoctl_style *style;
-	FILE *out;
-};
-
-static void view_line(const struct view *view, enum echoctl_tone tone, const char *format, ...)
-    ATTR_PRINTF(3, 4);
-
-/* One line of what printf(3) makes, made harmless and cut. */
+/* Print TEXT as one line, made harmless and cut. */
 static void
-view_line(const struct view *view, enum echoctl_tone tone, const char *format, ...)
+view_line(const struct echoctl_style *style, enum echoctl_tone tone, const char *text, FILE *out)
 {
-	char text[512], escaped[1024];
+	char escaped[1024];
 	size_t columns, bytes;
-	va_list ap;
 
-	va_start(ap, format);
-	(void)vsnprintf(text, sizeof(text), format, ap);
-	va_end(ap);
 	echoctl_text_escape(text, strlen(text), escaped, sizeof(escaped));
-	bytes = echoctl_text_fit(escaped, view->style->width, &columns);
-	echoctl_style_begin(view->style, tone, view->out);
-	(void)fwrite(escaped, 1, bytes, view->out);
-	echoctl_style_end(view->style, tone, view->out);
-	(void)fputs(LINE_END, view->out);
+	bytes = echoctl_text_fit(escaped, style->width, &columns);
+	echoctl_style_begin(style, tone, out);
+	(void)fwrite(escaped, 1, bytes, out);
+	echoctl_style_end(style, tone, out);
+	(void)fputs(LINE_END, out);
 }
 
-static const char *
-view_bytes(double bytes, const char *per, char *buffer, size_t size)
+/* Print the lines above the table. Returns 0 or -ENOMEM. */
+static int
+view_head(const struct echoctl_sample *sample, const struct echoctl_top_choice *choice,
+    const struct echoctl_style *style, FILE *out)
 {
-	if (bytes < 0)
-		return "-";
-	units_human_bytes(bytes, buffer, size);
-	(void)strncat(buffer, per, size - strlen(buffer) - 1);
-	return buffer;
-}
+	static const char *const templates[] = {
+		"echod {$process.version}, process {process.pid}: {$state}, up "
+		"{process.uptime_seconds}",
+		"connections {totals.connections} of {limits.connections}, accepted "
+		"{rates.accepted_per_second}, closed {rates.closed_per_second}, rejected "
+		"{rates.rejected_per_second}",
+		"received {rates.received_rate} ({totals.received_bytes}), sent {rates.sent_rate} "
+		"({totals.sent_bytes}), pending {totals.pending_bytes}",
+	};
+	enum echoctl_tone tone = echoctl_style_tone(echoctl_json_text(sample->stats, "state"));
+	char keys[128];
 
-static const char *
-view_rate(double rate, char *buffer, size_t size)
-{
-	if (rate < 0)
-		return "-";
-	units_human_number(rate, buffer, size);
-	(void)strncat(buffer, "/s", size - strlen(buffer) - 1);
-	return buffer;
-}
+	for (size_t i = 0; i < ARRAY_SIZE(templates); i++) {
+		char *text = echoctl_json_fill(sample->stats, templates[i]);
 
-static const char *
-view_seconds(double seconds, char *buffer, size_t size)
-{
-	return seconds < 0 ? "-" : units_human_seconds(seconds, buffer, size);
-}
-
-static void
-view_process(const struct view *view)
-{
-	const json_t *stats = view->sample->stats;
-	const char *version = echoctl_json_text(stats, "process.version");
-	const char *state = echoctl_show_state(stats);
-	double uptime = echoctl_json_number(stats, "process.uptime_seconds");
-	enum echoctl_tone tone = echoctl_show_tone(state);
-	char up[UNITS_TEXT_MAX];
-
-	view_line(view, tone == ECHOCTL_GOOD ? ECHOCTL_PLAIN : tone,
-	    "echod %s, process %" JSON_INTEGER_FORMAT ": %s, up %s",
-	    version != NULL ? version : "-", echoctl_json_integer(stats, "process.pid"), state,
-	    view_seconds(uptime, up, sizeof(up)));
-}
-
-static void
-view_totals(const struct view *view)
-{
-	const json_t *stats = view->sample->stats;
-	const struct echoctl_total_rates *rates = &view->sample->rates;
-	char a[UNITS_TEXT_MAX], b[UNITS_TEXT_MAX], c[UNITS_TEXT_MAX];
-	char d[UNITS_TEXT_MAX], e[UNITS_TEXT_MAX];
-
-	view_line(view, ECHOCTL_PLAIN,
-	    "connections %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT
-	    ", accepted %s, closed %s, rejected %s",
-	    echoctl_json_integer(stats, "totals.connections"),
-	    echoctl_json_integer(stats, "limits.connections"),
-	    view_rate(rates->accepted, a, sizeof(a)), view_rate(rates->closed, b, sizeof(b)),
-	    view_rate(rates->rejected, c, sizeof(c)));
-	view_line(view, ECHOCTL_PLAIN, "received %s (%s), sent %s (%s), pending %s",
-	    view_bytes(rates->received_bytes, "/s", a, sizeof(a)),
-	    view_bytes(echoctl_json_number(stats, "totals.received_bytes"), "", b, sizeof(b)),
-	    view_bytes(rates->sent_bytes, "/s", c, sizeof(c)),
-	    view_bytes(echoctl_json_number(stats, "totals.sent_bytes"), "", d, sizeof(d)),
-	    view_bytes(echoctl_json_number(stats, "totals.pending_bytes"), "", e, sizeof(e)));
-}
-
-static void
-view_row(struct echoctl_table *table, const struct echoctl_row *row)
-{
-	const char *state = echoctl_json_text(row->json, "state");
-	char text[UNITS_TEXT_MAX];
-
-	echoctl_table_addf(table, "%" JSON_INTEGER_FORMAT, row->id);
-	echoctl_table_add(table, echoctl_json_text(row->json, "peer"));
-	echoctl_table_add(table, view_bytes(row->in_rate, "/s", text, sizeof(text)));
-	echoctl_table_add(table, view_bytes(row->out_rate, "/s", text, sizeof(text)));
-	echoctl_table_add(table, view_bytes(row->pending_bytes, "", text, sizeof(text)));
-	echoctl_table_add(table, view_seconds(row->age_seconds, text, sizeof(text)));
-	echoctl_table_add_tone(table, state, echoctl_show_tone(state));
-	echoctl_table_add(table, echoctl_json_text(row->json, "listener"));
-	echoctl_table_add(table, view_bytes(row->bytes_in, "", text, sizeof(text)));
-	echoctl_table_add(table, view_bytes(row->bytes_out, "", text, sizeof(text)));
+		if (text == NULL)
+			return -ENOMEM;
+		view_line(style, i == 0 && tone != ECHOCTL_GOOD ? tone : ECHOCTL_PLAIN, text, out);
+		free(text);
+	}
+	(void)snprintf(keys, sizeof(keys),
+	    "%sby %s, %s first; q quit, space pause, r/i/o/p/a rate/in/out/pending/age",
+	    choice->paused ? "PAUSED; " : "", sorts[choice->sort].name,
+	    choice->ascending ? "least" : "most");
+	view_line(style, choice->paused ? ECHOCTL_WARN : ECHOCTL_PLAIN, keys, out);
+	return 0;
 }
 
 int
 echoctl_top_view(const struct echoctl_sample *sample, const struct echoctl_top_choice *choice,
     const struct echoctl_style *style, size_t lines, size_t columns, FILE *out)
 {
-	/*
-	 * Wide enough for usual values, so that the columns do not move from one frame to the next.
-	 * A narrow screen leaves out the last ones: the first seven take 79 columns.
-	 */
-	static const struct echoctl_column titles[] = {
-		{ .title = "ID", .right = true, .least = 4 },
-		{ .title = "PEER", .least = 21, .shorten = 21 },
-		{ .title = "IN", .right = true, .least = 10, .drop = 1 },
-		{ .title = "OUT", .right = true, .least = 10, .drop = 2 },
-		{ .title = "PENDING", .right = true, .least = 7, .drop = 3 },
-		{ .title = "AGE", .right = true, .least = 6, .drop = 4 },
-		{ .title = "STATE", .least = 9, .shorten = 9, .drop = 5 },
-		{ .title = "LISTENER", .least = 8, .shorten = 8, .drop = 6 },
-		{ .title = "RECEIVED", .right = true, .least = 8, .drop = 7 },
-		{ .title = "SENT", .right = true, .least = 8, .drop = 8 },
-	};
 	struct echoctl_style narrower = *style;
-	struct view view = { sample, &narrower, out };
 	size_t rows = lines > HEAD_LINES ? lines - HEAD_LINES : 0;
-	struct echoctl_table *table = echoctl_table_new(titles, ARRAY_SIZE(titles));
+	struct echoctl_table *table = echoctl_json_table(&view);
 	int r;
 
+	narrower.human = true;
 	/* leave the last column free: "erase to the end of line" would clear a character there */
 	narrower.width = columns > 1 ? columns - 1 : 1;
-	view_process(&view);
-	view_totals(&view);
-	view_line(&view, choice->paused ? ECHOCTL_WARN : ECHOCTL_PLAIN,
-	    "%sby %s, %s first; q quit, space pause, r/i/o/p/a rate/in/out/pending/age",
-	    choice->paused ? "PAUSED; " : "", sorts[choice->sort].name,
-	    choice->ascending ? "least" : "most");
 	for (size_t i = 0; i < sample->count && i < rows; i++)
-		view_row(table, sample->order[i]);
-	r = echoctl_table_print(table, &narrower, ECHOCTL_BAR, LINE_END, out);
+		echoctl_json_add_row(table, &view, sample->rows[i], narrower.human);
+	r = view_head(sample, choice, &narrower, out);
+	if (r == 0)
+		r = echoctl_table_print(table, &narrower, ECHOCTL_BAR, LINE_END, out);
 	echoctl_table_free(table);
 	return r;
 }
-
-/* The connections with the latest traffic, as many as the daemon returns at once. */
-#define TARGET_CONNECTIONS "/connections?sort=idle&order=asc&limit=1000"
 
 /* The status of an answer when too many requests wait for the daemon: ask again later. */
 #define BUSY 503
@@ -460,7 +378,7 @@ top_draw(struct top *top)
 		top_fail(top, -ENOMEM);
 		return;
 	}
-	echoctl_screen_size(top->screen, &lines, &columns);
+	echoctl_style_size(STDOUT_FILENO, &lines, &columns);
 	echoctl_sample_sort(top->sample, top->choice.sort, top->choice.ascending);
 	r = echoctl_top_view(top->sample, &top->choice, &top->session->style, lines, columns, out);
 	if (fclose(out) != 0 || r < 0)
@@ -473,7 +391,7 @@ top_draw(struct top *top)
 static void
 top_ask(struct top *top, enum top_step step, const char *target)
 {
-	int r = echoctl_http_start(top->session->http, ECHOCTL_GET, target);
+	int r = echoctl_session_start(top->session, ECHOCTL_GET, target);
 
 	top->step = step;
 	if (r < 0)
@@ -500,7 +418,7 @@ top_take_sample(struct top *top, json_t *connections)
 static void
 top_take_answer(struct top *top)
 {
-	const struct echoctl_answer *answer = echoctl_http_answer(top->session->http);
+	const struct echoctl_answer *answer = &top->session->answer;
 	json_t *document;
 
 	if (answer->status == BUSY) {
@@ -543,9 +461,6 @@ top_take_event(struct top *top)
 	case ECHOCTL_EVENT_REDRAW:
 		top_draw(top);
 		break;
-	case ECHOCTL_EVENT_SUSPEND:
-		echoctl_screen_suspend(top->screen);
-		break;
 	case ECHOCTL_EVENT_END:
 		top->signal = event.value;
 		top_end(top, event.value == 0 || event.value == SIGINT ? TOP_LEFT : TOP_SIGNAL);
@@ -585,7 +500,7 @@ top_run(struct top *top)
 		if (top->end != TOP_GOES_ON)
 			break;
 		echoctl_screen_fds(top->screen, fds);
-		r = echoctl_http_poll(top->session->http, fds, ARRAY_SIZE(fds), wait_ms);
+		r = echoctl_session_poll(top->session, fds, ARRAY_SIZE(fds), wait_ms);
 		if (r < 0)
 			top_fail(top, r);
 		else if (r > 0)
@@ -602,13 +517,11 @@ top_tell(struct top *top)
 {
 	switch (top->end) {
 	case TOP_NO_REPLY:
-		echoctl_session_unreachable(top->session);
-		return ECHOCTL_EXIT_UNREACHABLE;
+		return echoctl_session_unreachable(top->session);
 	case TOP_REFUSED:
-		return echoctl_session_refused(top->session, ECHOCTL_GET);
+		return echoctl_session_refused(top->session);
 	case TOP_FAILED:
-		(void)fprintf(stderr, "echoctl: %s\n", strerror(-top->error));
-		return ECHOCTL_EXIT_FAILED;
+		return echoctl_session_fail(top->error);
 	case TOP_SIGNAL:
 		(void)raise(top->signal);
 		return ECHOCTL_EXIT_FAILED;

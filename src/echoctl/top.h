@@ -28,43 +28,24 @@ enum echoctl_sort {
 	ECHOCTL_SORT_AGE,
 };
 
-/* One connection. Figures that are missing in the answer are -1. */
-struct echoctl_row {
-	json_int_t id;
-	const json_t *json; /* the whole row; borrowed from the sample */
-	double age_seconds;
-	double bytes_in;
-	double bytes_out;
-	double pending_bytes;
-	double in_rate; /* bytes a second, or ECHOCTL_RATE_UNKNOWN */
-	double out_rate;
-};
-
-/* Rates of the totals, a second; each may be ECHOCTL_RATE_UNKNOWN. */
-struct echoctl_total_rates {
-	double received_bytes;
-	double sent_bytes;
-	double accepted;
-	double closed;
-	double rejected;
-};
-
+/*
+ * What was shown at one time. The answers are those of the daemon with the state and, where they
+ * are known, rates added: "state" and "rates" in the stats, "in_rate" and "out_rate" in each row.
+ */
 struct echoctl_sample {
-	json_t *stats;              /* owned */
-	json_t *connections;        /* owned */
-	struct echoctl_row *rows;   /* owned; by id */
-	struct echoctl_row **order; /* owned; as they are to be shown */
+	json_t *stats;       /* owned */
+	json_t *connections; /* owned */
+	json_t **rows;       /* owned, the rows are borrowed; by id, or as they were sorted */
 	size_t count;
-	struct echoctl_total_rates rates;
 };
 
 /*
  * Make a sample of the answers of /stats and /connections, which it takes over, also on failure.
- * BEFORE, the sample before this one, is only read; NULL for the first. Rows are in no order
- * until echoctl_sample_sort(). NULL when memory is short.
+ * BEFORE, the sample before this one, is put in order of id; NULL for the first. Rows are in that
+ * order until echoctl_sample_sort(). NULL when memory is short.
  */
 struct echoctl_sample *echoctl_sample_new(
-    json_t *stats, json_t *connections, const struct echoctl_sample *before);
+    json_t *stats, json_t *connections, struct echoctl_sample *before);
 
 /* Free SAMPLE; NULL is fine. */
 void echoctl_sample_free(struct echoctl_sample *sample);

@@ -15,7 +15,6 @@
 #include "base/clock.h"
 #include "echoctl/session.h"
 #include "echoctl/options.h"
-#include "echoctl/show.h"
 
 static struct error_list errors;
 static struct echoctl_options options;
@@ -62,6 +61,14 @@ assert_refused(const char *words, const char *says)
 	    error_list_first(&errors));
 }
 
+/* As assert_refused(), but SAYS is the whole message. */
+static void
+assert_refused_plainly(const char *words, const char *says)
+{
+	assert_refused(words, says);
+	ck_assert_str_eq(error_list_first(&errors), says);
+}
+
 START_TEST(each_verb_is_known_by_its_name)
 {
 	for (int i = 0; i < ECHOCTL_VERBS; i++) {
@@ -79,18 +86,17 @@ START_TEST(each_verb_is_known_by_its_name)
 		else
 			ck_assert_ptr_null(options.operand);
 	}
-	ck_assert_int_eq(echoctl_verb_find("upgrade"), ECHOCTL_VERBS);
 }
 END_TEST
 
 START_TEST(near_words_are_suggested)
 {
-	ck_assert_str_eq(echoctl_verb_nearest("relaod"), "reload");
-	ck_assert_str_eq(echoctl_verb_nearest("conections"), "connections");
-	ck_assert_str_eq(echoctl_verb_nearest("log_level"), "log-level");
-	ck_assert_ptr_null(echoctl_verb_nearest("upgrade"));
-	ck_assert_ptr_null(echoctl_verb_nearest("x"));
-	ck_assert_ptr_null(echoctl_verb_nearest(""));
+	assert_refused("echoctl relaod", "unknown verb \"relaod\": did you mean \"reload\"?");
+	assert_refused("echoctl conections", "did you mean \"connections\"?");
+	assert_refused("echoctl log_level", "did you mean \"log-level\"?");
+	assert_refused_plainly("echoctl upgrade", "unknown verb \"upgrade\"");
+	assert_refused_plainly("echoctl x", "unknown verb \"x\"");
+	assert_refused_plainly("echoctl ", "unknown verb \"\"");
 }
 END_TEST
 
@@ -146,7 +152,7 @@ assert_target(const char *words, const char *target)
 	char *text;
 
 	ck_assert_int_eq(parse(words), 0);
-	text = echoctl_show_target(&options, "/connections", true);
+	text = echoctl_session_url("", "/connections?tcp=1", &options);
 	ck_assert_str_eq(text, target);
 	free(text);
 }
@@ -167,18 +173,23 @@ START_TEST(sources_take_a_listener_and_a_limit)
 	char *target;
 
 	ck_assert_int_eq(parse("echoctl sources -l echo-udp -n 5"), 0);
-	target = echoctl_show_target(&options, "/sources", false);
-	ck_assert_str_eq(target, "/sources?listener=echo-udp&limit=5");
+	target = echoctl_session_url("http://h", "/sources", &options);
+	ck_assert_str_eq(target, "http://h/sources?listener=echo-udp&limit=5");
 	free(target);
 }
 END_TEST
 
-START_TEST(one_value_becomes_a_query)
+START_TEST(an_operand_becomes_a_part_of_the_target)
 {
-	const struct echoctl_parameter level = { "level", "a b" };
-	char *text = echoctl_http_target("/log/level", &level, 1);
+	char *text;
 
+	options = (struct echoctl_options){ .operand = "a b" };
+	text = echoctl_session_url("", "/log/level?level=*", &options);
 	ck_assert_str_eq(text, "/log/level?level=a%20b");
+	free(text);
+	options.operand = "7";
+	text = echoctl_session_url("", "/connections/*/close", &options);
+	ck_assert_str_eq(text, "/connections/7/close");
 	free(text);
 }
 END_TEST
@@ -254,7 +265,7 @@ main(void)
 	tcase_add_test(tests, mistakes_are_named);
 	tcase_add_test(tests, filters_become_a_query);
 	tcase_add_test(tests, sources_take_a_listener_and_a_limit);
-	tcase_add_test(tests, one_value_becomes_a_query);
+	tcase_add_test(tests, an_operand_becomes_a_part_of_the_target);
 	tcase_add_test(tests, what_is_given_is_not_searched_for);
 	tcase_add_test(tests, the_search_takes_what_exists);
 	srunner_run_all(runner, CK_NORMAL);

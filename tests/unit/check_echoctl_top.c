@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "echoctl/json.h"
 #include "echoctl/top.h"
 
 #define UNKNOWN ECHOCTL_RATE_UNKNOWN
@@ -45,13 +46,32 @@ connections(json_t *a, json_t *b, json_t *c)
 	return json_pack("{s:[o*,o*,o*]}", "connections", a, b, c);
 }
 
+static json_int_t
+id_of(const struct echoctl_sample *sample, size_t row)
+{
+	return echoctl_json_integer(sample->rows[row], "id");
+}
+
+/* A figure of a row; a rate that is missing is -1, as one that is unknown. */
+static double
+figure_of(const struct echoctl_sample *sample, size_t row, const char *key)
+{
+	return echoctl_json_number(sample->rows[row], key);
+}
+
+static double
+rate_of(const struct echoctl_sample *sample, const char *key)
+{
+	return echoctl_json_number(echoctl_json_get(sample->stats, "rates"), key);
+}
+
 static void
 assert_order(const struct echoctl_sample *sample, json_int_t a, json_int_t b, json_int_t c)
 {
 	ck_assert_uint_eq(sample->count, 3);
-	ck_assert_int_eq(sample->order[0]->id, a);
-	ck_assert_int_eq(sample->order[1]->id, b);
-	ck_assert_int_eq(sample->order[2]->id, c);
+	ck_assert_int_eq(id_of(sample, 0), a);
+	ck_assert_int_eq(id_of(sample, 1), b);
+	ck_assert_int_eq(id_of(sample, 2), c);
 }
 
 START_TEST(a_rate_needs_growth_and_time)
@@ -73,9 +93,9 @@ START_TEST(the_first_sample_has_no_rates)
 
 	ck_assert_ptr_nonnull(sample);
 	ck_assert_uint_eq(sample->count, 1);
-	ck_assert_double_eq(sample->rates.received_bytes, UNKNOWN);
-	ck_assert_double_eq(sample->rows[0].in_rate, UNKNOWN);
-	ck_assert_double_eq(sample->rows[0].bytes_in, 10);
+	ck_assert_double_eq(rate_of(sample, "received_rate"), UNKNOWN);
+	ck_assert_double_eq(figure_of(sample, 0, "in_rate"), UNKNOWN);
+	ck_assert_double_eq(figure_of(sample, 0, "bytes_in"), 10);
 	echoctl_sample_free(sample);
 }
 END_TEST
@@ -88,19 +108,19 @@ START_TEST(rates_are_by_the_time_of_the_daemon)
 	    connections(row(9, 0.5, 20, 10, 0), row(7, 7, 410, 10, 0), row(4, 60, 99, 99, 0)),
 	    before);
 
-	ck_assert_double_eq(after->rates.received_bytes, 100);
-	ck_assert_double_eq(after->rates.accepted, 100);
-	ck_assert_double_eq(after->rates.closed, 200);
-	ck_assert_double_eq(after->rates.rejected, 100);
+	ck_assert_double_eq(rate_of(after, "received_rate"), 100);
+	ck_assert_double_eq(rate_of(after, "accepted_per_second"), 100);
+	ck_assert_double_eq(rate_of(after, "closed_per_second"), 200);
+	ck_assert_double_eq(rate_of(after, "rejected_per_second"), 100);
 	/* rows are by id: one that was not told of, one that grew, one that is new */
-	ck_assert_int_eq(after->rows[0].id, 4);
-	ck_assert_double_eq(after->rows[0].in_rate, UNKNOWN);
-	ck_assert_int_eq(after->rows[1].id, 7);
-	ck_assert_double_eq(after->rows[1].in_rate, 100);
-	ck_assert_double_eq(after->rows[1].out_rate, 0);
-	ck_assert_int_eq(after->rows[2].id, 9);
-	ck_assert_double_eq(after->rows[2].in_rate, 40);
-	ck_assert_double_eq(after->rows[2].out_rate, 20);
+	ck_assert_int_eq(id_of(after, 0), 4);
+	ck_assert_double_eq(figure_of(after, 0, "in_rate"), UNKNOWN);
+	ck_assert_int_eq(id_of(after, 1), 7);
+	ck_assert_double_eq(figure_of(after, 1, "in_rate"), 100);
+	ck_assert_double_eq(figure_of(after, 1, "out_rate"), 0);
+	ck_assert_int_eq(id_of(after, 2), 9);
+	ck_assert_double_eq(figure_of(after, 2, "in_rate"), 40);
+	ck_assert_double_eq(figure_of(after, 2, "out_rate"), 20);
 	echoctl_sample_free(before);
 	echoctl_sample_free(after);
 }
@@ -113,8 +133,8 @@ START_TEST(another_run_is_not_compared_with)
 	struct echoctl_sample *after = echoctl_sample_new(
 	    stats_at(7, 2, 300), connections(row(1, 5, 20, 20, 0), NULL, NULL), before);
 
-	ck_assert_double_eq(after->rates.received_bytes, UNKNOWN);
-	ck_assert_double_eq(after->rows[0].in_rate, UNKNOWN);
+	ck_assert_double_eq(rate_of(after, "received_rate"), UNKNOWN);
+	ck_assert_double_eq(figure_of(after, 0, "in_rate"), UNKNOWN);
 	echoctl_sample_free(before);
 	echoctl_sample_free(after);
 }
@@ -129,7 +149,7 @@ START_TEST(strange_answers_make_empty_samples)
 
 	ck_assert_uint_eq(sample->count, 0);
 	ck_assert_uint_eq(next->count, 3);
-	ck_assert_int_eq(next->rows[0].id, -1);
+	ck_assert_int_eq(id_of(next, 0), -1);
 	echoctl_sample_sort(next, ECHOCTL_SORT_RATE, false);
 	echoctl_sample_free(sample);
 	echoctl_sample_free(next);
