@@ -181,9 +181,7 @@ status_print_head(const struct echoctl_style *style, const json_t *stats)
 
 	if (whole) {
 		echoctl_text_write(stdout, head, strlen(head));
-		echoctl_style_begin(style, echoctl_style_tone(state), stdout);
-		(void)fputs(state, stdout);
-		echoctl_style_end(style, echoctl_style_tone(state), stdout);
+		echoctl_style_printf(style, echoctl_style_tone(state), stdout, "%s", state);
 		(void)puts(tail);
 	}
 	free(head);

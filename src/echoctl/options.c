@@ -17,7 +17,14 @@
 /* A name with so many edits is still taken for a typing mistake. */
 #define NEAR 2
 
-static const struct echoctl_verb_info verbs[ECHOCTL_VERBS] = {
+struct verb_words {
+	const char *name;
+	const char *operand; /* "ID", "LEVEL"; NULL: takes none */
+	const char *options; /* letters of those that only some verbs have */
+	const char *help;
+};
+
+static const struct verb_words verbs[ECHOCTL_VERBS] = {
 	[ECHOCTL_STATUS] = { "status", NULL, "W", "what runs, how it is, what it does" },
 	[ECHOCTL_STATS] = { "stats", NULL, "W", "all figures, one a line" },
 	[ECHOCTL_CONNECTIONS] = { "connections", NULL, "lpSkonOW", "who is connected" },
@@ -36,12 +43,6 @@ static const struct echoctl_verb_info verbs[ECHOCTL_VERBS] = {
 	[ECHOCTL_LOG_LEVEL] = { "log-level", "LEVEL", "", "error, warning, notice, info or debug" },
 	[ECHOCTL_LOG_REOPEN] = { "log-reopen", NULL, "", "open the log file again" },
 };
-
-const struct echoctl_verb_info *
-echoctl_verb_info(enum echoctl_verb verb)
-{
-	return &verbs[verb];
-}
 
 #define DIGITS "0123456789"
 #define NUMBER_DIGITS_MAX 19 /* fits in 64 bits with a sign */
@@ -77,12 +78,6 @@ struct command_line {
 	bool given[UCHAR_MAX + 1]; /* by the letter of an option */
 };
 
-static void
-options_refuse(struct command_line *line, int option, const char *text, const char *what)
-{
-	option_value_refuse(line->errors, option_name(long_options, option), text, what);
-}
-
 static bool
 options_is_number(const char *text)
 {
@@ -91,27 +86,26 @@ options_is_number(const char *text)
 	return length > 0 && length <= NUMBER_DIGITS_MAX && text[length] == '\0';
 }
 
-static const char *
-options_socket(struct command_line *line, const char *text)
+static void
+options_check_socket(struct error_list *errors, const char *path)
 {
 	struct sockaddr_un address;
 
-	if (*text == '\0')
-		options_refuse(line, 's', text, "is no path");
-	else if (strlen(text) >= sizeof(address.sun_path))
-		options_refuse(line, 's', text, "is longer than the path of a socket can be");
-	return text;
+	if (*path == '\0')
+		option_value_refuse(errors, "socket", path, "is no path");
+	else if (strlen(path) >= sizeof(address.sun_path))
+		option_value_refuse(
+		    errors, "socket", path, "is longer than the path of a socket can be");
 }
 
-static const char *
-options_url(struct command_line *line, const char *text)
+static void
+options_check_url(struct error_list *errors, const char *url)
 {
-	const char *scheme = strstr(text, "://");
-	bool known = strncasecmp(text, "http://", 7) == 0 || strncasecmp(text, "https://", 8) == 0;
+	const char *scheme = strstr(url, "://");
+	bool known = strncasecmp(url, "http://", 7) == 0 || strncasecmp(url, "https://", 8) == 0;
 
-	if (*text == '\0' || (scheme != NULL && !known) || strpbrk(text, "?#") != NULL)
-		options_refuse(line, 'u', text, "is not of the form http://HOST:PORT");
-	return text;
+	if (*url == '\0' || (scheme != NULL && !known) || strpbrk(url, "?#") != NULL)
+		option_value_refuse(errors, "url", url, "is not of the form http://HOST:PORT");
 }
 
 static void
@@ -122,10 +116,12 @@ options_take(struct command_line *line, int option, const char *text)
 	line->given[(unsigned char)option] = true;
 	switch (option) {
 	case 's':
-		options->socket = options_socket(line, text);
+		options->socket = text;
+		options_check_socket(line->errors, text);
 		break;
 	case 'u':
-		options->url = options_url(line, text);
+		options->url = text;
+		options_check_url(line->errors, text);
 		break;
 	case 'j':
 		options->json = true;
@@ -148,7 +144,8 @@ options_take(struct command_line *line, int option, const char *text)
 	case 'O':
 		/* digits go to the daemon unchanged: it checks the range */
 		if (!options_is_number(text))
-			options_refuse(line, option, text, "is not a whole number");
+			option_value_refuse(line->errors, option_name(long_options, option), text,
+			    "is not a whole number");
 		/* fall through */
 	default:
 		options->filters[strchr(filter_options, option) - filter_options] =
@@ -187,8 +184,9 @@ options_take_verb(struct command_line *line, const char *name)
 static void
 options_take_operands(struct command_line *line, int count, char **operands)
 {
-	const struct echoctl_verb_info *info;
+	const struct verb_words *verb;
 	char escaped[64];
+	int most;
 
 	if (count == 0) {
 		error_list_add(line->errors, "no verb");
@@ -197,23 +195,17 @@ options_take_operands(struct command_line *line, int count, char **operands)
 	options_take_verb(line, operands[0]);
 	if (line->options.verb == ECHOCTL_VERBS)
 		return;
-	info = &verbs[line->options.verb];
-	if (info->operand != NULL && count == 1) {
-		error_list_add(line->errors, "%s: which %s?", info->name, info->operand);
-		return;
-	}
-	if (count > (info->operand != NULL ? 2 : 1)) {
-		text_escape_string(operands[count - 1], escaped, sizeof(escaped));
-		error_list_add(line->errors, "%s: \"%s\" is too much", info->name, escaped);
-		return;
-	}
-	line->options.operand = info->operand != NULL ? operands[1] : NULL;
-	if (info->operand != NULL && strcmp(info->operand, "ID") == 0 &&
-	    !options_is_number(operands[1])) {
-		text_escape_string(operands[1], escaped, sizeof(escaped));
+	verb = &verbs[line->options.verb];
+	most = verb->operand != NULL ? 2 : 1;
+	line->options.operand = operands[1];
+	text_escape_string(operands[count - 1], escaped, sizeof(escaped));
+	if (count < most)
+		error_list_add(line->errors, "%s: which %s?", verb->name, verb->operand);
+	else if (count > most)
+		error_list_add(line->errors, "%s: \"%s\" is too much", verb->name, escaped);
+	else if (most == 2 && strcmp(verb->operand, "ID") == 0 && !options_is_number(operands[1]))
 		error_list_add(line->errors, "%s: \"%s\" is not the number of a connection",
-		    info->name, escaped);
-	}
+		    verb->name, escaped);
 }
 
 static void
@@ -279,7 +271,7 @@ echoctl_options_print_help(FILE *out)
 		    "\n",
 	    out);
 	for (int verb = 0; verb < ECHOCTL_VERBS; verb++) {
-		const struct echoctl_verb_info *info = &verbs[verb];
+		const struct verb_words *info = &verbs[verb];
 		char words[32];
 
 		(void)snprintf(words, sizeof(words), "%s%s%s", info->name,

@@ -34,16 +34,6 @@ enum echoctl_verb {
 	ECHOCTL_VERBS, /* how many there are */
 };
 
-struct echoctl_verb_info {
-	const char *name;
-	const char *operand; /* "ID", "LEVEL"; NULL: takes none */
-	const char *options; /* letters of those that only some verbs have */
-	const char *help;
-};
-
-/* Return what is known of VERB. */
-const struct echoctl_verb_info *echoctl_verb_info(enum echoctl_verb verb);
-
 enum echoctl_action {
 	ECHOCTL_ASK, /* run the verb */
 	ECHOCTL_HELP,

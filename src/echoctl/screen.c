@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -42,18 +43,6 @@ struct echoctl_screen {
 	char keys[64];
 	size_t keys_used, keys_read;
 };
-
-/* The signals that become events. */
-static void
-screen_signals(sigset_t *ret_set)
-{
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT,
-		SIGWINCH };
-
-	sigemptyset(ret_set);
-	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
-		sigaddset(ret_set, signals[i]);
-}
 
 /*
  * Write all of TEXT, however slowly the terminal takes it. Gives up at UNTIL_NS, or, when that is
@@ -132,6 +121,9 @@ screen_open_terminal(void)
 int
 echoctl_screen_open(struct echoctl_screen **ret_screen)
 {
+	/* the signals that become events */
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT,
+		SIGWINCH };
 	struct echoctl_screen *screen = calloc(1, sizeof(*screen));
 	sigset_t set;
 	int r = 0;
@@ -139,7 +131,9 @@ echoctl_screen_open(struct echoctl_screen **ret_screen)
 	if (screen == NULL)
 		return -ENOMEM;
 	screen->signal_fd = -1;
-	screen_signals(&set);
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		sigaddset(&set, signals[i]);
 	(void)sigprocmask(SIG_BLOCK, &set, &screen->mask_before);
 	screen->out_fd = screen_open_terminal();
 	if (screen->out_fd < 0)
@@ -173,10 +167,10 @@ echoctl_screen_close(struct echoctl_screen *screen)
 }
 
 void
-echoctl_screen_fds(const struct echoctl_screen *screen, struct pollfd fds[ECHOCTL_SCREEN_FDS])
+echoctl_screen_fds(const struct echoctl_screen *screen, int fds[ECHOCTL_SCREEN_FDS])
 {
-	fds[0] = (struct pollfd){ .fd = screen->signal_fd, .events = POLLIN };
-	fds[1] = (struct pollfd){ .fd = STDIN_FILENO, .events = POLLIN };
+	fds[0] = screen->signal_fd;
+	fds[1] = STDIN_FILENO;
 }
 
 static struct echoctl_event

@@ -7,7 +7,6 @@
 #ifndef ECHOD_ECHOCTL_SCREEN_H
 #define ECHOD_ECHOCTL_SCREEN_H
 
-#include <poll.h>
 #include <stddef.h>
 
 #include "base/attributes.h"
@@ -38,8 +37,8 @@ ATTR_MUSTCHECK int echoctl_screen_open(struct echoctl_screen **ret_screen);
 /* Give the terminal back and free SCREEN; NULL is fine. Takes a second at most. */
 void echoctl_screen_close(struct echoctl_screen *screen);
 
-/* Fill FDS with what to wait for, until echoctl_screen_next() has an event. */
-void echoctl_screen_fds(const struct echoctl_screen *screen, struct pollfd fds[ECHOCTL_SCREEN_FDS]);
+/* Fill FDS with the descriptors that have something to read when there is an event. */
+void echoctl_screen_fds(const struct echoctl_screen *screen, int fds[ECHOCTL_SCREEN_FDS]);
 
 /*
  * Return the next event; never waits. When the user wants the shell (SIGTSTP), give the terminal

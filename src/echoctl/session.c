@@ -61,9 +61,9 @@ locate_add(
 }
 
 static int
-locate_search(struct echoctl_location *location, const struct echoctl_surroundings *around)
+locate_search(struct echoctl_location *location, const char *run)
 {
-	const char *directory = around->runtime_directory;
+	const char *directory = getenv("RUNTIME_DIRECTORY"), *user = getenv("XDG_RUNTIME_DIR");
 	int r = 0;
 
 	while (directory != NULL && *directory != '\0' && r == 0) {
@@ -72,11 +72,10 @@ locate_search(struct echoctl_location *location, const struct echoctl_surroundin
 		r = locate_add(location, directory, length, "");
 		directory += length + (directory[length] == ':');
 	}
-	if (r == 0 && around->run != NULL)
-		r = locate_add(location, around->run, strlen(around->run), "echod/");
-	if (r == 0 && around->xdg_runtime_dir != NULL)
-		r = locate_add(
-		    location, around->xdg_runtime_dir, strlen(around->xdg_runtime_dir), "echod/");
+	if (r == 0)
+		r = locate_add(location, run, strlen(run), "echod/");
+	if (r == 0 && user != NULL)
+		r = locate_add(location, user, strlen(user), "echod/");
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < location->count; i++) {
@@ -104,8 +103,8 @@ locate_url(const char *url)
 }
 
 int
-echoctl_locate(const char *socket, const char *url, const struct echoctl_surroundings *around,
-    struct echoctl_location *ret_location)
+echoctl_locate(
+    const char *socket, const char *url, const char *run, struct echoctl_location *ret_location)
 {
 	*ret_location = (struct echoctl_location){ .socket = socket };
 	ret_location->url = locate_url(url != NULL ? url : SOCKET_URL);
@@ -113,7 +112,7 @@ echoctl_locate(const char *socket, const char *url, const struct echoctl_surroun
 		return -ENOMEM;
 	if (socket != NULL || url != NULL)
 		return 0;
-	return locate_search(ret_location, around);
+	return locate_search(ret_location, run);
 }
 
 void
@@ -323,7 +322,7 @@ session_perform(struct echoctl_session *session)
 
 int
 echoctl_session_poll(
-    struct echoctl_session *session, struct pollfd *fds, unsigned count, int timeout_ms)
+    struct echoctl_session *session, const int *fds, unsigned count, int timeout_ms)
 {
 	struct echoctl_transfer *transfer = session->transfer;
 	struct curl_waitfd waits[WAIT_FDS_MAX];
@@ -332,10 +331,8 @@ echoctl_session_poll(
 
 	if (count > WAIT_FDS_MAX)
 		return -EINVAL;
-	for (unsigned i = 0; i < count; i++) {
-		waits[i] = (struct curl_waitfd){ .fd = fds[i].fd, .events = CURL_WAIT_POLLIN };
-		fds[i].revents = 0;
-	}
+	for (unsigned i = 0; i < count; i++)
+		waits[i] = (struct curl_waitfd){ .fd = fds[i], .events = CURL_WAIT_POLLIN };
 	if (transfer->under_way && (r = session_perform(session)) != 0)
 		return r;
 	if (timeout_ms < 0 || timeout_ms > WAIT_MS_MAX)
@@ -343,8 +340,6 @@ echoctl_session_poll(
 	code = curl_multi_poll(transfer->multi, waits, count, timeout_ms, NULL);
 	if (code != CURLM_OK)
 		return session_error(code);
-	for (unsigned i = 0; i < count; i++)
-		fds[i].revents = waits[i].revents;
 	return transfer->under_way ? session_perform(session) : 0;
 }
 
@@ -436,11 +431,6 @@ session_tell_search(const struct echoctl_session *session)
 enum echoctl_exit
 echoctl_session_open(const struct echoctl_options *options, struct echoctl_session *ret_session)
 {
-	const struct echoctl_surroundings around = {
-		.runtime_directory = getenv("RUNTIME_DIRECTORY"),
-		.run = "/run",
-		.xdg_runtime_dir = getenv("XDG_RUNTIME_DIR"),
-	};
 	struct echoctl_session *session = ret_session;
 	struct echoctl_transfer *transfer;
 	int r;
@@ -451,7 +441,7 @@ echoctl_session_open(const struct echoctl_options *options, struct echoctl_sessi
 	};
 	if (options->wide)
 		session->style.width = 0;
-	r = echoctl_locate(options->socket, options->url, &around, &session->location);
+	r = echoctl_locate(options->socket, options->url, "/run", &session->location);
 	if (r == -ENOENT) {
 		complain("found no control socket of echod");
 		session_tell_search(session);

@@ -9,7 +9,6 @@
 #define ECHOD_ECHOCTL_SESSION_H
 
 #include <jansson.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,20 +30,14 @@ struct echoctl_location {
 	size_t count;
 };
 
-/* The environment that the search looks at; NULL: not set. */
-struct echoctl_surroundings {
-	const char *runtime_directory; /* RUNTIME_DIRECTORY: one or more, with colons between */
-	const char *run;               /* where the packaged service has its socket */
-	const char *xdg_runtime_dir;   /* XDG_RUNTIME_DIR */
-};
-
 /*
- * Find the daemon at SOCKET or URL, or search when both are NULL. SOCKET must live as long as the
- * location. Returns 0; -ENOENT when no default socket exists (places say why); -ENOMEM.
- * Call echoctl_location_done() in each case.
+ * Find the daemon at SOCKET or URL. When both are NULL, search the folders of RUNTIME_DIRECTORY
+ * (which has colons between them), the folder "echod" in RUN, unless that is empty, and the one in
+ * XDG_RUNTIME_DIR. SOCKET must live as long as the location. Returns 0; -ENOENT when no default
+ * socket exists (places say why); -ENOMEM. Call echoctl_location_done() in each case.
  */
-ATTR_MUSTCHECK int echoctl_locate(const char *socket, const char *url,
-    const struct echoctl_surroundings *around, struct echoctl_location *ret_location);
+ATTR_MUSTCHECK int echoctl_locate(
+    const char *socket, const char *url, const char *run, struct echoctl_location *ret_location);
 
 /* Free what the location owns. */
 void echoctl_location_done(struct echoctl_location *location);
@@ -100,13 +93,13 @@ ATTR_MUSTCHECK int echoctl_session_start(
     struct echoctl_session *session, enum echoctl_method method, const char *path);
 
 /*
- * Go on with the request and wait until it has something, or one of the COUNT descriptors of
- * FDS has (its revents tell), for TIMEOUT_MS at most (below 0: as long as it takes). Returns 1
- * when the request is over, 0 when it is not, -errno for a failure that is not the daemon's.
- * Without a request it waits for FDS alone and returns 0.
+ * Go on with the request and wait until it has something, or one of the COUNT descriptors FDS
+ * has something to read, for TIMEOUT_MS at most (below 0: as long as it takes). Returns 1 when the
+ * request is over, 0 when it is not, -errno for a failure that is not the daemon's. Without a
+ * request it waits for FDS alone and returns 0.
  */
 ATTR_MUSTCHECK int echoctl_session_poll(
-    struct echoctl_session *session, struct pollfd *fds, unsigned count, int timeout_ms);
+    struct echoctl_session *session, const int *fds, unsigned count, int timeout_ms);
 
 /* Start a request and poll to its end, which may be without an answer. Returns 0 or -errno. */
 ATTR_MUSTCHECK int echoctl_session_exchange(

@@ -240,20 +240,6 @@ table_apply(struct echoctl_table *table)
 	return r;
 }
 
-/* A line in the tone TITLE; a bar goes on to the end of the screen. */
-static void
-table_print_titles(
-    const struct echoctl_style *style, enum echoctl_tone title, const char *line, FILE *out)
-{
-	size_t used = echoctl_text_columns(line);
-
-	echoctl_style_begin(style, title, out);
-	(void)fputs(line, out);
-	for (; title == ECHOCTL_BAR && used < style->width; used++)
-		(void)fputc(' ', out);
-	echoctl_style_end(style, title, out);
-}
-
 int
 echoctl_table_print(struct echoctl_table *table, const struct echoctl_style *style,
     enum echoctl_tone title, const char *end, FILE *out)
@@ -278,11 +264,14 @@ echoctl_table_print(struct echoctl_table *table, const struct echoctl_style *sty
 		return -ENOMEM;
 	for (rest = text; rest != NULL && *rest != '\0' && (rows || titles); titles = false) {
 		char *line = strsep(&rest, "\n");
-		size_t length = strlen(line);
+		size_t length = strlen(line), blanks = 0;
 
 		while (length > 0 && line[length - 1] == ' ')
 			line[--length] = '\0';
-		table_print_titles(style, titles ? title : ECHOCTL_PLAIN, line, out);
+		if (titles && title == ECHOCTL_BAR && echoctl_text_columns(line) < style->width)
+			blanks = style->width - echoctl_text_columns(line);
+		echoctl_style_printf(
+		    style, titles ? title : ECHOCTL_PLAIN, out, "%s%*s", line, (int)blanks, "");
 		(void)fputs(end, out);
 	}
 	free(text);

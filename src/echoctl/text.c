@@ -3,6 +3,7 @@
 
 #include "echoctl/text.h"
 
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,6 @@
 #include <unistd.h>
 #include <wchar.h>
 
-#include "base/attributes.h"
 #include "base/text.h"
 
 #define ESCAPED_MAX 4 /* a byte becomes \xNN */
@@ -217,16 +217,17 @@ echoctl_style_of(int fd)
 {
 	const char *term = getenv("TERM"), *refused = getenv("NO_COLOR");
 	bool terminal = isatty(fd) == 1;
+	bool able = terminal && term != NULL && *term != '\0' && strcmp(term, "dumb") != 0;
 	size_t lines, columns = 0;
-	bool able = term != NULL && *term != '\0' && strcmp(term, "dumb") != 0;
 
 	if (terminal)
 		echoctl_style_size(fd, &lines, &columns);
 	return (struct echoctl_style){
 		.width = columns,
 		.terminal = terminal,
+		.able = able,
 		.human = terminal,
-		.colour = terminal && able && (refused == NULL || *refused == '\0'),
+		.colour = able && (refused == NULL || *refused == '\0'),
 	};
 }
 
@@ -267,15 +268,17 @@ echoctl_style_tone(const char *state)
 }
 
 void
-echoctl_style_begin(const struct echoctl_style *style, enum echoctl_tone tone, FILE *out)
+echoctl_style_printf(
+    const struct echoctl_style *style, enum echoctl_tone tone, FILE *out, const char *format, ...)
 {
-	if (style->colour && tone != ECHOCTL_PLAIN)
-		(void)fputs(echoctl_style_code(tone), out);
-}
+	bool shown = style->colour && tone != ECHOCTL_PLAIN;
+	va_list ap;
 
-void
-echoctl_style_end(const struct echoctl_style *style, enum echoctl_tone tone, FILE *out)
-{
-	if (style->colour && tone != ECHOCTL_PLAIN)
+	if (shown)
+		(void)fputs(echoctl_style_code(tone), out);
+	va_start(ap, format);
+	(void)vfprintf(out, format, ap);
+	va_end(ap);
+	if (shown)
 		(void)fputs("\033[0m", out);
 }

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "base/attributes.h"
+
 /*
  * As text_escape(), but keep backslashes: the daemon's texts are escaped already. Returns BUFFER.
  */
@@ -57,6 +59,7 @@ enum echoctl_tone {
 
 struct echoctl_style {
 	bool terminal; /* standard output is one */
+	bool able;     /* it knows escape sequences */
 	bool human;    /* figures with units */
 	bool colour;   /* tones are shown */
 	size_t width;  /* of the terminal in columns; 0: as wide as need be */
@@ -74,10 +77,8 @@ enum echoctl_tone echoctl_style_tone(const char *state);
 /* Return how many lines and columns the terminal FD has; 24 and 80 where it does not say. */
 void echoctl_style_size(int fd, size_t *ret_lines, size_t *ret_columns);
 
-/* Begin TONE on OUT; nothing without colour. */
-void echoctl_style_begin(const struct echoctl_style *style, enum echoctl_tone tone, FILE *out);
-
-/* End what echoctl_style_begin() began. */
-void echoctl_style_end(const struct echoctl_style *style, enum echoctl_tone tone, FILE *out);
+/* Print to OUT what printf(3) makes, in TONE where STYLE has colour. */
+void echoctl_style_printf(const struct echoctl_style *style, enum echoctl_tone tone, FILE *out,
+    const char *format, ...) ATTR_PRINTF(4, 5);
 
 #endif

@@ -55,14 +55,6 @@ static const struct {
 #define LINE_END "\033[K\n"
 #define HEAD_LINES 5 /* above the first connection, titles included */
 
-double
-echoctl_sample_rate(double before, double after, double seconds)
-{
-	if (before < 0 || after < before || seconds <= 0)
-		return ECHOCTL_RATE_UNKNOWN;
-	return (after - before) / seconds;
-}
-
 static int
 sample_compare_ids(const void *a, const void *b)
 {
@@ -91,14 +83,15 @@ sample_is_same_run(const struct echoctl_sample *a, const struct echoctl_sample *
 	return started_a == NULL || started_b == NULL || strcmp(started_a, started_b) == 0;
 }
 
-/* Put a rate, unless it is unknown, in OBJECT. */
+/*
+ * Put the growth in SECONDS in OBJECT as a rate, unless a figure is missing (below 0), it shrank or
+ * no time has passed.
+ */
 static void
 sample_set_rate(json_t *object, const char *key, double before, double after, double seconds)
 {
-	double rate = echoctl_sample_rate(before, after, seconds);
-
-	if (rate >= 0)
-		(void)json_object_set_new(object, key, json_real(rate));
+	if (before >= 0 && after >= before && seconds > 0)
+		(void)json_object_set_new(object, key, json_real((after - before) / seconds));
 }
 
 static void
@@ -193,11 +186,6 @@ echoctl_sample_free(struct echoctl_sample *sample)
 	free(sample);
 }
 
-struct order {
-	enum echoctl_sort sort;
-	bool ascending;
-};
-
 /* What rows are sorted by: the sum of figures. */
 static double
 sample_sort_value(const json_t *row, enum echoctl_sort sort)
@@ -213,22 +201,21 @@ sample_sort_value(const json_t *row, enum echoctl_sort sort)
 static int
 sample_compare_rows(const void *a, const void *b, void *context)
 {
-	const struct order *order = context;
-	double x = sample_sort_value(*(json_t *const *)a, order->sort);
-	double y = sample_sort_value(*(json_t *const *)b, order->sort);
+	const struct echoctl_top_choice *choice = context;
+	double x = sample_sort_value(*(json_t *const *)a, choice->sort);
+	double y = sample_sort_value(*(json_t *const *)b, choice->sort);
 	int larger = (x > y) - (x < y);
 
 	if (larger == 0)
 		return sample_compare_ids(a, b);
-	return order->ascending ? larger : -larger;
+	return choice->ascending ? larger : -larger;
 }
 
 void
-echoctl_sample_sort(struct echoctl_sample *sample, enum echoctl_sort sort, bool ascending)
+echoctl_sample_sort(struct echoctl_sample *sample, const struct echoctl_top_choice *choice)
 {
-	struct order order = { sort, ascending };
-
-	qsort_r(sample->rows, sample->count, sizeof(sample->rows[0]), sample_compare_rows, &order);
+	qsort_r(sample->rows, sample->count, sizeof(sample->rows[0]), sample_compare_rows,
+	    (void *)choice);
 }
 
 bool
@@ -257,9 +244,7 @@ view_line(const struct echoctl_style *style, enum echoctl_tone tone, const char 
 
 	echoctl_text_escape(text, strlen(text), escaped, sizeof(escaped));
 	bytes = echoctl_text_fit(escaped, style->width, &columns);
-	echoctl_style_begin(style, tone, out);
-	(void)fwrite(escaped, 1, bytes, out);
-	echoctl_style_end(style, tone, out);
+	echoctl_style_printf(style, tone, out, "%.*s", (int)bytes, escaped);
 	(void)fputs(LINE_END, out);
 }
 
@@ -320,13 +305,6 @@ echoctl_top_view(const struct echoctl_sample *sample, const struct echoctl_top_c
 /* The status of an answer when too many requests wait for the daemon: ask again later. */
 #define BUSY 503
 
-/* The state of a sample: two requests, one after the other, then a pause until the next is due. */
-enum top_step {
-	TOP_RESTING,
-	TOP_STATS,
-	TOP_CONNECTIONS,
-};
-
 enum top_end {
 	TOP_GOES_ON,
 	TOP_LEFT,     /* by the user */
@@ -340,9 +318,9 @@ struct top {
 	struct echoctl_session *session;
 	struct echoctl_screen *screen; /* owned */
 	struct echoctl_sample *sample; /* owned; the one shown; NULL: none yet */
+	bool asking;                   /* for stats, then for connections; else a sample is due */
 	json_t *stats;                 /* owned; the half of a sample that is there already */
 	struct echoctl_top_choice choice;
-	enum top_step step;
 	int64_t due_ns; /* when the next sample begins */
 	enum top_end end;
 	int signal;
@@ -379,7 +357,7 @@ top_draw(struct top *top)
 		return;
 	}
 	echoctl_style_size(STDOUT_FILENO, &lines, &columns);
-	echoctl_sample_sort(top->sample, top->choice.sort, top->choice.ascending);
+	echoctl_sample_sort(top->sample, &top->choice);
 	r = echoctl_top_view(top->sample, &top->choice, &top->session->style, lines, columns, out);
 	if (fclose(out) != 0 || r < 0)
 		top_fail(top, -ENOMEM);
@@ -389,11 +367,11 @@ top_draw(struct top *top)
 }
 
 static void
-top_ask(struct top *top, enum top_step step, const char *target)
+top_ask(struct top *top, const char *target)
 {
 	int r = echoctl_session_start(top->session, ECHOCTL_GET, target);
 
-	top->step = step;
+	top->asking = true;
 	if (r < 0)
 		top_fail(top, r);
 }
@@ -404,7 +382,7 @@ top_take_sample(struct top *top, json_t *connections)
 	struct echoctl_sample *sample = echoctl_sample_new(top->stats, connections, top->sample);
 
 	top->stats = NULL;
-	top->step = TOP_RESTING;
+	top->asking = false;
 	if (sample == NULL) {
 		top_fail(top, -ENOMEM);
 		return;
@@ -425,7 +403,7 @@ top_take_answer(struct top *top)
 		/* what is shown stays, until the next sample is due */
 		json_decref(top->stats);
 		top->stats = NULL;
-		top->step = TOP_RESTING;
+		top->asking = false;
 		return;
 	}
 	if (answer->status != 200) {
@@ -435,9 +413,9 @@ top_take_answer(struct top *top)
 	document = echoctl_json_parse(answer->body, answer->length);
 	if (document == NULL) {
 		top_end(top, TOP_REFUSED);
-	} else if (top->step == TOP_STATS) {
+	} else if (top->stats == NULL) {
 		top->stats = document;
-		top_ask(top, TOP_CONNECTIONS, TARGET_CONNECTIONS);
+		top_ask(top, TARGET_CONNECTIONS);
 	} else {
 		top_take_sample(top, document);
 	}
@@ -478,7 +456,7 @@ top_schedule(struct top *top)
 {
 	int64_t now_ns = clock_now_ns(), wait_ns = top->due_ns - now_ns;
 
-	if (top->step != TOP_RESTING || top->choice.paused)
+	if (top->asking || top->choice.paused)
 		return -1;
 	if (wait_ns > 0)
 		return (int)((wait_ns + NS_PER_MS - 1) / NS_PER_MS);
@@ -486,7 +464,7 @@ top_schedule(struct top *top)
 	/* after a pause, or when answers take longer than the interval, do not catch up */
 	if (top->due_ns <= now_ns)
 		top->due_ns = now_ns + top->session->options->interval_ns;
-	top_ask(top, TOP_STATS, "/stats");
+	top_ask(top, "/stats");
 	return -1;
 }
 
@@ -494,7 +472,7 @@ static void
 top_run(struct top *top)
 {
 	while (top->end == TOP_GOES_ON) {
-		struct pollfd fds[ECHOCTL_SCREEN_FDS];
+		int fds[ECHOCTL_SCREEN_FDS];
 		int wait_ms = top_schedule(top), r;
 
 		if (top->end != TOP_GOES_ON)
@@ -532,16 +510,6 @@ top_tell(struct top *top)
 	return ECHOCTL_EXIT_OK;
 }
 
-/* Full-screen drawing needs a terminal that can do it, and a keyboard to leave it. */
-static bool
-top_has_terminal(void)
-{
-	const char *term = getenv("TERM");
-
-	return isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1 && term != NULL &&
-	       *term != '\0' && strcmp(term, "dumb") != 0;
-}
-
 enum echoctl_exit
 echoctl_top(struct echoctl_session *session)
 {
@@ -549,7 +517,8 @@ echoctl_top(struct echoctl_session *session)
 	enum echoctl_exit code;
 	int r;
 
-	if (!top_has_terminal()) {
+	/* drawing needs a terminal that can do it, and a keyboard to leave it */
+	if (!session->style.able || isatty(STDIN_FILENO) != 1) {
 		(void)fputs("echoctl: top needs a terminal: use connections instead\n", stderr);
 		return ECHOCTL_EXIT_USAGE;
 	}

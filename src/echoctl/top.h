@@ -17,15 +17,19 @@
 #include "echoctl/session.h"
 #include "echoctl/text.h"
 
-/* A rate that is not known: there is nothing to compare with. */
-#define ECHOCTL_RATE_UNKNOWN (-1.0)
-
 enum echoctl_sort {
 	ECHOCTL_SORT_RATE, /* in and out together */
 	ECHOCTL_SORT_IN,
 	ECHOCTL_SORT_OUT,
 	ECHOCTL_SORT_PENDING,
 	ECHOCTL_SORT_AGE,
+};
+
+/* What the user chose. */
+struct echoctl_top_choice {
+	enum echoctl_sort sort;
+	bool ascending; /* the smallest first */
+	bool paused;
 };
 
 /*
@@ -50,21 +54,8 @@ struct echoctl_sample *echoctl_sample_new(
 /* Free SAMPLE; NULL is fine. */
 void echoctl_sample_free(struct echoctl_sample *sample);
 
-/* Put the rows in order: the largest first, or the smallest when ASCENDING; ties by id. */
-void echoctl_sample_sort(struct echoctl_sample *sample, enum echoctl_sort sort, bool ascending);
-
-/*
- * Return the growth from BEFORE to AFTER in SECONDS as a rate; unknown when a figure is missing
- * (below 0), when it shrank or when no time has passed.
- */
-double echoctl_sample_rate(double before, double after, double seconds);
-
-/* What the user chose. */
-struct echoctl_top_choice {
-	enum echoctl_sort sort;
-	bool ascending; /* the smallest first */
-	bool paused;
-};
+/* Put the rows in the order of CHOICE; ties by id. */
+void echoctl_sample_sort(struct echoctl_sample *sample, const struct echoctl_top_choice *choice);
 
 /*
  * Take KEY: r, i, o, p, a choose what to sort by, the same one again turns the order round, space

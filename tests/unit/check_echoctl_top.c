@@ -12,7 +12,8 @@
 #include "echoctl/json.h"
 #include "echoctl/top.h"
 
-#define UNKNOWN ECHOCTL_RATE_UNKNOWN
+/* A rate that is not known is missing. */
+#define UNKNOWN (-1.0)
 
 static void
 start(void)
@@ -52,7 +53,6 @@ id_of(const struct echoctl_sample *sample, size_t row)
 	return echoctl_json_integer(sample->rows[row], "id");
 }
 
-/* A figure of a row; a rate that is missing is -1, as one that is unknown. */
 static double
 figure_of(const struct echoctl_sample *sample, size_t row, const char *key)
 {
@@ -66,6 +66,14 @@ rate_of(const struct echoctl_sample *sample, const char *key)
 }
 
 static void
+sort_by(struct echoctl_sample *sample, enum echoctl_sort sort, bool ascending)
+{
+	const struct echoctl_top_choice choice = { .sort = sort, .ascending = ascending };
+
+	echoctl_sample_sort(sample, &choice);
+}
+
+static void
 assert_order(const struct echoctl_sample *sample, json_int_t a, json_int_t b, json_int_t c)
 {
 	ck_assert_uint_eq(sample->count, 3);
@@ -74,15 +82,29 @@ assert_order(const struct echoctl_sample *sample, json_int_t a, json_int_t b, js
 	ck_assert_int_eq(id_of(sample, 2), c);
 }
 
+/* Compare the rate of a connection that went from BEFORE to AFTER bytes in SECONDS. */
+static void
+assert_rate(int before, int after, double seconds, double expected)
+{
+	struct echoctl_sample *first = echoctl_sample_new(
+	    stats_at(5, 1, 0), connections(row(1, 10, before, 0, 0), NULL, NULL), NULL);
+	struct echoctl_sample *second = echoctl_sample_new(
+	    stats_at(7, 1, 0), connections(row(1, 10 + seconds, after, 0, 0), NULL, NULL), first);
+
+	ck_assert_double_eq(figure_of(second, 0, "in_rate"), expected);
+	echoctl_sample_free(first);
+	echoctl_sample_free(second);
+}
+
 START_TEST(a_rate_needs_growth_and_time)
 {
-	ck_assert_double_eq(echoctl_sample_rate(10, 30, 2), 10);
-	ck_assert_double_eq(echoctl_sample_rate(10, 10, 2), 0);
-	ck_assert_double_eq(echoctl_sample_rate(10, 9, 2), UNKNOWN);
-	ck_assert_double_eq(echoctl_sample_rate(-1, 9, 2), UNKNOWN);
-	ck_assert_double_eq(echoctl_sample_rate(1, -1, 2), UNKNOWN);
-	ck_assert_double_eq(echoctl_sample_rate(1, 2, 0), UNKNOWN);
-	ck_assert_double_eq(echoctl_sample_rate(1, 2, -1), UNKNOWN);
+	assert_rate(10, 30, 2, 10);
+	assert_rate(10, 10, 2, 0);
+	assert_rate(10, 9, 2, UNKNOWN);
+	assert_rate(-1, 9, 2, UNKNOWN);
+	assert_rate(1, -1, 2, UNKNOWN);
+	assert_rate(1, 2, 0, UNKNOWN);
+	assert_rate(1, 2, -1, UNKNOWN);
 }
 END_TEST
 
@@ -150,7 +172,7 @@ START_TEST(strange_answers_make_empty_samples)
 	ck_assert_uint_eq(sample->count, 0);
 	ck_assert_uint_eq(next->count, 3);
 	ck_assert_int_eq(id_of(next, 0), -1);
-	echoctl_sample_sort(next, ECHOCTL_SORT_RATE, false);
+	sort_by(next, ECHOCTL_SORT_RATE, false);
 	echoctl_sample_free(sample);
 	echoctl_sample_free(next);
 	echoctl_sample_free(NULL);
@@ -166,17 +188,17 @@ START_TEST(rows_are_put_in_order)
 	    before);
 
 	assert_order(sample, 1, 2, 3);
-	echoctl_sample_sort(sample, ECHOCTL_SORT_RATE, false);
+	sort_by(sample, ECHOCTL_SORT_RATE, false);
 	assert_order(sample, 2, 1, 3);
-	echoctl_sample_sort(sample, ECHOCTL_SORT_RATE, true);
+	sort_by(sample, ECHOCTL_SORT_RATE, true);
 	assert_order(sample, 3, 1, 2);
-	echoctl_sample_sort(sample, ECHOCTL_SORT_IN, false);
+	sort_by(sample, ECHOCTL_SORT_IN, false);
 	assert_order(sample, 1, 2, 3);
-	echoctl_sample_sort(sample, ECHOCTL_SORT_OUT, false);
+	sort_by(sample, ECHOCTL_SORT_OUT, false);
 	assert_order(sample, 3, 2, 1);
-	echoctl_sample_sort(sample, ECHOCTL_SORT_PENDING, false);
+	sort_by(sample, ECHOCTL_SORT_PENDING, false);
 	assert_order(sample, 3, 1, 2);
-	echoctl_sample_sort(sample, ECHOCTL_SORT_AGE, true);
+	sort_by(sample, ECHOCTL_SORT_AGE, true);
 	assert_order(sample, 3, 2, 1);
 	echoctl_sample_free(before);
 	echoctl_sample_free(sample);
