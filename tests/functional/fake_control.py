@@ -2,6 +2,7 @@
 """A stand-in for the daemon's control port: it answers what a test wants to hear.
 
 With it, echoctl's own behaviour is tested for answers that a real daemon gives rarely, or never.
+Its answers have the keys and the types of the daemon's: test_fake_control.py compares them.
 """
 
 import contextlib
@@ -14,13 +15,39 @@ import time
 
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
-REASONS = ("client_fin", "client_reset", "idle_timeout", "stalled", "admin")
+
+# Counters that have a label, with its values.
+LABELS = {
+    "connections_closed": (
+        "client_fin client_reset idle_timeout stalled timed_out lifetime byte_limit drain"
+        " drain_forced admin write_error read_error no_memory"
+    ),
+    "connections_rejected": "limit listener_limit no_descriptors",
+    "accept_errors": (
+        "EMFILE ENFILE ENOBUFS ENOMEM ENOSPC EINVAL EPERM EACCES ECONNABORTED EPROTO ENETDOWN"
+        " ENETUNREACH EHOSTDOWN EHOSTUNREACH other"
+    ),
+    "datagrams_dropped": (
+        "source_port own_port reflector_port source_multicast source_broadcast"
+        " source_unspecified source_mapped destination denied not_allowed source_rate total_rate"
+        " budget truncated unnamed send_full send_refused send_unreachable send_error"
+    ),
+    "datagram_receive_errors": (
+        "ECONNREFUSED EINVAL EIO ENOBUFS ENOMEM ENOSPC EPERM ESHUTDOWN other"
+    ),
+}
+COUNTED = {
+    "connections_closed": dict.fromkeys(
+        ("client_fin", "client_reset", "idle_timeout", "stalled", "admin"), 1
+    ),
+    "connections_rejected": {"limit": 2},
+}
 
 DIRECTIVES = [
-    ("limits.connections", "20000", False, "/etc/echod.conf:7", "live"),
-    ("log.file", "", True, "default", "live"),
-    ("listeners.echo.idle_timeout", "10m", True, "default", "new connections"),
-    ("workers", "0", True, "default", "restart"),
+    ("limits.connections", "20000", False, "/etc/echod.conf:7", "live", "Most connections."),
+    ("log.file", "", True, "default", "live", "Where the log goes."),
+    ("listeners.echo.idle_timeout", "10m", True, "default", "new connections", "Silence."),
+    ("workers", "0", True, "default", "restart", "Worker threads."),
 ]
 
 
@@ -44,10 +71,42 @@ def connection(number, **changes):
         "read_paused": False,
         "pauses": 0,
         "paused_seconds": 0.0,
-        "tcp": {"rtt_seconds": 0.000417, "retransmits": 0, "mss": 1448},
+        "tcp": {
+            "rtt_seconds": 0.000417,
+            "rttvar_seconds": 0.0001,
+            "min_rtt_seconds": 0.0004,
+            "retransmits": 0,
+            "mss": 1448,
+            "cwnd": 10,
+            "delivery_rate": 125000,
+        },
     }
     row.update(changes)
     return row
+
+
+def source(**changes):
+    """A row of /sources."""
+    row = {
+        "listener": "echo",
+        "source": "192.0.2.0/24",
+        "echoed": 7,
+        "dropped": 0,
+        "idle_seconds": 0.5,
+    }
+    row.update(changes)
+    return row
+
+
+def change(key, before, after):
+    """A row of the answer of /reload."""
+    return {"key": key, "from": before, "to": after}
+
+
+def loop_lag(p50=None, p99=None):
+    """How late a loop was; None where nothing was measured."""
+    return {"mean_seconds": 0.0 if p50 is None else p50 / 2, "p50_seconds": p50,
+            "p99_seconds": p99}
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -120,8 +179,9 @@ class FakeControl:
             ("GET", "/livez"): (200, "ok\n"),
             ("GET", "/readyz"): self._readyz,
             ("GET", "/stats"): lambda: (200, self.stats()),
-            ("GET", "/connections"): lambda: (200, self.connections()),
+            ("GET", "/connections"): lambda: (200, self.connections(self.requests[-1][1])),
             ("GET", "/connections/2"): (200, connection(2)),
+            ("GET", "/sources"): (200, {"known": 1, "limit": 100, "sources": [source()]}),
             ("GET", "/metrics"): (200, "# TYPE echod_connections gauge\nechod_connections 3\n"),
             ("GET", "/config"): (200, self.config()),
             ("POST", "/reload"): (200, {"changed": [], "needs_restart": []}),
@@ -138,7 +198,7 @@ class FakeControl:
     def _readyz(self):
         return (200, "ok\n") if self.state == "ready" else (503, self.state + "\n")
 
-    def connections(self):
+    def connections(self, target="/connections?tcp=1"):
         rows = []
         for row in self.rows:
             more = int(self.bytes_per_second.get(row["id"], 0) * self.elapsed())
@@ -148,7 +208,10 @@ class FakeControl:
                 "bytes_in": row["bytes_in"] + more,
                 "bytes_out": row["bytes_out"] + more,
             })
-        return {"total": len(rows), "matched": len(rows), "connections": rows}
+            if "tcp=1" not in target:
+                del rows[-1]["tcp"]
+        count = len(rows)
+        return {"total": count, "matched": count, "limit": 100, "offset": 0, "connections": rows}
 
     def stats(self):
         moved = int(sum(self.bytes_per_second.values()) * self.elapsed())
@@ -159,9 +222,11 @@ class FakeControl:
             "sent_bytes": 5 * 1024 * 1024 + moved,
             "pending_bytes": 0,
             "read_pauses": 0,
-            "connections_closed": {reason: 1 for reason in REASONS},
-            "connections_rejected": {"limit": 2, "no_descriptors": 0},
+            "datagrams_received": 0,
+            "datagrams_sent": 0,
         }
+        for name, values in LABELS.items():
+            counters[name] = {**dict.fromkeys(values.split(), 0), **COUNTED.get(name, {})}
         return {
             "process": {
                 "version": "0.1.0",
@@ -177,7 +242,7 @@ class FakeControl:
                 "cpu_seconds": 1.5,
                 "last_reload_successful": True,
                 "reloads": {"success": 2, "failure": 0},
-                "loop_lag": {"mean_seconds": 0.00002, "p50_seconds": 0.00005, "p99_seconds": 0.001},
+                "loop_lag": loop_lag(0.00005, 0.001),
             },
             "totals": {**counters, "log_written": 4, "log_dropped": 0, "log_suppressed": 0},
             "listeners": [{
@@ -188,15 +253,15 @@ class FakeControl:
                 **counters,
             }],
             "workers": [
-                {"id": 0, "connections": 2, "loop_lag": {"p50_seconds": 0.00005}},
-                {"id": 1, "connections": 1},
+                {"id": 0, "connections": 2, "loop_lag": loop_lag(0.00005)},
+                {"id": 1, "connections": 1, "loop_lag": loop_lag()},
             ],
             "limits": {"connections": 10000},
         }
 
     @staticmethod
     def config():
-        keys = ("key", "value", "default", "origin", "effect")
+        keys = ("key", "value", "default", "origin", "effect", "help")
         rows = [dict(zip(keys, row)) for row in DIRECTIVES]
         return {"path": "/etc/echod.conf", "directives": rows}
 

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from fake_control import FakeControl, connection
+from fake_control import FakeControl, change, connection, source
 from harness import BINARY, PROJECT, environment, free_port, seconds
 from harness.terminal import Terminal
 
@@ -388,10 +388,10 @@ def test_reload(ask, control):
         200,
         {
             "changed": [
-                {"key": "limits.connections", "from": "10000", "to": "20000"},
-                {"key": "listeners.new.address", "from": "", "to": "tcp://[::]:9"},
+                change("limits.connections", "10000", "20000"),
+                change("listeners.new.address", "", "tcp://[::]:9"),
             ],
-            "needs_restart": [{"key": "workers", "from": "2", "to": "4"}],
+            "needs_restart": [change("workers", "2", "4")],
         },
     )
     result = ask("reload")
@@ -554,12 +554,12 @@ def test_what_the_daemon_says_is_harmless(ask, control):
     control.answers["GET", "/stats"] = (200, stats)
     rows_of = [{"key": HOSTILE, "value": HOSTILE, "origin": HOSTILE, "effect": HOSTILE}]
     control.answers["GET", "/config"] = (200, {"directives": rows_of})
-    change = {"key": HOSTILE, "from": HOSTILE, "to": HOSTILE}
-    control.answers["POST", "/reload"] = (200, {"changed": [change], "needs_restart": [change]})
+    changes = [change(HOSTILE, HOSTILE, HOSTILE)]
+    control.answers["POST", "/reload"] = (200, {"changed": changes, "needs_restart": changes})
     control.answers["POST", "/drain"] = (409, {"error": HOSTILE})
     control.answers["POST", "/undrain"] = (422, {"errors": [HOSTILE]})
-    source = {"listener": HOSTILE, "source": HOSTILE, "echoed": 1, "dropped": 2}
-    control.answers["GET", "/sources"] = (200, {"sources": [source]})
+    hostile_source = source(listener=HOSTILE, source=HOSTILE)
+    control.answers["GET", "/sources"] = (200, {"sources": [hostile_source]})
     control.answers["GET", "/readyz"] = (503, HOSTILE.replace("\n", ""))
     for path in ("/stop", "/log/reopen", "/log/level", "/connections/2/close"):
         control.answers["POST", path] = (409, {"error": HOSTILE})
@@ -630,8 +630,8 @@ def long_names(control):
     ]
     control.answers["GET", "/stats"] = (200, stats)
     control.answers["GET", "/sources"] = (200, {"sources": [
-        {"listener": name, "source": peer[1:-7] + "/64", "echoed": 2**60, "dropped": 2**60,
-         "idle_seconds": 4e7}]})
+        source(listener=name, source=peer[1:-7] + "/64", echoed=2**60, dropped=2**60,
+               idle_seconds=4e7)]})
     control.answers["GET", "/config"] = (200, {"directives": [
         {"key": f"listeners.{name}.unix_socket", "value": "unix:/run/" + "v" * 90 + "/socket",
          "origin": "/etc/echod/" + "o" * 60 + ".conf:123", "effect": "new connections"}]})
