@@ -67,12 +67,6 @@ echoctl_json_text(const json_t *object, const char *path)
 	return json_string_value(echoctl_json_get(object, path));
 }
 
-bool
-echoctl_json_is_true(const json_t *object, const char *path)
-{
-	return json_is_true(echoctl_json_get(object, path));
-}
-
 json_int_t
 echoctl_json_sum(const json_t *object, const char *path)
 {
@@ -93,9 +87,9 @@ echoctl_json_sum(const json_t *object, const char *path)
 const char *
 echoctl_json_state(const json_t *stats)
 {
-	if (echoctl_json_is_true(stats, "process.draining"))
+	if (json_is_true(echoctl_json_get(stats, "process.draining")))
 		return "draining";
-	return echoctl_json_is_true(stats, "process.ready") ? "ready" : "not ready";
+	return json_is_true(echoctl_json_get(stats, "process.ready")) ? "ready" : "not ready";
 }
 
 static bool

@@ -31,9 +31,6 @@ json_int_t echoctl_json_integer(const json_t *object, const char *path);
 /* Return the text at PATH, borrowed, or NULL. */
 const char *echoctl_json_text(const json_t *object, const char *path);
 
-/* Return whether the value at PATH is true. */
-bool echoctl_json_is_true(const json_t *object, const char *path);
-
 /* Return the integer at PATH, or the sum of those in the object at PATH; -1 when there is none. */
 json_int_t echoctl_json_sum(const json_t *object, const char *path);
 

@@ -196,7 +196,7 @@ status_reload(const json_t *stats, enum echoctl_tone *ret_tone)
 	if (echoctl_json_integer(stats, "process.reloads.failure") <= 0 &&
 	    echoctl_json_integer(stats, "process.reloads.success") <= 0)
 		return "none since the start";
-	if (echoctl_json_is_true(stats, "process.last_reload_successful"))
+	if (json_is_true(echoctl_json_get(stats, "process.last_reload_successful")))
 		return "successful ({process.reloads.success} so far, "
 		       "{process.reloads.failure} failed)";
 	*ret_tone = ECHOCTL_BAD;
@@ -271,7 +271,7 @@ status_print_listeners(const struct echoctl_style *style, const json_t *stats)
 
 	json_array_foreach(echoctl_json_get(stats, listeners.list), i, row)
 	{
-		const char *state = echoctl_json_is_true(row, "accepting")      ? "accepting"
+		const char *state = json_is_true(echoctl_json_get(row, "accepting")) ? "accepting"
 				    : echoctl_json_text(row, "address") != NULL ? "not accepting"
 										: "closed";
 

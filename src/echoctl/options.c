@@ -16,6 +16,7 @@
 
 /* A name with so many edits is still taken for a typing mistake. */
 #define NEAR 2
+#define NUMBER_DIGITS_MAX 19 /* fits in 64 bits with a sign */
 
 struct verb_words {
 	const char *name;
@@ -43,9 +44,6 @@ static const struct verb_words verbs[ECHOCTL_VERBS] = {
 	[ECHOCTL_LOG_LEVEL] = { "log-level", "LEVEL", "", "error, warning, notice, info or debug" },
 	[ECHOCTL_LOG_REOPEN] = { "log-reopen", NULL, "", "open the log file again" },
 };
-
-#define DIGITS "0123456789"
-#define NUMBER_DIGITS_MAX 19 /* fits in 64 bits with a sign */
 
 static const char short_options[] = "s:u:jt:wi:l:p:S:k:o:n:O:WVh";
 static const struct option long_options[] = {
@@ -81,7 +79,7 @@ struct command_line {
 static bool
 options_is_number(const char *text)
 {
-	size_t length = strspn(text, DIGITS);
+	size_t length = strspn(text, "0123456789");
 
 	return length > 0 && length <= NUMBER_DIGITS_MAX && text[length] == '\0';
 }

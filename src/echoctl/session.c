@@ -140,13 +140,12 @@ struct echoctl_transfer {
 	char error_text[CURL_ERROR_SIZE];
 };
 
-/* Add NAME, "=" and VALUE, percent-encoded, to OUT; an empty NAME: the value alone. */
+/* Add VALUE to OUT, percent-encoded. */
 static bool
-url_add(FILE *out, const char *name, const char *value)
+url_add(FILE *out, const char *value)
 {
 	char *encoded = curl_easy_escape(NULL, value, 0);
-	bool added = encoded != NULL &&
-		     fprintf(out, "%s%s%s", name, *name != '\0' ? "=" : "", encoded) >= 0;
+	bool added = encoded != NULL && fputs(encoded, out) >= 0;
 
 	curl_free(encoded);
 	return added;
@@ -164,7 +163,7 @@ echoctl_session_url(const char *base, const char *path, const struct echoctl_opt
 		return NULL;
 	(void)fprintf(out, "%s%.*s", base, (int)head, path);
 	if (path[head] == '*') {
-		whole = url_add(out, "", options->operand);
+		whole = url_add(out, options->operand);
 		(void)fputs(path + head + 1, out);
 	}
 	for (size_t i = 0; i < ECHOCTL_FILTERS && whole; i++) {
@@ -172,9 +171,9 @@ echoctl_session_url(const char *base, const char *path, const struct echoctl_opt
 
 		if (filter->value == NULL)
 			continue;
-		(void)fputc(separator, out);
+		(void)fprintf(out, "%c%s=", separator, filter->name);
 		separator = '&';
-		whole = url_add(out, filter->name, filter->value);
+		whole = url_add(out, filter->value);
 	}
 	if (fclose(out) == 0 && whole)
 		return url;

@@ -177,13 +177,10 @@ table_fit(struct echoctl_table *table, size_t width)
 		fits[i].width = table_least(&table->columns[i], &fits[i]);
 	while (table_width(table) > width && table_drop(table))
 		;
-	if (table_width(table) > width) {
-		/* only one column is left, and it is too wide */
-		for (size_t i = 0; i < table->count; i++)
-			if (fits[i].width > 0)
-				fits[i].width = width;
-		return;
-	}
+	/* the only one that is left may still be too wide */
+	for (size_t i = 0; i < table->count; i++)
+		if (fits[i].width > width)
+			fits[i].width = width;
 	/* spread the rest over the shortened columns, one terminal column at a time */
 	left = width - table_width(table);
 	do {

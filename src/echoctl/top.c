@@ -16,7 +16,12 @@
 #include "echoctl/table.h"
 #include "echoctl/text.h"
 
-/* The connections with the latest traffic, as many as the daemon returns at once. */
+/*
+ * The view of connections: where its rows come from, what it shows of them, what is computed and
+ * what they can be sorted by.
+ */
+
+/* Those with the latest traffic, as many as the daemon returns at once. */
 #define TARGET_CONNECTIONS "/connections?sort=idle&order=asc&limit=1000"
 
 /*
@@ -39,7 +44,12 @@ static const struct echoctl_view view = {
 	},
 };
 
-/* What its rows can be sorted by: a sum of figures. */
+/* Rates of a row, and the figures that grow. */
+static const struct {
+	const char *total, *rate;
+} rates[] = { { "bytes_in", "in_rate" }, { "bytes_out", "out_rate" } };
+
+/* Its orders: by a sum of figures. */
 static const struct {
 	int key;
 	const char *name;
@@ -107,21 +117,18 @@ sample_rate_totals(
 		{ "totals.connections_closed", "closed_per_second" },
 		{ "totals.connections_rejected", "rejected_per_second" },
 	};
-	json_t *rates = json_object();
+	json_t *object = json_object();
 
 	for (size_t i = 0; i < ARRAY_SIZE(totals); i++)
-		sample_set_rate(rates, totals[i].rate,
+		sample_set_rate(object, totals[i].rate,
 		    (double)echoctl_json_sum(before->stats, totals[i].total),
 		    (double)echoctl_json_sum(sample->stats, totals[i].total), seconds);
-	(void)json_object_set_new(sample->stats, "rates", rates);
+	(void)json_object_set_new(sample->stats, "rates", object);
 }
 
 static void
 sample_rate_row(json_t *row, const struct echoctl_sample *before, double seconds)
 {
-	static const struct {
-		const char *total, *rate;
-	} figures[] = { { "bytes_in", "in_rate" }, { "bytes_out", "out_rate" } };
 	json_t *const *old = bsearch(
 	    &row, before->rows, before->count, sizeof(before->rows[0]), sample_compare_ids);
 	double age = echoctl_json_number(row, "age_seconds");
@@ -130,10 +137,10 @@ sample_rate_row(json_t *row, const struct echoctl_sample *before, double seconds
 	/* a new one began at 0; an older one was only beyond the limit of the last answer */
 	if (old == NULL && age > seconds)
 		return;
-	for (size_t i = 0; i < ARRAY_SIZE(figures); i++)
-		sample_set_rate(row, figures[i].rate,
-		    old != NULL ? echoctl_json_number(*old, figures[i].total) : 0,
-		    echoctl_json_number(row, figures[i].total), age - old_age);
+	for (size_t i = 0; i < ARRAY_SIZE(rates); i++)
+		sample_set_rate(row, rates[i].rate,
+		    old != NULL ? echoctl_json_number(*old, rates[i].total) : 0,
+		    echoctl_json_number(row, rates[i].total), age - old_age);
 }
 
 static void

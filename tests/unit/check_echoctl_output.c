@@ -343,8 +343,8 @@ START_TEST(json_is_not_trusted)
 	ck_assert(echoctl_json_number(document, "a.s") < 0);
 	ck_assert_str_eq(echoctl_json_text(document, "a.s"), "t");
 	ck_assert_ptr_null(echoctl_json_text(document, "a.n"));
-	ck_assert(echoctl_json_is_true(document, "a.y"));
-	ck_assert(!echoctl_json_is_true(document, "a.n"));
+	ck_assert(json_is_true(echoctl_json_get(document, "a.y")));
+	ck_assert(!json_is_true(echoctl_json_get(document, "a.n")));
 	ck_assert_int_eq(echoctl_json_sum(document, "sum"), 3);
 	ck_assert_int_eq(echoctl_json_sum(document, "a.n"), 5);
 	ck_assert_int_eq(echoctl_json_sum(document, "a.s"), -1);
