@@ -28,7 +28,7 @@ static void
 answer_free(struct answer *answer)
 {
 	if (answer->document != NULL)
-		answer->document->free(answer->document);
+		document_free(answer->document);
 	if (answer->body != NULL)
 		evbuffer_free(answer->body);
 	free(answer);
@@ -162,7 +162,7 @@ answer_write(struct answer *answer)
 		return;
 	}
 	do
-		r = document->write(document, answer->body);
+		r = document_write(document, answer->body);
 	while (r > 0 && clock_now_ns() < end_ns);
 	if (r > 0)
 		return;
@@ -175,7 +175,7 @@ answer_write(struct answer *answer)
 		body = NULL;
 	}
 	reply_send(req, HTTP_OK, document->type, body);
-	document->free(document);
+	document_free(document);
 }
 
 static void

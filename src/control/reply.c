@@ -13,7 +13,7 @@
 #include <event2/event.h>
 #include <event2/http.h>
 
-#include "control/json_value.h"
+#include "control/document.h"
 
 #define ERROR_TEXT_MAX 512
 
@@ -92,11 +92,11 @@ reply_json(struct evhttp_request *req, int code, json_t *document)
 
 	if (body == NULL) {
 		json_decref(document);
-	} else if (json_value_write(body, document) < 0 || evbuffer_add(body, "\n", 1) < 0) {
+	} else if (document_write_json(body, document) < 0 || evbuffer_add(body, "\n", 1) < 0) {
 		evbuffer_free(body);
 		body = NULL;
 	}
-	reply_send(req, code, JSON_VALUE_TYPE, body);
+	reply_send(req, code, DOCUMENT_JSON, body);
 }
 
 void

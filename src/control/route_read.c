@@ -13,15 +13,13 @@
 
 #include "control/answer.h"
 #include "control/config_json.h"
-#include "control/connections_json.h"
-#include "control/connections_query.h"
+#include "control/inspection_json.h"
 #include "control/media_type.h"
 #include "control/metrics_text.h"
 #include "control/page/page.h"
 #include "control/query.h"
 #include "control/reply.h"
 #include "control/routes.h"
-#include "control/sources_json.h"
 #include "control/stats_json.h"
 
 void
@@ -74,8 +72,7 @@ static int
 route_read_begin_metrics(struct answer *answer)
 {
 	answer->document = metrics_text_new(
-	    answer->openmetrics ? METRICS_OPENMETRICS : METRICS_PROMETHEUS, answer->routes->engine,
-	    answer->routes->status);
+	    answer->openmetrics, answer->routes->engine, answer->routes->status);
 	return 0;
 }
 
@@ -93,12 +90,7 @@ route_read_on_list(void *context, int r, struct inspection_list *list)
 {
 	struct answer *answer = context;
 
-	if (r < 0)
-		answer_go_on(answer, NULL);
-	else if (answer->query.kind == INSPECTION_SOURCES)
-		answer_go_on(answer, sources_json_new(list, answer->query.limit));
-	else
-		answer_go_on(answer, connections_json_new(list, &answer->query));
+	answer_go_on(answer, r < 0 ? NULL : inspection_json_new(list, &answer->query));
 }
 
 static int
@@ -109,28 +101,28 @@ route_read_begin_list(struct answer *answer)
 	return r < 0 ? r : 1;
 }
 
-void
-route_read_connections(const struct route_call *call)
+static void
+route_read_list(const struct route_call *call, enum inspection_kind kind)
 {
 	struct inspection_query query;
 	char error[QUERY_ERROR_MAX];
 
-	if (connections_query_parse(call->query, &query, error) < 0)
+	if (inspection_json_parse(kind, call->query, &query, error) < 0)
 		reply_error(call->req, HTTP_BADREQUEST, "%s", error);
 	else
 		answer_later(call->routes, call->req, route_read_begin_list, &query, false);
 }
 
 void
+route_read_connections(const struct route_call *call)
+{
+	route_read_list(call, INSPECTION_CONNECTIONS);
+}
+
+void
 route_read_sources(const struct route_call *call)
 {
-	struct inspection_query query;
-	char error[QUERY_ERROR_MAX];
-
-	if (sources_query_parse(call->query, &query, error) < 0)
-		reply_error(call->req, HTTP_BADREQUEST, "%s", error);
-	else
-		answer_later(call->routes, call->req, route_read_begin_list, &query, false);
+	route_read_list(call, INSPECTION_SOURCES);
 }
 
 static void
@@ -143,7 +135,7 @@ route_read_on_one(void *context, int r, struct inspection_list *list)
 	if (req != NULL && r == 0 && list->count == 0)
 		reply_error(req, HTTP_NOTFOUND, "no connection %" PRIu64 " is open", id);
 	else if (req != NULL)
-		reply_json(req, HTTP_OK, r == 0 ? connections_json_one(list, 0) : NULL);
+		reply_json(req, HTTP_OK, r == 0 ? inspection_json_connection(list) : NULL);
 	free(list);
 }
 
