@@ -118,7 +118,7 @@ answers_next(const struct answers *answers)
 }
 
 static bool
-answers_are_crowded(const struct answers *answers)
+answers_are_full(const struct answers *answers)
 {
 	return answers->unsent != NULL && answers->unsent(answers->context) > UNSENT_MAX;
 }
@@ -140,7 +140,7 @@ answers_begin(struct answers *answers)
 
 		answers_remove(answers, answer);
 		*place = answer;
-		if (answers_are_crowded(answers))
+		if (answers_are_full(answers))
 			reply_busy(answer_take(answer));
 		else if (answer->begin(answer) < 0 || (!answer->asks && answer->document == NULL))
 			answer_fail(answer);

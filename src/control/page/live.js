@@ -18,14 +18,14 @@ let wanted = false;	// something was pressed: the connections are to be asked fo
 let nextAt = 0;	// when the figures are due again, milliseconds of performance.now()
 let paused = false;
 
-const connections = new Connections(askNow, openDetails);
-const details = new Details(askNow);
+const connections = new Connections();
+const details = new Details();
 const throughput = new Chart(byId("throughput"), {
 	name: "Bytes received and sent each second, over the last five minutes",
 	bands: [{ key: "in", tone: "in" }, { key: "out", tone: "out", down: true }],
 	steps: 2,
 	bytes: true,
-	format: formatAxisRate,
+	format: (step) => FORMATS.rate(step).replace(/\.0+ /, " "),
 	readout: (sample) => {
 		setText(byId("rate-in"), FORMATS.rate(sample?.in));
 		setText(byId("rate-out"), FORMATS.rate(sample?.out));
@@ -35,7 +35,7 @@ const openChart = new Chart(byId("open"), {
 	name: "Open connections, over the last five minutes",
 	bands: [{ key: "open", tone: "open" }],
 	steps: 4,
-	format: formatCount,
+	format: FORMATS.count,
 	readout: (sample) => setText(byId("open-now"), FORMATS.count(sample?.open)),
 });
 
@@ -160,20 +160,16 @@ function addSample(stats, time) {
 }
 
 function showMeter(stats) {
-	const meter = byId("use");
-	const limit = stats.limits?.connections ?? 0;
-	meter.max = limit;
-	meter.low = limit * 0.8;
-	meter.high = limit * 0.95;
-	meter.optimum = 0;
-	meter.value = stats.totals.connections;
+	const max = stats.limits?.connections ?? 0;
+	const value = stats.totals.connections;
+	Object.assign(byId("use"), { max, low: max * 0.8, high: max * 0.95, optimum: 0, value });
 }
 
 function showProcessor(stats, time) {
 	const used = stats.process.cpu_seconds - lastStats?.process.cpu_seconds;
-	const share = (used / (time - lastTime)) * 100;
-	if (share >= 0 && Number.isFinite(share))
-		setText(byId("cpu-now"), `, now ${share.toFixed(share < 10 ? 1 : 0)} %`);
+	const percent = (used / (time - lastTime)) * 100;
+	if (percent >= 0 && Number.isFinite(percent))
+		setText(byId("cpu-now"), `, now ${percent.toFixed(percent < 10 ? 1 : 0)} %`);
 }
 
 function takeStats(stats, time) {
@@ -189,9 +185,6 @@ function takeStats(stats, time) {
 	document.documentElement.dataset.answered = "";
 	showFigures(stats);
 	showMeter(stats);
-	showListeners(stats.listeners);
-	showWorkers(stats.workers);
-	showReasons(stats.totals);
 	throughput.show(trail, time, NaN);
 	openChart.show(trail, time, stats.limits?.connections);
 }
@@ -229,14 +222,6 @@ async function askDetails() {
 		if (details.id === id)
 			details.gone();
 	}
-}
-
-function openDetails(id) {
-	const row = connections.rows.find((candidate) => candidate.id === id);
-	if (!row)
-		return;
-	const { rate, ...answer } = row;	// the rate is ours
-	details.open(answer);
 }
 
 // The clock
