@@ -80,12 +80,6 @@ class Chart {
 		return this.zero + ((down ? 1 : -1) * value * this.reach) / this.top;
 	}
 
-	// The time axis begins with one minute and grows with what there is to show.
-	wholeMinutes() {
-		const first = this.samples[0]?.time ?? this.end;
-		return Math.min(Math.max(Math.ceil((this.end - first) / 60), 1), WINDOW / 60);
-	}
-
 	draw() {
 		const { clientWidth, clientHeight } = this.box;
 		const twoSided = this.bands.some((band) => band.down);
@@ -100,7 +94,9 @@ class Chart {
 		this.step = roundStep(peak, this.options.steps, this.options.bytes);
 		this.steps = Math.max(Math.ceil(peak / this.step), 2);
 		this.top = this.step * this.steps;
-		this.minutes = this.wholeMinutes();
+		// the time axis begins with one minute and grows with what there is to show
+		const passed = this.end - (this.samples[0]?.time ?? this.end);
+		this.minutes = Math.min(Math.max(Math.ceil(passed / 60), 1), WINDOW / 60);
 		this.svg.setAttribute("viewBox", `0 0 ${clientWidth} ${clientHeight}`);
 		this.drawGrid(twoSided);
 		for (const band of this.bands)

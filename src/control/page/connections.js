@@ -2,7 +2,7 @@
 
 // "by" is what the daemon can sort by: it then chooses which of many are shown.
 const COLUMNS = [
-	{ key: "id", title: "Id", as: "text", number: true, press: (button) => details.open(button.textContent) },
+	{ key: "id", title: "Id", as: "text", number: true, press: (id) => details.open(id) },
 	{ key: "peer", title: "Peer", as: "text", className: "long" },
 	{ key: "listener", title: "Listener", as: "text" },
 	{ key: "state", title: "State", text: connectionState, className: "word" },
@@ -32,40 +32,26 @@ class Connections {
 		this.hint = "";	// why the peers are not those that were asked for
 		this.measured = new Map();	// by id: bytes received at the last measure, and the rate then
 		this.time = 0;
-		this.table.tHead.rows[0].append(...COLUMNS.map((column) => this.newHead(column)));
-		this.showSort();
+		this.heads = COLUMNS.map((column) => this.newHead(column));
+		this.table.tHead.rows[0].append(...this.heads);
 	}
 
 	newHead(column) {
-		const head = make("th", column.number ? "n" : "");
-		const button = makeButton(column.title, () => this.sortBy(column));
-		const way = make("span", "way");
-		head.scope = "col";
-		way.setAttribute("aria-hidden", "true");
-		button.append(way);
-		head.append(button);
+		const head = copyOf("head");
+		head.className = column.number ? "n" : "";
+		head.firstChild.prepend(column.title);
+		head.firstChild.addEventListener("click", () => this.sortBy(column));
 		return head;
 	}
 
 	sortBy(column) {
 		this.ascending = column === this.sort ? !this.ascending : !column.number;
 		this.sort = column;
-		this.showSort();
-		this.show();
 		if (column.by) {
 			this.asked = column;
 			askNow();
 		}
-	}
-
-	showSort() {
-		const heads = this.table.tHead.rows[0].cells;
-		COLUMNS.forEach((column, i) => {
-			if (column === this.sort)
-				heads[i].setAttribute("aria-sort", this.ascending ? "ascending" : "descending");
-			else
-				heads[i].removeAttribute("aria-sort");
-		});
+		this.show(this.hint);
 	}
 
 	// Whether the daemon is asked for the least first.
@@ -79,7 +65,7 @@ class Connections {
 	}
 
 	// Take an answer of /connections that came at TIME (seconds).
-	take(answer, time) {
+	take(answer, time, hint) {
 		const passed = time - this.time;
 		const measure = passed >= SHORTEST;
 		const before = this.measured;
@@ -95,14 +81,14 @@ class Connections {
 			return { ...row, rate };
 		});
 		this.matched = answer.matched ?? answer.total;
-		this.show();
+		this.show(hint);
 	}
 
 	// By key, unknown last, equal ones by id.
 	sorted() {
 		const { key, number } = this.sort;
 		const way = this.ascending ? 1 : -1;
-		const unknown = (value) => (number ? Number.isNaN(value ?? NaN) : false);
+		const unknown = (value) => number === true && Number.isNaN(value ?? NaN);
 		const compare = number
 			? (a, b) => a - b
 			: (a, b) => String(a).localeCompare(String(b), "en", { numeric: true });
@@ -112,17 +98,18 @@ class Connections {
 
 	describe() {
 		const shown = this.rows.length;
-		if (this.hint)
+		if (this.hint || shown === 0)
 			return this.hint;
-		if (shown === 0)
-			return "";
 		if (shown >= this.matched)
 			return shown === 1 ? "1 connection" : `All ${FORMATS.count(shown)} connections`;
 		const which = `${this.least ? "least" : "most"} ${this.asked.title.toLowerCase()} first`;
 		return `${FORMATS.count(shown)} of ${FORMATS.count(this.matched)} connections, chosen by: ${which}`;
 	}
 
-	show() {
+	show(hint) {
+		const way = this.ascending ? "ascending" : "descending";
+		this.hint = hint;
+		COLUMNS.forEach((column, i) => { this.heads[i].ariaSort = column === this.sort ? way : null; });
 		fillTable(this.table.tBodies[0], this.sorted(), COLUMNS);
 		setText(byId("shown"), this.describe());
 		byId("none").hidden = this.rows.length > 0;
@@ -155,12 +142,6 @@ function formatMember(key, value, times) {
 	if (key.endsWith("rate"))
 		return FORMATS.rate(value);
 	return key === "id" ? String(value) : FORMATS.count(value);
-}
-
-function newMember() {
-	const line = make("div");
-	line.append(make("dt"), make("dd"));
-	return line;
 }
 
 class Details {
@@ -200,7 +181,7 @@ class Details {
 			return;
 		const members = membersOf(connection);
 		setText(byId("details-state"), "");
-		setCount(byId("details-list"), members.length, newMember);
+		setCount(byId("details-list"), members.length, () => copyOf("member"));
 		members.forEach(([title, text], i) => {
 			const [name, value] = byId("details-list").children[i].children;
 			setText(name, title);
@@ -208,8 +189,10 @@ class Details {
 		});
 	}
 
-	gone() {
-		this.closed = true;
-		setText(byId("details-state"), "This connection is closed.");
+	// The connection ID is closed.
+	gone(id) {
+		this.closed = id === this.id;
+		if (this.closed)
+			setText(byId("details-state"), "This connection is closed.");
 	}
 }

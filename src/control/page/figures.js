@@ -89,20 +89,9 @@ function byId(id) {
 	return document.getElementById(id);
 }
 
-function make(name, className, text) {
-	const node = document.createElement(name);
-	if (className)
-		node.className = className;
-	if (text !== undefined)
-		node.textContent = text;
-	return node;
-}
-
-function makeButton(text, press) {
-	const button = make("button", "", text);
-	button.type = "button";
-	button.addEventListener("click", () => press(button));
-	return button;
+// Of what a template of the page holds.
+function copyOf(id) {
+	return byId(id).content.firstElementChild.cloneNode(true);
 }
 
 // Write only what has changed: a selection stays, nothing is laid out anew.
@@ -126,20 +115,26 @@ function setCount(parent, count, makeChild) {
 }
 
 function newRow(columns) {
-	const row = make("tr");
+	const row = document.createElement("tr");
 	for (const { head, number, className, press } of columns) {
-		const cell = make(head ? "th" : "td", className ?? (number ? "n" : ""));
+		const cell = document.createElement(head ? "th" : "td");
+		cell.className = className ?? (number ? "n" : "");
 		if (head)
 			cell.scope = "row";
-		if (press)
-			cell.append(makeButton("", press));
+		if (press) {
+			const button = document.createElement("button");
+			button.type = "button";
+			button.addEventListener("click", () => press(button.textContent));
+			cell.append(button);
+		}
 		row.append(cell);
 	}
 	return row;
 }
 
-// Make BODY show ITEMS, a row each. A column has head: it names the row; number: right-aligned, and
-// sorted by value; className; press: a function for a button; and key and as, or text(item).
+// Make BODY show ITEMS, a row each. A column has "key" and "as", or text(item); and it may have
+// "head": it names the row; "number": to the right, and sorted by value; "className"; press(text):
+// the text is that of a button.
 function fillTable(body, items, columns) {
 	setCount(body, items.length, () => newRow(columns));
 	items.forEach((item, i) => columns.forEach(({ key, as, text, className }, j) => {
@@ -206,22 +201,12 @@ const REASONS = [
 	{ key: "1", as: "count", number: true },
 ];
 
-function newFold() {
-	const fold = make("details");
-	const summary = make("summary");
-	const table = make("table");
-	summary.append(make("span"), make("span"));
-	table.append(make("tbody"));
-	fold.append(summary, table);
-	return fold;
-}
-
 // One fold for each family of counters; the first is open until somebody closes it.
 function showReasons(totals) {
 	const families = Object.entries(totals).filter(([, value]) => value instanceof Object);
 	const box = byId("reasons");
 	const first = box.children.length === 0;
-	setCount(box, families.length, newFold);
+	setCount(box, families.length, () => copyOf("fold"));
 	if (first && families.length > 0)
 		box.firstElementChild.open = true;
 	families.forEach(([key, family], i) => {
