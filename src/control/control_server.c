@@ -4,9 +4,11 @@
 #include "control/control_server.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <event2/bufferevent.h>
@@ -14,18 +16,25 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "control/control_file.h"
-#include "control/control_socket.h"
 #include "control/door.h"
 #include "control/reply.h"
 #include "control/routes.h"
 #include "control/site_check.h"
+#include "engine/listen_socket.h"
 
 /* At the end, how long the last answers may take to be made, and to leave. */
 #define CLOSE_MAKE_NS (50 * NS_PER_MS)
 #define CLOSE_SEND_NS (150 * NS_PER_MS)
 #define CLOSE_TURNS 4
 #define CLOSE_PAUSE_US 500
+
+/* A full backlog refuses at once those who cannot wait, as curl does: it is to be hard to fill. */
+#define HTTP_BACKLOG 128
+#define SOCKET_BACKLOG 1024
+
+#define SOCKET_KEY "control.socket"
+#define SOCKET_NAME "/control.sock"
+#define FOLDER_MODE 0755
 
 /* How long an address in use may take to come free: a predecessor may just have been killed. */
 #define PATIENCE_NS NS_PER_S
@@ -42,8 +51,7 @@ struct control_server {
 	struct loop *loop; /* borrowed: the main loop */
 	struct routes routes;
 	struct entrance http;
-	struct entrance local;   /* control.socket */
-	struct socket_file file; /* of local */
+	struct entrance local; /* control.socket */
 };
 
 /* Who changes something is on record before it happens. */
@@ -85,88 +93,149 @@ control_server_settings(const struct control_config *cfg)
 	    struct door_settings){ .clients = (size_t)cfg->clients, .timeout_ns = cfg->timeout };
 }
 
-/* Serve FD, which is taken when this succeeds. Returns 0 or -ENOMEM. */
+static void
+control_server_announce(const struct address *address, const char *message)
+{
+	char text[ADDRESS_TEXT_MAX];
+	struct log_field fields[] = { LOG_TEXT("address", text) };
+
+	address_format_sockaddr(&address->u.sa, address->length, text, sizeof(text));
+	log_fields(LOG_LEVEL_NOTICE, fields, ARRAY_SIZE(fields), "%s", message);
+}
+
+/* Have ENTRANCE served at the address of LIS. Returns 0, or -errno with a line in ERRORS. */
 static int
-control_server_open(struct control_server *control, struct entrance *entrance, struct loop *loop,
-    int fd, const struct control_config *cfg)
+control_server_open(struct control_server *control, struct entrance *entrance,
+    const struct listener_config *lis, const struct listen_options *options,
+    const struct control_config *cfg, struct error_list *errors)
 {
 	struct door_hooks hooks = { .asked = control_server_on_request, .context = entrance };
 	struct door_settings settings = control_server_settings(cfg);
-	struct address address;
-	int r = address_of_socket(fd, &address);
+	struct listen_socket sock;
+	int r = listen_socket_open(lis, options, PATIENCE_NS, &sock, errors);
 
 	if (r < 0)
 		return r;
 	entrance->control = control;
-	site_check_init(&entrance->site, &address);
+	site_check_init(&entrance->site, &sock.address);
 	entrance->site.hosts = &cfg->http_hosts;
-	entrance->door = door_new(loop, fd, &settings, &hooks);
-	return entrance->door != NULL ? 0 : -ENOMEM;
+	entrance->door = door_new(control->loop, &sock, &settings, &hooks);
+	if (entrance->door == NULL) {
+		error_list_add(errors, "%s: cannot serve %s: %s", options->key, lis->address_text,
+		    strerror(ENOMEM));
+		listen_socket_close(&sock);
+		return -ENOMEM;
+	}
+	control_server_announce(&sock.address,
+	    entrance->may_act ? "control socket listening" : "control port listening");
+	return 0;
 }
 
+/* Anybody on the machine may connect here, and any web page in a browser on it. */
+static int
+control_server_open_http(
+    struct control_server *control, const struct control_config *cfg, struct error_list *errors)
+{
+	const struct listener_config lis = { .address_text = cfg->http,
+		.address = cfg->http_address };
+	const struct listen_options options = { .key = "control.http", .backlog = HTTP_BACKLOG };
+
+	return control_server_open(control, &control->http, &lis, &options, cfg, errors);
+}
+
+static bool
+control_server_is_auto(const struct control_config *cfg)
+{
+	return strcmp(cfg->socket, "auto") == 0;
+}
+
+/*
+ * Write the path that CFG asks for. For "auto" that is control.sock in the first folder of
+ * $RUNTIME_DIRECTORY, else in /run/echod for root, else in $XDG_RUNTIME_DIR/echod. Returns 0, or
+ * -errno with a line in ERRORS.
+ */
+static int
+control_server_find_path(
+    const struct control_config *cfg, char *buffer, size_t size, struct error_list *errors)
+{
+	const char *runtime = secure_getenv("RUNTIME_DIRECTORY");
+	const char *home = secure_getenv("XDG_RUNTIME_DIR");
+	int n;
+
+	if (!control_server_is_auto(cfg)) {
+		n = snprintf(buffer, size, "%s", cfg->socket);
+	} else if (runtime != NULL && runtime[0] == '/') {
+		n = snprintf(buffer, size, "%.*s" SOCKET_NAME, (int)strcspn(runtime, ":"), runtime);
+	} else if (geteuid() == 0) {
+		n = snprintf(buffer, size, "/run/echod" SOCKET_NAME);
+	} else if (home != NULL && home[0] == '/') {
+		n = snprintf(buffer, size, "%s/echod" SOCKET_NAME, home);
+	} else {
+		error_list_add(errors, SOCKET_KEY ": no place for it: neither RUNTIME_DIRECTORY "
+						  "nor XDG_RUNTIME_DIR is set");
+		return -ENOENT;
+	}
+	if ((size_t)n < size)
+		return 0;
+	error_list_add(errors, SOCKET_KEY ": the path is too long");
+	return -ENAMETOOLONG;
+}
+
+/* Where this fails without a word, the bind says why. */
 static void
-control_server_announce(int fd, const char *message)
+control_server_make_folder(const char *path)
 {
-	char text[ADDRESS_TEXT_MAX] = "";
-	struct log_field fields[] = { LOG_TEXT("address", text) };
-	struct address address;
+	char folder[sizeof(((struct socket_file *)NULL)->path)];
+	const char *slash = strrchr(path, '/');
 
-	if (address_of_socket(fd, &address) == 0)
-		address_format_sockaddr(&address.u.sa, address.length, text, sizeof(text));
-	log_fields(LOG_LEVEL_NOTICE, fields, ARRAY_SIZE(fields), "%s", message);
+	if (slash == path)
+		return;
+	(void)snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path), path);
+	/* the umask must not keep the group out; one that was there already stays as it is */
+	if (mkdir(folder, FOLDER_MODE) == 0)
+		(void)chmod(folder, FOLDER_MODE);
 }
 
-/* Open the TCP door: anybody on the machine may knock, and any web page in a browser on it. */
+/* The mode of the socket's file decides who may connect here. */
 static int
-control_server_open_http(struct control_server *control, struct loop *loop,
-    const struct control_config *cfg, struct error_list *errors)
+control_server_open_local(
+    struct control_server *control, const struct control_config *cfg, struct error_list *errors)
 {
-	int fd = control_socket_open(cfg, PATIENCE_NS, errors), r;
+	struct listener_config lis = { .address = { .transport = ADDRESS_UNIX } };
+	struct listen_options options = { .key = SOCKET_KEY,
+		.backlog = SOCKET_BACKLOG,
+		.mode = (mode_t)cfg->mode,
+		.group = getegid() };
+	struct sockaddr_un *name = &lis.address.u.un;
+	int r = control_server_find_path(cfg, name->sun_path, sizeof(name->sun_path), errors);
 
-	if (fd < 0)
-		return fd;
-	r = control_server_open(control, &control->http, loop, fd, cfg);
+	if (r < 0)
+		return r;
+	name->sun_family = AF_UNIX;
+	lis.address.length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
+					 strlen(name->sun_path) + 1);
+	lis.address_text = name->sun_path;
+	r = *cfg->group == '\0' ? 0 : socket_file_find_group(cfg->group, &options.group);
 	if (r < 0) {
-		error_list_add(
-		    errors, "control.http: cannot serve %s: %s", cfg->http, strerror(-r));
-		close(fd);
+		error_list_add(errors, "control.group: cannot use group \"%s\": %s", cfg->group,
+		    r == -ENOENT ? "there is no such group" : strerror(-r));
 		return r;
 	}
-	control_server_announce(fd, "control port listening");
-	return 0;
-}
-
-/* Open the UNIX door: the file's mode decides who may knock. */
-static int
-control_server_open_local(struct control_server *control, struct loop *loop,
-    const struct control_config *cfg, struct error_list *errors)
-{
-	int fd = control_file_open(cfg, PATIENCE_NS, &control->file, errors), r;
-
-	if (fd < 0)
-		return fd;
+	control_server_make_folder(name->sun_path);
 	control->local.may_act = true;
-	r = control_server_open(control, &control->local, loop, fd, cfg);
-	if (r < 0) {
-		error_list_add(errors, "control.socket: cannot serve %s: %s", control->file.path,
-		    strerror(-r));
-		close(fd);
-		return r;
-	}
-	control_server_announce(fd, "control socket listening");
-	return 0;
+	return control_server_open(control, &control->local, &lis, &options, cfg, errors);
 }
 
 /* Where the place of the socket was left to us, failing to have it does not keep us from work. */
 static int
-control_server_try_local(struct control_server *control, struct loop *loop,
-    const struct control_config *cfg, struct error_list *errors)
+control_server_try_local(
+    struct control_server *control, const struct control_config *cfg, struct error_list *errors)
 {
 	struct error_list own = ERROR_LIST_EMPTY;
 
-	if (!control_file_is_auto(cfg))
-		return control_server_open_local(control, loop, cfg, errors);
-	if (control_server_open_local(control, loop, cfg, &own) < 0)
+	if (!control_server_is_auto(cfg))
+		return control_server_open_local(control, cfg, errors);
+	if (control_server_open_local(control, cfg, &own) < 0)
 		log_warning("%s: serving without a control socket", error_list_first(&own));
 	error_list_done(&own);
 	return 0;
@@ -194,14 +263,13 @@ control_server_new(struct loop *loop, struct engine *engine, const struct proces
 		return NULL;
 	}
 	control->loop = loop;
-	control->file.lock_fd = -1;
 	routes_init(&control->routes, engine, status, actions);
 	control->routes.answers.unsent = control_server_unsent;
 	control->routes.answers.context = control;
 	if (*cfg->http != '\0')
-		r = control_server_open_http(control, loop, cfg, errors);
+		r = control_server_open_http(control, cfg, errors);
 	if (r == 0 && *cfg->socket != '\0')
-		r = control_server_try_local(control, loop, cfg, errors);
+		r = control_server_try_local(control, cfg, errors);
 	if (r < 0) {
 		control_server_free(control);
 		errno = -r;
@@ -272,6 +340,5 @@ control_server_free(struct control_server *control)
 	routes_done(&control->routes);
 	door_free(control->http.door);
 	door_free(control->local.door);
-	socket_file_remove(&control->file);
 	free(control);
 }

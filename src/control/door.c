@@ -8,7 +8,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -55,10 +54,10 @@ struct door_client {
 TAILQ_HEAD(door_client_list, door_client);
 
 struct door {
-	int fd;                     /* owned; -1 until the door is open */
-	struct evhttp *http;        /* owned */
-	struct evconnlistener *evl; /* owned by http */
-	struct event *sweep;        /* owned */
+	struct listen_socket socket; /* owned; LISTEN_SOCKET_NONE until the door is open */
+	struct evhttp *http;         /* owned */
+	struct evconnlistener *evl;  /* owned by http */
+	struct event *sweep;         /* owned */
 	struct door_settings settings;
 	struct door_hooks hooks;
 	struct door_client_list clients; /* longest there first */
@@ -297,8 +296,8 @@ door_open(struct door *door, struct event_base *base, int fd)
 }
 
 struct door *
-door_new(
-    struct loop *loop, int fd, const struct door_settings *settings, const struct door_hooks *hooks)
+door_new(struct loop *loop, const struct listen_socket *sock, const struct door_settings *settings,
+    const struct door_hooks *hooks)
 {
 	struct door *door = calloc(1, sizeof(*door));
 
@@ -306,14 +305,14 @@ door_new(
 		return NULL;
 	TAILQ_INIT(&door->clients);
 	door->hooks = *hooks;
-	door->fd = -1;
+	door->socket = (struct listen_socket)LISTEN_SOCKET_NONE;
 	door->swept_ns = clock_now_ns();
 	door->failed_ns = door->swept_ns - EPISODE_NS;
-	if (door_open(door, loop_base(loop), fd) < 0) {
+	if (door_open(door, loop_base(loop), sock->fd) < 0) {
 		door_free(door);
 		return NULL;
 	}
-	door->fd = fd;
+	door->socket = *sock;
 	(void)spare_fill(&door->spare);
 	door_change(door, settings);
 	return door;
@@ -363,7 +362,6 @@ door_free(struct door *door)
 	if (door->sweep != NULL)
 		event_free(door->sweep);
 	spare_done(&door->spare);
-	if (door->fd >= 0)
-		close(door->fd);
+	listen_socket_close(&door->socket);
 	free(door);
 }

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/address.h"
+#include "engine/listen_socket.h"
 #include "engine/loop.h"
 
 struct door;
@@ -29,9 +29,9 @@ struct door_hooks {
 	void *context;
 };
 
-/* Serve FD, a socket that listens; takes it when this succeeds. NULL: out of memory. */
-struct door *door_new(struct loop *loop, int fd, const struct door_settings *settings,
-    const struct door_hooks *hooks);
+/* Serve SOCKET, which is taken when this succeeds. NULL: out of memory. */
+struct door *door_new(struct loop *loop, const struct listen_socket *socket,
+    const struct door_settings *settings, const struct door_hooks *hooks);
 
 /* Change the bounds; they count for clients that are already there too. */
 void door_change(struct door *door, const struct door_settings *settings);
@@ -42,7 +42,7 @@ void door_shut(struct door *door);
 /* Return how many bytes of answers wait to be taken by the kernel; 0 for NULL. */
 size_t door_unsent(const struct door *door);
 
-/* Close the socket and every client, answered or not. NULL is fine. */
+/* Remove the socket's file, close the socket and every client, answered or not. NULL is fine. */
 void door_free(struct door *door);
 
 #endif

@@ -110,17 +110,19 @@ open_entrance(struct entrance *entrance, const struct address *site, bool may_ac
 {
 	const struct door_settings settings = { 1 << 20, 60 * NS_PER_S };
 	const struct door_hooks hooks = { on_request, entrance };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct listen_socket sock = LISTEN_SOCKET_NONE;
 
+	sock.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	entrance->may_act = may_act;
 	entrance->name.sun_family = AF_UNIX;
 	/* the kernel finds an abstract name */
-	must(bind(fd, (struct sockaddr *)&entrance->name, sizeof(sa_family_t)) == 0, "bind");
+	must(bind(sock.fd, (struct sockaddr *)&entrance->name, sizeof(sa_family_t)) == 0, "bind");
 	entrance->length = sizeof(entrance->name);
-	must(getsockname(fd, (struct sockaddr *)&entrance->name, &entrance->length) == 0, "name");
-	must(listen(fd, 128) == 0, "listen");
+	must(getsockname(sock.fd, (struct sockaddr *)&entrance->name, &entrance->length) == 0,
+	    "name");
+	must(listen(sock.fd, 128) == 0, "listen");
 	site_check_init(&entrance->site, site);
-	entrance->door = door_new(bed.loop, fd, &settings, &hooks);
+	entrance->door = door_new(bed.loop, &sock, &settings, &hooks);
 	must(entrance->door != NULL, "door");
 }
 
