@@ -3,27 +3,344 @@
 
 #include "control/routes.h"
 
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include <event2/event.h>
 #include <event2/http.h>
 
 #include "base/attributes.h"
+#include "control/config_json.h"
+#include "control/connections_json.h"
+#include "control/connections_query.h"
+#include "control/media_type.h"
+#include "control/metrics_text.h"
+#include "control/page/page.h"
 #include "control/query.h"
-#include "control/reply.h"
-#include "control/route_act.h"
-#include "control/route_read.h"
+#include "control/sources_json.h"
+#include "control/stats_json.h"
 #include "engine/engine.h"
 
 #define GET (EVHTTP_REQ_GET | EVHTTP_REQ_HEAD)
 #define POST EVHTTP_REQ_POST
 
+/* Statuses that evhttp has no name for. */
+#define FORBIDDEN 403
+#define CONFLICT 409
+#define UNPROCESSABLE 422
+
 /* Stands for a whole number in a path. */
 #define NUMBER "ID"
 
+/* What a handler is called with; valid during the call. The request is answered once, then or
+ * later. */
+struct route_call {
+	struct routes *routes;
+	struct evhttp_request *req;
+	const char *query; /* what follows the "?", "" without one */
+	uint64_t id;       /* the number in the path; 0 without one */
+};
+
+/* A connection that is about to be closed, and who asked for it. */
+struct closing {
+	struct deferred deferred;
+	uint64_t id;
+};
+
+static void
+route_read_page(const struct route_call *call)
+{
+	reply_page(call->req, page_policy, page_document, page_document_length);
+}
+
+static void
+route_read_livez(const struct route_call *call)
+{
+	reply_text(call->req, HTTP_OK, "ok\n");
+}
+
+static void
+route_read_readyz(const struct route_call *call)
+{
+	const char *not_ready = call->routes->status->not_ready;
+	char text[32];
+
+	(void)snprintf(text, sizeof(text), "%s\n", not_ready == NULL ? "ok" : not_ready);
+	reply_text(call->req, not_ready == NULL ? HTTP_OK : HTTP_SERVUNAVAIL, text);
+}
+
+static void
+routes_answer_later(const struct route_call *call, int (*begin)(struct answer *answer),
+    const struct inspection_query *query)
+{
+	answer_later(&call->routes->answers, call->req, begin, call->routes, query);
+}
+
+static int
+route_read_begin_stats(struct answer *answer)
+{
+	const struct routes *routes = answer->context;
+
+	answer->document = stats_json_new(routes->engine, routes->status);
+	return 0;
+}
+
+static void
+route_read_stats(const struct route_call *call)
+{
+	routes_answer_later(call, route_read_begin_stats, NULL);
+}
+
+static int
+route_read_begin_metrics(struct answer *answer)
+{
+	const struct routes *routes = answer->context;
+	const struct evkeyvalq *headers = evhttp_request_get_input_headers(answer->deferred.req);
+	bool openmetrics = media_type_is_openmetrics(evhttp_find_header(headers, "Accept"));
+
+	answer->document = metrics_text_new(
+	    openmetrics ? METRICS_OPENMETRICS : METRICS_PROMETHEUS, routes->engine, routes->status);
+	return 0;
+}
+
+static void
+route_read_metrics(const struct route_call *call)
+{
+	routes_answer_later(call, route_read_begin_metrics, NULL);
+}
+
+static int
+route_read_begin_config(struct answer *answer)
+{
+	const struct routes *routes = answer->context;
+
+	answer->document = config_json_new(routes->actions);
+	return 0;
+}
+
+static void
+route_read_config(const struct route_call *call)
+{
+	routes_answer_later(call, route_read_begin_config, NULL);
+}
+
+/* Answer with the one connection in LIST, or none. */
+static void
+routes_answer_one(struct answer *answer, struct inspection_list *list)
+{
+	uint64_t id = answer->query.id;
+	struct evhttp_request *req = answer_take(answer);
+
+	if (req != NULL && list->count == 0)
+		reply_error(req, HTTP_NOTFOUND, "no connection %" PRIu64 " is open", id);
+	else if (req != NULL)
+		reply_json(req, HTTP_OK, connections_json_one(list, 0));
+	free(list);
+}
+
+static void
+routes_on_inspected(void *context, int r, struct inspection_list *list)
+{
+	struct answer *answer = context;
+
+	if (r < 0)
+		answer_go_on(answer, NULL);
+	else if (answer->query.id != 0)
+		routes_answer_one(answer, list);
+	else if (answer->query.kind == INSPECTION_SOURCES)
+		answer_go_on(answer, sources_json_new(list, answer->query.limit));
+	else
+		answer_go_on(answer, connections_json_new(list, &answer->query));
+}
+
+static int
+routes_begin_inspection(struct answer *answer)
+{
+	const struct routes *routes = answer->context;
+	int r = inspection_ask(routes->engine, &answer->query, routes_on_inspected, answer);
+
+	return r < 0 ? r : 1;
+}
+
+static void
+routes_answer_list(const struct route_call *call,
+    int (*parse)(const char *text, struct inspection_query *ret_query, char *error))
+{
+	struct inspection_query query;
+	char error[QUERY_ERROR_MAX];
+
+	if (parse(call->query, &query, error) < 0)
+		reply_error(call->req, HTTP_BADREQUEST, "%s", error);
+	else
+		routes_answer_later(call, routes_begin_inspection, &query);
+}
+
+static void
+route_read_connections(const struct route_call *call)
+{
+	routes_answer_list(call, connections_query_parse);
+}
+
+static void
+route_read_sources(const struct route_call *call)
+{
+	routes_answer_list(call, sources_query_parse);
+}
+
+static void
+route_read_connection(const struct route_call *call)
+{
+	struct inspection_query query = { .id = call->id, .limit = 1, .tcp = true };
+
+	/* to a query, 0 is any; no connection has it */
+	if (call->id == 0)
+		reply_error(call->req, HTTP_NOTFOUND, "no connection 0 is open");
+	else
+		routes_answer_later(call, routes_begin_inspection, &query);
+}
+
+static void
+route_read_version(const struct route_call *call)
+{
+	reply_json(call->req, HTTP_OK,
+	    json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", PACKAGE_NAME, "version", PACKAGE_VERSION,
+		"libevent", event_get_version(), "jansson", JANSSON_VERSION, "compiler",
+		__VERSION__));
+}
+
+static void
+route_act_reload(const struct route_call *call)
+{
+	const struct control_actions *actions = call->routes->actions;
+	struct control_reload reload = { .errors = ERROR_LIST_EMPTY };
+	int r = actions->reload(actions->context, &reload);
+
+	if (r == -EBUSY)
+		reply_error(call->req, CONFLICT, "%s", error_list_first(&reload.errors));
+	else if (r < 0)
+		reply_json(call->req, UNPROCESSABLE, config_json_errors(&reload.errors));
+	else
+		reply_json(call->req, HTTP_OK, config_json_changes(&reload));
+	control_reload_done(&reload);
+}
+
+/* Answer a verb that returned R; frees what is in ERRORS. */
+static void
+routes_answer_verb(const struct route_call *call, int r, struct error_list *errors)
+{
+	if (r < 0)
+		reply_error(call->req, CONFLICT, "%s", error_list_first(errors));
+	else
+		reply_ok(call->req);
+	error_list_done(errors);
+}
+
+static void
+routes_act(const struct route_call *call, int (*verb)(void *context, struct error_list *errors))
+{
+	struct error_list errors = ERROR_LIST_EMPTY;
+
+	routes_answer_verb(call, verb(call->routes->actions->context, &errors), &errors);
+}
+
+static void
+route_act_drain(const struct route_call *call)
+{
+	routes_act(call, call->routes->actions->drain);
+}
+
+static void
+route_act_undrain(const struct route_call *call)
+{
+	routes_act(call, call->routes->actions->undrain);
+}
+
+static void
+route_act_stop(const struct route_call *call)
+{
+	routes_act(call, call->routes->actions->stop);
+}
+
+static void
+route_act_log_reopen(const struct route_call *call)
+{
+	routes_act(call, call->routes->actions->log_reopen);
+}
+
+/* Take the one parameter "level=WORD". */
+static int
+routes_parse_level(const char *query, enum log_level *ret_level)
+{
+	struct query_field field, more;
+
+	if (!query_next(&query, &field) || query_next(&query, &more) || field.value == NULL ||
+	    !query_text_is(field.name, field.name_length, "level"))
+		return -EINVAL;
+	for (int level = LOG_LEVEL_ERROR; level <= LOG_LEVEL_DEBUG; level++) {
+		const char *name = log_level_name((enum log_level)level);
+
+		if (query_text_is(field.value, field.value_length, name)) {
+			*ret_level = (enum log_level)level;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static void
+route_act_log_level(const struct route_call *call)
+{
+	const struct control_actions *actions = call->routes->actions;
+	struct error_list errors = ERROR_LIST_EMPTY;
+	enum log_level level;
+
+	if (routes_parse_level(call->query, &level) < 0)
+		reply_error(call->req, HTTP_BADREQUEST,
+		    "write ?level= with error, warning, notice, info or debug");
+	else
+		routes_answer_verb(
+		    call, actions->log_level(actions->context, level, &errors), &errors);
+}
+
+static void
+routes_on_closed(void *context, int r, struct inspection_list *list)
+{
+	struct closing *closing = context;
+	struct evhttp_request *req = deferred_take(&closing->deferred);
+
+	(void)list;
+	if (req != NULL && r == 0)
+		reply_ok(req);
+	else if (req != NULL && r == -ENOENT)
+		reply_error(req, HTTP_NOTFOUND, "no connection %" PRIu64 " is open", closing->id);
+	else if (req != NULL)
+		reply_json(req, HTTP_OK, NULL);
+	free(closing);
+}
+
+static void
+route_act_close(const struct route_call *call)
+{
+	const struct inspection_query query = { .kind = INSPECTION_CLOSE, .id = call->id };
+	struct closing *closing = calloc(1, sizeof(*closing));
+
+	if (closing == NULL) {
+		reply_json(call->req, HTTP_OK, NULL);
+		return;
+	}
+	closing->id = call->id;
+	deferred_keep(&closing->deferred, &call->routes->answers.deferred, call->req);
+	if (inspection_ask(call->routes->engine, &query, routes_on_closed, closing) < 0)
+		routes_on_closed(closing, -ENOMEM, NULL);
+}
+
 /* Where a route may be used. */
 enum route_access {
-	ROUTE_READ, /* at both doors */
-	ROUTE_ACT,  /* at the UNIX socket alone */
+	ROUTE_READ, /* everywhere */
+	ROUTE_ACT,  /* on the UNIX socket alone */
 };
 
 struct route {
@@ -92,13 +409,17 @@ routes_refuse_method(struct evhttp_request *req, const struct route *route)
 static void
 routes_refuse_path(struct evhttp_request *req)
 {
-	json_t *document = json_object(), *known = json_object();
+	json_t *paths = json_object(), *document;
+	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(route_table); i++)
-		(void)json_object_set_new(
-		    known, route_table[i].path, json_string(route_table[i].help));
-	(void)json_object_set_new(document, "error", json_string("unknown path"));
-	(void)json_object_set_new(document, "paths", known);
+		r |= json_object_set_new(
+		    paths, route_table[i].path, json_string(route_table[i].help));
+	document = json_pack("{s:s, s:o}", "error", "unknown path", "paths", paths);
+	if (r != 0) {
+		json_decref(document);
+		document = NULL;
+	}
 	reply_json(req, HTTP_NOTFOUND, document);
 }
 
@@ -154,20 +475,19 @@ routes_init(struct routes *routes, struct engine *engine, const struct process_s
 	routes->engine = engine;
 	routes->status = status;
 	routes->actions = actions;
-	TAILQ_INIT(&routes->deferred);
 	answers_init(&routes->answers, engine->loop);
 }
 
 bool
 routes_are_busy(const struct routes *routes)
 {
-	return !TAILQ_EMPTY(&routes->deferred);
+	return !TAILQ_EMPTY(&routes->answers.deferred);
 }
 
 void
 routes_refuse(struct routes *routes)
 {
-	deferred_refuse_all(&routes->deferred);
+	deferred_refuse_all(&routes->answers.deferred);
 }
 
 void
@@ -197,8 +517,8 @@ routes_answer(struct routes *routes, struct evhttp_request *req, bool may_act)
 	else if ((route->methods & evhttp_request_get_command(req)) == 0)
 		routes_refuse_method(req, route);
 	else if (route->access == ROUTE_ACT && !may_act)
-		reply_error(
-		    req, 403, "%s is for the UNIX socket alone: see control.socket", route->path);
+		reply_error(req, FORBIDDEN, "%s is for the UNIX socket alone: see control.socket",
+		    route->path);
 	else
 		route->answer(&call);
 }
