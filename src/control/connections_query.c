@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "control/query.h"
+#include "control/request.h"
 
 #define SHOWN_MAX 128
 #define NETWORK_TEXT_MAX (INET6_ADDRSTRLEN + sizeof("/128"))

@@ -7,20 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <event2/bufferevent.h>
-#include <event2/http.h>
-
 #include "base/clock.h"
 #include "base/log.h"
-#include "control/door.h"
-#include "control/reply.h"
+#include "control/control_listener.h"
 #include "control/routes.h"
-#include "control/site_check.h"
-#include "engine/listen_socket.h"
+#include "engine/loop.h"
 
 /* At the end, how long the last answers may take to be made, and to leave. */
 #define CLOSE_MAKE_NS (50 * NS_PER_MS)
@@ -39,95 +33,43 @@
 /* How long an address in use may take to come free: a predecessor may just have been killed. */
 #define PATIENCE_NS NS_PER_S
 
-/* One of the two ways in. */
-struct entrance {
-	struct control_server *control;
-	struct door *door; /* owned; NULL until it is open */
-	struct site_check site;
-	bool may_act; /* who comes this way may change things */
-};
-
 struct control_server {
 	struct loop *loop; /* borrowed: the main loop */
 	struct routes routes;
-	struct entrance http;
-	struct entrance local; /* control.socket */
+	struct control_listener *http;  /* owned; NULL: control.http is empty */
+	struct control_listener *local; /* owned; of control.socket, NULL as well */
 };
 
-/* Who changes something is on record before it happens. */
 static void
-control_server_record(struct evhttp_request *req)
-{
-	struct evhttp_connection *conn = evhttp_request_get_connection(req);
-	int fd = bufferevent_getfd(evhttp_connection_get_bufferevent(conn));
-	struct ucred peer = { .pid = -1, .uid = (uid_t)-1 };
-	socklen_t length = sizeof(peer);
-	struct log_field fields[3];
-
-	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length);
-	fields[0] = LOG_TEXT("target", evhttp_request_get_uri(req));
-	fields[1] = LOG_NUMBER("uid", peer.uid);
-	fields[2] = LOG_NUMBER("pid", peer.pid);
-	log_fields(LOG_LEVEL_NOTICE, fields, ARRAY_SIZE(fields), "control request");
-}
-
-static void
-control_server_on_request(void *context, struct evhttp_request *req)
-{
-	struct entrance *entrance = context;
-	const char *error;
-	int code = site_check_request(&entrance->site, req, &error);
-
-	if (entrance->may_act && evhttp_request_get_command(req) == EVHTTP_REQ_POST)
-		control_server_record(req);
-	if (code != 0)
-		reply_error(req, code, "%s", error);
-	else
-		routes_answer(&entrance->control->routes, req, entrance->may_act);
-}
-
-static struct door_settings
-control_server_settings(const struct control_config *cfg)
-{
-	return (
-	    struct door_settings){ .clients = (size_t)cfg->clients, .timeout_ns = cfg->timeout };
-}
-
-static void
-control_server_announce(const struct address *address, const char *message)
+control_server_announce(const struct address *address)
 {
 	char text[ADDRESS_TEXT_MAX];
 	struct log_field fields[] = { LOG_TEXT("address", text) };
 
 	address_format_sockaddr(&address->u.sa, address->length, text, sizeof(text));
-	log_fields(LOG_LEVEL_NOTICE, fields, ARRAY_SIZE(fields), "%s", message);
+	log_fields(LOG_LEVEL_NOTICE, fields, ARRAY_SIZE(fields), "control %s listening",
+	    address->transport == ADDRESS_UNIX ? "socket" : "port");
 }
 
-/* Have ENTRANCE served at the address of LIS. Returns 0, or -errno with a line in ERRORS. */
+/* Listen at the address of SPEC and serve it. Returns 0, or -errno with a line in ERRORS. */
 static int
-control_server_open(struct control_server *control, struct entrance *entrance,
-    const struct listener_config *lis, const struct listen_options *options,
-    const struct control_config *cfg, struct error_list *errors)
+control_server_open(struct control_server *control, const struct listener_config *spec,
+    const struct listen_options *options, const struct control_config *cfg,
+    struct control_listener **ret_listener, struct error_list *errors)
 {
-	struct door_hooks hooks = { .asked = control_server_on_request, .context = entrance };
-	struct door_settings settings = control_server_settings(cfg);
 	struct listen_socket sock;
-	int r = listen_socket_open(lis, options, PATIENCE_NS, &sock, errors);
+	int r = listen_socket_open(spec, options, PATIENCE_NS, &sock, errors);
 
 	if (r < 0)
 		return r;
-	entrance->control = control;
-	site_check_init(&entrance->site, &sock.address);
-	entrance->site.hosts = &cfg->http_hosts;
-	entrance->door = door_new(control->loop, &sock, &settings, &hooks);
-	if (entrance->door == NULL) {
-		error_list_add(errors, "%s: cannot serve %s: %s", options->key, lis->address_text,
+	*ret_listener = control_listener_new(control->loop, &sock, cfg, &control->routes);
+	if (*ret_listener == NULL) {
+		error_list_add(errors, "%s: cannot serve %s: %s", options->key, spec->address_text,
 		    strerror(ENOMEM));
 		listen_socket_close(&sock);
 		return -ENOMEM;
 	}
-	control_server_announce(&sock.address,
-	    entrance->may_act ? "control socket listening" : "control port listening");
+	control_server_announce(&sock.address);
 	return 0;
 }
 
@@ -136,11 +78,11 @@ static int
 control_server_open_http(
     struct control_server *control, const struct control_config *cfg, struct error_list *errors)
 {
-	const struct listener_config lis = { .address_text = cfg->http,
+	const struct listener_config spec = { .address_text = cfg->http,
 		.address = cfg->http_address };
 	const struct listen_options options = { .key = "control.http", .backlog = HTTP_BACKLOG };
 
-	return control_server_open(control, &control->http, &lis, &options, cfg, errors);
+	return control_server_open(control, &spec, &options, cfg, &control->http, errors);
 }
 
 static bool
@@ -201,20 +143,20 @@ static int
 control_server_open_local(
     struct control_server *control, const struct control_config *cfg, struct error_list *errors)
 {
-	struct listener_config lis = { .address = { .transport = ADDRESS_UNIX } };
+	struct listener_config spec = { .address = { .transport = ADDRESS_UNIX } };
 	struct listen_options options = { .key = SOCKET_KEY,
 		.backlog = SOCKET_BACKLOG,
 		.mode = (mode_t)cfg->mode,
 		.group = getegid() };
-	struct sockaddr_un *name = &lis.address.u.un;
+	struct sockaddr_un *name = &spec.address.u.un;
 	int r = control_server_find_path(cfg, name->sun_path, sizeof(name->sun_path), errors);
 
 	if (r < 0)
 		return r;
 	name->sun_family = AF_UNIX;
-	lis.address.length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
-					 strlen(name->sun_path) + 1);
-	lis.address_text = name->sun_path;
+	spec.address.length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
+					  strlen(name->sun_path) + 1);
+	spec.address_text = name->sun_path;
 	r = *cfg->group == '\0' ? 0 : socket_file_find_group(cfg->group, &options.group);
 	if (r < 0) {
 		error_list_add(errors, "control.group: cannot use group \"%s\": %s", cfg->group,
@@ -222,8 +164,7 @@ control_server_open_local(
 		return r;
 	}
 	control_server_make_folder(name->sun_path);
-	control->local.may_act = true;
-	return control_server_open(control, &control->local, &lis, &options, cfg, errors);
+	return control_server_open(control, &spec, &options, cfg, &control->local, errors);
 }
 
 /* Where the place of the socket was left to us, failing to have it does not keep us from work. */
@@ -246,7 +187,7 @@ control_server_unsent(void *context)
 {
 	const struct control_server *control = context;
 
-	return door_unsent(control->http.door) + door_unsent(control->local.door);
+	return control_listener_unsent(control->http) + control_listener_unsent(control->local);
 }
 
 struct control_server *
@@ -278,22 +219,11 @@ control_server_new(struct loop *loop, struct engine *engine, const struct proces
 	return control;
 }
 
-static void
-control_server_change_entrance(struct entrance *entrance, const struct control_config *cfg)
-{
-	struct door_settings settings = control_server_settings(cfg);
-
-	if (entrance->door == NULL)
-		return;
-	entrance->site.hosts = &cfg->http_hosts;
-	door_change(entrance->door, &settings);
-}
-
 void
 control_server_change(struct control_server *control, const struct control_config *cfg)
 {
-	control_server_change_entrance(&control->http, cfg);
-	control_server_change_entrance(&control->local, cfg);
+	control_listener_change(control->http, cfg);
+	control_listener_change(control->local, cfg);
 }
 
 /* Let the loop have a turn; without a way forward others have the processor. */
@@ -322,8 +252,8 @@ control_server_finish(struct control_server *control)
 			break;
 		control_server_turn(control);
 	}
-	door_shut(control->http.door);
-	door_shut(control->local.door);
+	control_listener_stop(control->http);
+	control_listener_stop(control->local);
 	do {
 		/* those that come now are too late as well */
 		routes_refuse(&control->routes);
@@ -338,7 +268,7 @@ control_server_free(struct control_server *control)
 		return;
 	control_server_finish(control);
 	routes_done(&control->routes);
-	door_free(control->http.door);
-	door_free(control->local.door);
+	control_listener_free(control->http);
+	control_listener_free(control->local);
 	free(control);
 }

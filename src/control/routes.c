@@ -16,10 +16,9 @@
 #include "control/config_json.h"
 #include "control/connections_json.h"
 #include "control/connections_query.h"
-#include "control/media_type.h"
 #include "control/metrics_text.h"
 #include "control/page/page.h"
-#include "control/query.h"
+#include "control/request.h"
 #include "control/sources_json.h"
 #include "control/stats_json.h"
 #include "engine/engine.h"
@@ -99,7 +98,7 @@ route_read_begin_metrics(struct answer *answer)
 {
 	const struct routes *routes = answer->context;
 	const struct evkeyvalq *headers = evhttp_request_get_input_headers(answer->deferred.req);
-	bool openmetrics = media_type_is_openmetrics(evhttp_find_header(headers, "Accept"));
+	bool openmetrics = request_wants_openmetrics(evhttp_find_header(headers, "Accept"));
 
 	answer->document = metrics_text_new(
 	    openmetrics ? METRICS_OPENMETRICS : METRICS_PROMETHEUS, routes->engine, routes->status);

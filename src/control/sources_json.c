@@ -15,7 +15,7 @@
 #include "base/text.h"
 #include "control/document.h"
 #include "control/json_value.h"
-#include "control/query.h"
+#include "control/request.h"
 
 #define SHOWN_MAX 128
 struct sources_json {
