@@ -250,6 +250,7 @@ answers_done(struct answers *answers)
 {
 	struct answer *answer;
 
+	deferred_refuse_all(&answers->deferred);
 	while ((answer = TAILQ_FIRST(&answers->waiting)) != NULL) {
 		answers_remove(answers, answer);
 		(void)answer_take(answer);

@@ -68,7 +68,10 @@ void answer_go_on(struct answer *answer, struct document *document);
 /* End ANSWER without a document: its request, if not NULL, is now the caller's to be answered. */
 struct evhttp_request *answer_take(struct answer *answer);
 
-/* Forget all. The requests have been answered or cancelled. */
+/*
+ * Refuse all requests and forget the answers. Called before their connections are freed, with no
+ * turn of the loop in between.
+ */
 void answers_done(struct answers *answers);
 
 #endif

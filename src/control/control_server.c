@@ -22,11 +22,13 @@
 #define CLOSE_TURNS 4
 #define CLOSE_PAUSE_US 500
 
-/* A full backlog refuses at once those who cannot wait, as curl does: it is to be hard to fill. */
 #define HTTP_BACKLOG 128
+
+/* Full, it refuses at once those who cannot wait, as curl does: it is to be hard to fill. */
 #define SOCKET_BACKLOG 1024
 
 #define SOCKET_KEY "control.socket"
+#define SOCKET_AUTO "auto" /* a value that leaves the path to the daemon */
 #define SOCKET_NAME "/control.sock"
 #define FOLDER_MODE 0755
 
@@ -36,20 +38,9 @@
 struct control_server {
 	struct loop *loop; /* borrowed: the main loop */
 	struct routes routes;
-	struct control_listener *http;  /* owned; NULL: control.http is empty */
-	struct control_listener *local; /* owned; of control.socket, NULL as well */
+	struct control_listener *http;  /* owned; NULL: there is none */
+	struct control_listener *local; /* owned; of control.socket; NULL as well */
 };
-
-static void
-control_server_announce(const struct address *address)
-{
-	char text[ADDRESS_TEXT_MAX];
-	struct log_field fields[] = { LOG_TEXT("address", text) };
-
-	address_format_sockaddr(&address->u.sa, address->length, text, sizeof(text));
-	log_fields(LOG_LEVEL_NOTICE, fields, ARRAY_SIZE(fields), "control %s listening",
-	    address->transport == ADDRESS_UNIX ? "socket" : "port");
-}
 
 /* Listen at the address of SPEC and serve it. Returns 0, or -errno with a line in ERRORS. */
 static int
@@ -57,6 +48,8 @@ control_server_open(struct control_server *control, const struct listener_config
     const struct listen_options *options, const struct control_config *cfg,
     struct control_listener **ret_listener, struct error_list *errors)
 {
+	char text[ADDRESS_TEXT_MAX];
+	struct log_field fields[] = { LOG_TEXT("address", text) };
 	struct listen_socket sock;
 	int r = listen_socket_open(spec, options, PATIENCE_NS, &sock, errors);
 
@@ -69,7 +62,9 @@ control_server_open(struct control_server *control, const struct listener_config
 		listen_socket_close(&sock);
 		return -ENOMEM;
 	}
-	control_server_announce(&sock.address);
+	address_format_sockaddr(&sock.address.u.sa, sock.address.length, text, sizeof(text));
+	log_fields(LOG_LEVEL_NOTICE, fields, ARRAY_SIZE(fields), "control %s listening",
+	    sock.address.transport == ADDRESS_UNIX ? "socket" : "port");
 	return 0;
 }
 
@@ -85,14 +80,8 @@ control_server_open_http(
 	return control_server_open(control, &spec, &options, cfg, &control->http, errors);
 }
 
-static bool
-control_server_is_auto(const struct control_config *cfg)
-{
-	return strcmp(cfg->socket, "auto") == 0;
-}
-
 /*
- * Write the path that CFG asks for. For "auto" that is control.sock in the first folder of
+ * Write the path that CFG asks for. For SOCKET_AUTO that is control.sock in the first folder of
  * $RUNTIME_DIRECTORY, else in /run/echod for root, else in $XDG_RUNTIME_DIR/echod. Returns 0, or
  * -errno with a line in ERRORS.
  */
@@ -104,7 +93,7 @@ control_server_find_path(
 	const char *home = secure_getenv("XDG_RUNTIME_DIR");
 	int n;
 
-	if (!control_server_is_auto(cfg)) {
+	if (strcmp(cfg->socket, SOCKET_AUTO) != 0) {
 		n = snprintf(buffer, size, "%s", cfg->socket);
 	} else if (runtime != NULL && runtime[0] == '/') {
 		n = snprintf(buffer, size, "%.*s" SOCKET_NAME, (int)strcspn(runtime, ":"), runtime);
@@ -167,14 +156,14 @@ control_server_open_local(
 	return control_server_open(control, &spec, &options, cfg, &control->local, errors);
 }
 
-/* Where the place of the socket was left to us, failing to have it does not keep us from work. */
+/* A socket whose path is left to the daemon, and cannot be had, is no reason not to start. */
 static int
 control_server_try_local(
     struct control_server *control, const struct control_config *cfg, struct error_list *errors)
 {
 	struct error_list own = ERROR_LIST_EMPTY;
 
-	if (!control_server_is_auto(cfg))
+	if (strcmp(cfg->socket, SOCKET_AUTO) != 0)
 		return control_server_open_local(control, cfg, errors);
 	if (control_server_open_local(control, cfg, &own) < 0)
 		log_warning("%s: serving without a control socket", error_list_first(&own));
@@ -204,7 +193,10 @@ control_server_new(struct loop *loop, struct engine *engine, const struct proces
 		return NULL;
 	}
 	control->loop = loop;
-	routes_init(&control->routes, engine, status, actions);
+	control->routes.engine = engine;
+	control->routes.status = status;
+	control->routes.actions = actions;
+	answers_init(&control->routes.answers, loop);
 	control->routes.answers.unsent = control_server_unsent;
 	control->routes.answers.context = control;
 	if (*cfg->http != '\0')
@@ -248,7 +240,7 @@ control_server_finish(struct control_server *control)
 	int64_t sent_ns = made_ns + CLOSE_SEND_NS;
 
 	for (int turn = 0; clock_now_ns() < made_ns; turn++) {
-		if (turn >= CLOSE_TURNS && !routes_are_busy(&control->routes))
+		if (turn >= CLOSE_TURNS && TAILQ_EMPTY(&control->routes.answers.deferred))
 			break;
 		control_server_turn(control);
 	}
@@ -256,7 +248,7 @@ control_server_finish(struct control_server *control)
 	control_listener_stop(control->local);
 	do {
 		/* those that come now are too late as well */
-		routes_refuse(&control->routes);
+		deferred_refuse_all(&control->routes.answers.deferred);
 		control_server_turn(control);
 	} while (control_server_unsent(control) > 0 && clock_now_ns() < sent_ns);
 }
@@ -267,7 +259,7 @@ control_server_free(struct control_server *control)
 	if (control == NULL)
 		return;
 	control_server_finish(control);
-	routes_done(&control->routes);
+	answers_done(&control->routes.answers);
 	control_listener_free(control->http);
 	control_listener_free(control->local);
 	free(control);

@@ -7,7 +7,7 @@
 #define ECHOD_CONTROL_METRICS_TEXT_H
 
 #include "control/metrics_writer.h"
-#include "control/process_status.h"
+#include "control/server_interface.h"
 #include "engine/engine.h"
 
 struct document;

@@ -128,11 +128,18 @@ reply_error(struct evhttp_request *req, int code, const char *format, ...)
 	reply_json(req, code, json_pack("{s:s}", "error", text));
 }
 
-static void
-deferred_detach(struct deferred *deferred)
+struct evhttp_request *
+deferred_take(struct deferred *deferred)
 {
+	struct evhttp_request *req = deferred->req;
+
+	if (req == NULL)
+		return NULL;
+	if (evhttp_request_get_connection(req) != NULL)
+		evhttp_connection_set_closecb(evhttp_request_get_connection(req), NULL, NULL);
 	TAILQ_REMOVE(deferred->list, deferred, next);
 	deferred->req = NULL;
+	return req;
 }
 
 /*
@@ -142,11 +149,9 @@ deferred_detach(struct deferred *deferred)
 static void
 deferred_on_close(struct evhttp_connection *conn, void *arg)
 {
-	struct deferred *deferred = arg;
-	struct evhttp_request *req = deferred->req;
+	struct evhttp_request *req = deferred_take(arg);
 
 	(void)conn;
-	deferred_detach(deferred);
 	if (evhttp_request_get_connection(req) == NULL)
 		evhttp_request_free(req);
 }
@@ -159,18 +164,6 @@ deferred_keep(struct deferred *deferred, struct deferred_list *list, struct evht
 	TAILQ_INSERT_TAIL(list, deferred, next);
 	evhttp_connection_set_closecb(
 	    evhttp_request_get_connection(req), deferred_on_close, deferred);
-}
-
-struct evhttp_request *
-deferred_take(struct deferred *deferred)
-{
-	struct evhttp_request *req = deferred->req;
-
-	if (req != NULL) {
-		evhttp_connection_set_closecb(evhttp_request_get_connection(req), NULL, NULL);
-		deferred_detach(deferred);
-	}
-	return req;
 }
 
 void

@@ -71,15 +71,8 @@ route_read_readyz(const struct route_call *call)
 	reply_text(call->req, not_ready == NULL ? HTTP_OK : HTTP_SERVUNAVAIL, text);
 }
 
-static void
-routes_answer_later(const struct route_call *call, int (*begin)(struct answer *answer),
-    const struct inspection_query *query)
-{
-	answer_later(&call->routes->answers, call->req, begin, call->routes, query);
-}
-
 static int
-route_read_begin_stats(struct answer *answer)
+route_read_stats(struct answer *answer)
 {
 	const struct routes *routes = answer->context;
 
@@ -87,14 +80,8 @@ route_read_begin_stats(struct answer *answer)
 	return 0;
 }
 
-static void
-route_read_stats(const struct route_call *call)
-{
-	routes_answer_later(call, route_read_begin_stats, NULL);
-}
-
 static int
-route_read_begin_metrics(struct answer *answer)
+route_read_metrics(struct answer *answer)
 {
 	const struct routes *routes = answer->context;
 	const struct evkeyvalq *headers = evhttp_request_get_input_headers(answer->deferred.req);
@@ -105,25 +92,13 @@ route_read_begin_metrics(struct answer *answer)
 	return 0;
 }
 
-static void
-route_read_metrics(const struct route_call *call)
-{
-	routes_answer_later(call, route_read_begin_metrics, NULL);
-}
-
 static int
-route_read_begin_config(struct answer *answer)
+route_read_config(struct answer *answer)
 {
 	const struct routes *routes = answer->context;
 
 	answer->document = config_json_new(routes->actions);
 	return 0;
-}
-
-static void
-route_read_config(const struct route_call *call)
-{
-	routes_answer_later(call, route_read_begin_config, NULL);
 }
 
 /* Answer with the one connection in LIST, or none. */
@@ -165,6 +140,13 @@ routes_begin_inspection(struct answer *answer)
 }
 
 static void
+routes_inspect(const struct route_call *call, const struct inspection_query *query)
+{
+	answer_later(
+	    &call->routes->answers, call->req, routes_begin_inspection, call->routes, query);
+}
+
+static void
 routes_answer_list(const struct route_call *call,
     int (*parse)(const char *text, struct inspection_query *ret_query, char *error))
 {
@@ -174,7 +156,7 @@ routes_answer_list(const struct route_call *call,
 	if (parse(call->query, &query, error) < 0)
 		reply_error(call->req, HTTP_BADREQUEST, "%s", error);
 	else
-		routes_answer_later(call, routes_begin_inspection, &query);
+		routes_inspect(call, &query);
 }
 
 static void
@@ -198,7 +180,7 @@ route_read_connection(const struct route_call *call)
 	if (call->id == 0)
 		reply_error(call->req, HTTP_NOTFOUND, "no connection 0 is open");
 	else
-		routes_answer_later(call, routes_begin_inspection, &query);
+		routes_inspect(call, &query);
 }
 
 static void
@@ -269,39 +251,23 @@ route_act_log_reopen(const struct route_call *call)
 	routes_act(call, call->routes->actions->log_reopen);
 }
 
-/* Take the one parameter "level=WORD". */
-static int
-routes_parse_level(const char *query, enum log_level *ret_level)
-{
-	struct query_field field, more;
-
-	if (!query_next(&query, &field) || query_next(&query, &more) || field.value == NULL ||
-	    !query_text_is(field.name, field.name_length, "level"))
-		return -EINVAL;
-	for (int level = LOG_LEVEL_ERROR; level <= LOG_LEVEL_DEBUG; level++) {
-		const char *name = log_level_name((enum log_level)level);
-
-		if (query_text_is(field.value, field.value_length, name)) {
-			*ret_level = (enum log_level)level;
-			return 0;
-		}
-	}
-	return -EINVAL;
-}
-
 static void
 route_act_log_level(const struct route_call *call)
 {
 	const struct control_actions *actions = call->routes->actions;
 	struct error_list errors = ERROR_LIST_EMPTY;
-	enum log_level level;
+	char query[32];
 
-	if (routes_parse_level(call->query, &level) < 0)
-		reply_error(call->req, HTTP_BADREQUEST,
-		    "write ?level= with error, warning, notice, info or debug");
-	else
-		routes_answer_verb(
-		    call, actions->log_level(actions->context, level, &errors), &errors);
+	for (int level = LOG_LEVEL_ERROR; level <= LOG_LEVEL_DEBUG; level++) {
+		(void)snprintf(query, sizeof(query), "level=%s", log_level_name(level));
+		if (strcmp(call->query, query) == 0) {
+			routes_answer_verb(
+			    call, actions->log_level(actions->context, level, &errors), &errors);
+			return;
+		}
+	}
+	reply_error(
+	    call->req, HTTP_BADREQUEST, "write ?level= with error, warning, notice, info or debug");
 }
 
 static void
@@ -336,71 +302,48 @@ route_act_close(const struct route_call *call)
 		routes_on_closed(closing, -ENOMEM, NULL);
 }
 
-/* Where a route may be used. */
-enum route_access {
-	ROUTE_READ, /* everywhere */
-	ROUTE_ACT,  /* on the UNIX socket alone */
-};
-
 struct route {
-	unsigned methods; /* mask of enum evhttp_cmd_type */
+	unsigned methods; /* GET; or POST, which the UNIX socket alone serves */
 	const char *path; /* with NUMBER where one stands */
-	enum route_access access;
-	void (*answer)(const struct route_call *call);
+	void (*answer)(const struct route_call *call); /* NULL: the answer comes later, by begin */
+	int (*begin)(struct answer *answer);
 	const char *help;
 };
 
 /* tests/lint/routes.py reads this table: one row, one entry in doc/control.md. */
 static const struct route route_table[] = {
-	{ GET, "/", ROUTE_READ, route_read_page, "the status page (HTML)" },
-	{ GET, "/livez", ROUTE_READ, route_read_livez, "200 while the main loop runs" },
-	{ GET, "/readyz", ROUTE_READ, route_read_readyz,
+	{ GET, "/", route_read_page, NULL, "the status page (HTML)" },
+	{ GET, "/livez", route_read_livez, NULL, "200 while the main loop runs" },
+	{ GET, "/readyz", route_read_readyz, NULL,
 	    "200 when clients are served, else 503 and why" },
-	{ GET, "/stats", ROUTE_READ, route_read_stats,
-	    "process, totals, listeners, workers (JSON)" },
-	{ GET, "/connections", ROUTE_READ, route_read_connections,
+	{ GET, "/stats", NULL, route_read_stats, "process, totals, listeners, workers (JSON)" },
+	{ GET, "/connections", route_read_connections, NULL,
 	    "connections, ?listener= peer= state= sort= order= limit= offset= tcp= (JSON)" },
-	{ GET, "/connections/ID", ROUTE_READ, route_read_connection,
+	{ GET, "/connections/ID", route_read_connection, NULL,
 	    "one connection with what the kernel knows of it (JSON)" },
-	{ GET, "/sources", ROUTE_READ, route_read_sources,
+	{ GET, "/sources", route_read_sources, NULL,
 	    "who sends datagrams, busiest first, ?listener= limit= (JSON)" },
-	{ GET, "/config", ROUTE_READ, route_read_config,
+	{ GET, "/config", NULL, route_read_config,
 	    "the configuration in force, with origins (JSON)" },
-	{ GET, "/version", ROUTE_READ, route_read_version, "what was built of what (JSON)" },
-	{ GET, "/metrics", ROUTE_READ, route_read_metrics,
+	{ GET, "/version", route_read_version, NULL, "what was built of what (JSON)" },
+	{ GET, "/metrics", NULL, route_read_metrics,
 	    "metrics in the text format of Prometheus, or OpenMetrics by Accept" },
-	{ POST, "/reload", ROUTE_ACT, route_act_reload, "read the configuration again" },
-	{ POST, "/drain", ROUTE_ACT, route_act_drain,
+	{ POST, "/reload", route_act_reload, NULL, "read the configuration again" },
+	{ POST, "/drain", route_act_drain, NULL,
 	    "take no more clients, finish with the present ones" },
-	{ POST, "/undrain", ROUTE_ACT, route_act_undrain, "take clients again" },
-	{ POST, "/stop", ROUTE_ACT, route_act_stop, "drain, then end" },
-	{ POST, "/log/reopen", ROUTE_ACT, route_act_log_reopen, "open the log file again" },
-	{ POST, "/log/level", ROUTE_ACT, route_act_log_level,
+	{ POST, "/undrain", route_act_undrain, NULL, "take clients again" },
+	{ POST, "/stop", route_act_stop, NULL, "drain, then end" },
+	{ POST, "/log/reopen", route_act_log_reopen, NULL, "open the log file again" },
+	{ POST, "/log/level", route_act_log_level, NULL,
 	    "log from ?level= on, until the next reload" },
-	{ POST, "/connections/ID/close", ROUTE_ACT, route_act_close, "close one connection" },
-};
-
-static const struct {
-	enum evhttp_cmd_type command;
-	const char *name;
-} method_names[] = {
-	{ EVHTTP_REQ_GET, "GET" },
-	{ EVHTTP_REQ_HEAD, "HEAD" },
-	{ EVHTTP_REQ_POST, "POST" },
+	{ POST, "/connections/ID/close", route_act_close, NULL, "close one connection" },
 };
 
 static void
 routes_refuse_method(struct evhttp_request *req, const struct route *route)
 {
-	char allow[64] = "";
+	const char *allow = route->methods == POST ? "POST" : "GET, HEAD";
 
-	for (size_t i = 0; i < ARRAY_SIZE(method_names); i++) {
-		if ((route->methods & method_names[i].command) == 0)
-			continue;
-		if (allow[0] != '\0')
-			strcat(allow, ", ");
-		strcat(allow, method_names[i].name);
-	}
 	(void)evhttp_add_header(evhttp_request_get_output_headers(req), "Allow", allow);
 	reply_error(req, HTTP_BADMETHOD, "%s takes %s", route->path, allow);
 }
@@ -468,35 +411,6 @@ routes_find(const char *path, size_t length, uint64_t *ret_id)
 }
 
 void
-routes_init(struct routes *routes, struct engine *engine, const struct process_status *status,
-    const struct control_actions *actions)
-{
-	routes->engine = engine;
-	routes->status = status;
-	routes->actions = actions;
-	answers_init(&routes->answers, engine->loop);
-}
-
-bool
-routes_are_busy(const struct routes *routes)
-{
-	return !TAILQ_EMPTY(&routes->answers.deferred);
-}
-
-void
-routes_refuse(struct routes *routes)
-{
-	deferred_refuse_all(&routes->answers.deferred);
-}
-
-void
-routes_done(struct routes *routes)
-{
-	routes_refuse(routes);
-	answers_done(&routes->answers);
-}
-
-void
 routes_answer(struct routes *routes, struct evhttp_request *req, bool may_act)
 {
 	const char *target = evhttp_request_get_uri(req);
@@ -515,9 +429,11 @@ routes_answer(struct routes *routes, struct evhttp_request *req, bool may_act)
 		routes_refuse_path(req);
 	else if ((route->methods & evhttp_request_get_command(req)) == 0)
 		routes_refuse_method(req, route);
-	else if (route->access == ROUTE_ACT && !may_act)
+	else if (route->methods == POST && !may_act)
 		reply_error(req, FORBIDDEN, "%s is for the UNIX socket alone: see control.socket",
 		    route->path);
-	else
+	else if (route->answer != NULL)
 		route->answer(&call);
+	else
+		answer_later(&routes->answers, req, route->begin, routes, NULL);
 }

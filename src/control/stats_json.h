@@ -9,7 +9,7 @@
 #include <jansson.h>
 
 #include "base/attributes.h"
-#include "control/process_status.h"
+#include "control/server_interface.h"
 #include "engine/counters.h"
 #include "engine/engine.h"
 

@@ -128,7 +128,10 @@ begin(void)
 		.stop = do_act,
 		.log_reopen = do_act,
 		.log_level = do_log_level };
-	routes_init(&bed.routes, bed.engine, &bed.status, &bed.actions);
+	bed.routes.engine = bed.engine;
+	bed.routes.status = &bed.status;
+	bed.routes.actions = &bed.actions;
+	answers_init(&bed.routes.answers, bed.loop);
 	serve(&bed.served[1], &address);
 	must(address_parse_host_port("127.0.0.1:80", &address, &error) == 0, "address");
 	serve(&bed.served[0], &address);
