@@ -3,6 +3,7 @@
 
 #include "control/control_server.h"
 
+#include <jansson.h>
 #include <stdatomic.h>
 
 #include "control_bed.h"
@@ -372,6 +373,62 @@ START_TEST(address_in_use_is_named)
 }
 END_TEST
 
+/* Which allocation of jansson fails: 1 is the next one, 0 is none. */
+static unsigned failing;
+
+static void *
+failing_malloc(size_t size)
+{
+	return failing > 0 && --failing == 0 ? NULL : malloc(size);
+}
+
+static size_t
+count_quotes(const char *text)
+{
+	size_t count = 0;
+
+	for (; *text != '\0'; text++)
+		count += *text == '"';
+	return count;
+}
+
+static const char *const documents[] = { "GET /stats", "GET /connections", "GET /connections/1",
+	"GET /config", "GET /version", "GET /nowhere", "GET /connections/77", "GET /stop",
+	"POST /stop", "GET /connections?limit=x" };
+
+/* Whole, or a 503 without a body: figures may change from one to the next, quotes may not. */
+START_TEST(an_allocation_that_fails_tears_no_answer)
+{
+	const struct address *address = &TAILQ_FIRST(&engine->listeners)->socket.address;
+	int client = socket(address->u.sa.sa_family, SOCK_STREAM, 0), code, now;
+	unsigned number = 0, refused = 0;
+	char request[128];
+	size_t quotes;
+
+	open_door();
+	ck_assert_int_eq(connect(client, &address->u.sa, address->length), 0);
+	while (ask("GET /connections/1 HTTP/1.1\r\n" OWN "\r\n") != 200)
+		usleep(1000);
+	snprintf(request, sizeof(request), "%s HTTP/1.1\r\n" OWN "\r\n", documents[_i]);
+	code = ask(request);
+	quotes = count_quotes(body());
+	json_set_alloc_funcs(failing_malloc, free);
+	do {
+		failing = ++number;
+		now = ask(request);
+		if (now == 503) {
+			refused++;
+			ck_assert_str_eq(body(), "");
+		} else {
+			ck_assert_msg(now == code && count_quotes(body()) == quotes, "%s", reply);
+		}
+	} while (failing == 0);
+	failing = 0;
+	ck_assert_uint_gt(refused, 2);
+	close(client);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -398,6 +455,8 @@ main(void)
 	tcase_add_test(wire, silent_clients_make_room_for_one_that_asks);
 	tcase_add_test(wire, one_place_is_enough);
 	tcase_add_test(wire, address_in_use_is_named);
+	tcase_add_loop_test(
+	    wire, an_allocation_that_fails_tears_no_answer, 0, ARRAY_SIZE(documents));
 	suite_add_tcase(suite, wire);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
