@@ -34,8 +34,7 @@
 /* Stands for a whole number in a path. */
 #define NUMBER "ID"
 
-/* What a handler is called with; valid during the call. The request is answered once, then or
- * later. */
+/* What a handler is called with; valid during the call. It answers the request, then or later. */
 struct route_call {
 	struct routes *routes;
 	struct evhttp_request *req;
