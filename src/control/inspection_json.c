@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "control/document.h"
-#include "control/query.h"
+#include "control/request.h"
 
 /* Rows of a list, unless its query says how many. */
 #define LIMIT_DEFAULT 100

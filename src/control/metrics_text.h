@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-#include "control/process_status.h"
+#include "control/server_interface.h"
 #include "engine/engine.h"
 
 struct document;

@@ -6,7 +6,7 @@
 #ifndef ECHOD_CONTROL_STATS_JSON_H
 #define ECHOD_CONTROL_STATS_JSON_H
 
-#include "control/process_status.h"
+#include "control/server_interface.h"
 #include "engine/engine.h"
 
 struct document;

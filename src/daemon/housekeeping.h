@@ -8,7 +8,7 @@
 #ifndef ECHOD_DAEMON_HOUSEKEEPING_H
 #define ECHOD_DAEMON_HOUSEKEEPING_H
 
-#include "control/process_status.h"
+#include "control/server_interface.h"
 #include "engine/engine.h"
 #include "engine/loop.h"
 

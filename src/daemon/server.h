@@ -10,9 +10,8 @@
 #include <stdint.h>
 
 #include "config/configuration.h"
-#include "control/control_actions.h"
+#include "control/server_interface.h"
 #include "control/control_server.h"
-#include "control/process_status.h"
 #include "daemon/housekeeping.h"
 #include "daemon/lifecycle.h"
 #include "daemon/options.h"

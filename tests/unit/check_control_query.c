@@ -10,8 +10,7 @@
 
 #include "config/config_file.h"
 #include "control/config_json.h"
-#include "control/media_type.h"
-#include "control/query.h"
+#include "control/request.h"
 #include "document_text.h"
 
 START_TEST(accept_decides_the_format)
@@ -44,7 +43,7 @@ START_TEST(accept_decides_the_format)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
-		ck_assert_msg(media_type_is_openmetrics(cases[i].accept) == cases[i].openmetrics,
+		ck_assert_msg(request_wants_openmetrics(cases[i].accept) == cases[i].openmetrics,
 		    "%s", cases[i].accept);
 }
 END_TEST
