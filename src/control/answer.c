@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "control/document.h"
 #include "control/reply.h"
-#include "control/routes.h"
 #include "engine/loop.h"
 
 /* How many may wait. */
@@ -28,7 +27,7 @@ static void
 answer_free(struct answer *answer)
 {
 	if (answer->document != NULL)
-		answer->document->free(answer->document);
+		document_free(answer->document);
 	if (answer->body != NULL)
 		evbuffer_free(answer->body);
 	free(answer);
@@ -40,8 +39,8 @@ static struct answer *answers_next(const struct answers *answers);
 struct evhttp_request *
 answer_take(struct answer *answer)
 {
-	struct answers *answers = answer->routes != NULL ? &answer->routes->answers : NULL;
-	struct evhttp_request *req = deferred_take(answer->deferred);
+	struct answers *answers = answer->answers;
+	struct evhttp_request *req = deferred_take(&answer->deferred);
 
 	if (answers != NULL && answers->current == answer)
 		answers->current = NULL;
@@ -97,7 +96,7 @@ answers_prune(struct answers *answers)
 	struct answer *answer, *next;
 
 	TAILQ_FOREACH_SAFE (answer, &answers->waiting, next, next) {
-		if (deferred_is_wanted(answer->deferred))
+		if (answer->deferred.req != NULL)
 			continue;
 		answers_remove(answers, answer);
 		(void)answer_take(answer);
@@ -118,7 +117,7 @@ answers_next(const struct answers *answers)
 }
 
 static bool
-answers_are_crowded(const struct answers *answers)
+answers_are_full(const struct answers *answers)
 {
 	return answers->unsent != NULL && answers->unsent(answers->context) > UNSENT_MAX;
 }
@@ -140,7 +139,7 @@ answers_begin(struct answers *answers)
 
 		answers_remove(answers, answer);
 		*place = answer;
-		if (answers_are_crowded(answers))
+		if (answers_are_full(answers))
 			reply_busy(answer_take(answer));
 		else if (answer->begin(answer) < 0 || (!answer->asks && answer->document == NULL))
 			answer_fail(answer);
@@ -157,12 +156,12 @@ answer_write(struct answer *answer)
 	struct evbuffer *body;
 	int r;
 
-	if (!deferred_is_wanted(answer->deferred)) {
+	if (answer->deferred.req == NULL) {
 		(void)answer_take(answer);
 		return;
 	}
 	do
-		r = document->write(document, answer->body);
+		r = document_write(document, answer->body);
 	while (r > 0 && clock_now_ns() < end_ns);
 	if (r > 0)
 		return;
@@ -175,7 +174,7 @@ answer_write(struct answer *answer)
 		body = NULL;
 	}
 	reply_send(req, HTTP_OK, document->type, body);
-	document->free(document);
+	document_free(document);
 }
 
 static void
@@ -198,14 +197,14 @@ void
 answers_init(struct answers *answers, struct loop *loop)
 {
 	TAILQ_INIT(&answers->waiting);
+	TAILQ_INIT(&answers->deferred);
 	(void)evtimer_assign(&answers->turn, loop_base(loop), answers_on_turn, answers);
 }
 
 void
-answer_later(struct routes *routes, struct evhttp_request *req, int (*begin)(struct answer *answer),
-    const struct inspection_query *query, bool openmetrics)
+answer_later(struct answers *answers, struct evhttp_request *req,
+    int (*begin)(struct answer *answer), void *context, const struct inspection_query *query)
 {
-	struct answers *answers = &routes->answers;
 	struct answer *answer;
 
 	answers_prune(answers);
@@ -214,20 +213,17 @@ answer_later(struct routes *routes, struct evhttp_request *req, int (*begin)(str
 		return;
 	}
 	answer = calloc(1, sizeof(*answer));
-	if (answer != NULL) {
+	if (answer != NULL)
 		answer->body = evbuffer_new();
-		answer->deferred = answer->body != NULL ? deferred_new(&routes->deferred, req)
-							: NULL;
-	}
-	if (answer == NULL || answer->deferred == NULL) {
-		if (answer != NULL)
-			answer_free(answer);
+	if (answer == NULL || answer->body == NULL) {
+		free(answer);
 		reply_json(req, HTTP_OK, NULL);
 		return;
 	}
-	answer->routes = routes;
+	deferred_keep(&answer->deferred, &answers->deferred, req);
+	answer->answers = answers;
 	answer->begin = begin;
-	answer->openmetrics = openmetrics;
+	answer->context = context;
 	answer->asks = query != NULL;
 	if (query != NULL)
 		answer->query = *query;
@@ -240,13 +236,13 @@ answer_later(struct routes *routes, struct evhttp_request *req, int (*begin)(str
 void
 answer_go_on(struct answer *answer, struct document *document)
 {
-	struct routes *routes = answer->routes;
+	struct answers *answers = answer->answers;
 
 	answer->document = document;
-	if (document == NULL || routes == NULL)
+	if (document == NULL || answers == NULL)
 		answer_fail(answer);
-	if (routes != NULL)
-		answers_plan_turn(&routes->answers);
+	if (answers != NULL)
+		answers_plan_turn(answers);
 }
 
 void
@@ -254,6 +250,7 @@ answers_done(struct answers *answers)
 {
 	struct answer *answer;
 
+	deferred_refuse_all(&answers->deferred);
 	while ((answer = TAILQ_FIRST(&answers->waiting)) != NULL) {
 		answers_remove(answers, answer);
 		(void)answer_take(answer);
@@ -264,6 +261,6 @@ answers_done(struct answers *answers)
 	if (answer != NULL && answer->document != NULL)
 		(void)answer_take(answer);
 	else if (answer != NULL)
-		answer->routes = NULL; /* the workers have it: see answer_go_on() */
+		answer->answers = NULL; /* the workers have it: see answer_go_on() */
 	(void)event_del(&answers->turn);
 }

@@ -15,33 +15,33 @@
 #include <event2/event_struct.h>
 
 #include "base/attributes.h"
-#include "control/deferred.h"
+#include "control/reply.h"
 #include "engine/inspection.h"
 
 struct answers;
 struct document;
 struct evbuffer;
 struct loop;
-struct routes;
 
 struct answer {
-	TAILQ_ENTRY(answer) next;  /* answers->waiting */
-	struct routes *routes;     /* borrowed; NULL once the control port has closed */
-	struct deferred *deferred; /* owned; who asked */
+	TAILQ_ENTRY(answer) next; /* answers->waiting */
+	struct answers *answers;  /* borrowed; NULL once the control port has closed */
+	struct deferred deferred; /* who asked */
 	/*
 	 * Its turn has come: set document and return 0; or, when it asks, return 1, and
 	 * answer_go_on() or answer_take() will be called later; or return -errno.
 	 */
 	int (*begin)(struct answer *answer);
+	void *context;                 /* for begin; borrowed */
 	struct inspection_query query; /* for begin */
 	bool asks;                     /* its document needs the workers' answer to query */
-	bool openmetrics;              /* for begin */
 	struct document *document;     /* owned */
 	struct evbuffer *body;         /* owned; what is written so far */
 };
 
 struct answers {
 	struct event turn;
+	struct deferred_list deferred; /* all requests that are not answered yet, others' too */
 	TAILQ_HEAD(answer_list, answer) waiting;
 	size_t count;           /* of those that wait */
 	struct answer *asking;  /* owned; the workers are asked, or have answered already */
@@ -55,11 +55,12 @@ struct answers {
 void answers_init(struct answers *answers, struct loop *loop);
 
 /*
- * Answer REQ when its turn comes, or refuse it now: one that is busy with others, or out of memory.
- * QUERY (copied) is what the workers are asked; it may be NULL.
+ * Answer REQ when its turn comes, or refuse it now: busy with others, or out of memory. BEGIN is
+ * called with an answer that has CONTEXT. QUERY (copied) is what the workers are asked; it may be
+ * NULL.
  */
-void answer_later(struct routes *routes, struct evhttp_request *req,
-    int (*begin)(struct answer *answer), const struct inspection_query *query, bool openmetrics);
+void answer_later(struct answers *answers, struct evhttp_request *req,
+    int (*begin)(struct answer *answer), void *context, const struct inspection_query *query);
 
 /* Go on with ANSWER, whose document is there now; NULL: out of memory. Takes the document. */
 void answer_go_on(struct answer *answer, struct document *document);
@@ -67,7 +68,10 @@ void answer_go_on(struct answer *answer, struct document *document);
 /* End ANSWER without a document: its request, if not NULL, is now the caller's to be answered. */
 struct evhttp_request *answer_take(struct answer *answer);
 
-/* Forget all. The requests have been answered or cancelled. */
+/*
+ * Refuse all requests and forget the answers. Called before their connections are freed, with no
+ * turn of the loop in between.
+ */
 void answers_done(struct answers *answers);
 
 #endif

@@ -10,7 +10,7 @@
 
 #include "base/error_list.h"
 #include "config/configuration.h"
-#include "control/control_actions.h"
+#include "control/server_interface.h"
 
 struct document;
 

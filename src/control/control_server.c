@@ -4,22 +4,17 @@
 #include "control/control_server.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
-
-#include <event2/bufferevent.h>
-#include <event2/http.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "control/control_file.h"
-#include "control/control_socket.h"
-#include "control/door.h"
-#include "control/reply.h"
+#include "control/control_listener.h"
 #include "control/routes.h"
-#include "control/site_check.h"
+#include "engine/loop.h"
 
 /* At the end, how long the last answers may take to be made, and to leave. */
 #define CLOSE_MAKE_NS (50 * NS_PER_MS)
@@ -27,146 +22,150 @@
 #define CLOSE_TURNS 4
 #define CLOSE_PAUSE_US 500
 
+#define HTTP_BACKLOG 128
+
+/* Full, it refuses at once those who cannot wait, as curl does: it is to be hard to fill. */
+#define SOCKET_BACKLOG 1024
+
+#define SOCKET_KEY "control.socket"
+#define SOCKET_AUTO "auto" /* a value that leaves the path to the daemon */
+#define SOCKET_NAME "/control.sock"
+#define FOLDER_MODE 0755
+
 /* How long an address in use may take to come free: a predecessor may just have been killed. */
 #define PATIENCE_NS NS_PER_S
-
-/* One of the two ways in. */
-struct entrance {
-	struct control_server *control;
-	struct door *door; /* owned; NULL until it is open */
-	struct site_check site;
-	bool may_act; /* who comes this way may change things */
-};
 
 struct control_server {
 	struct loop *loop; /* borrowed: the main loop */
 	struct routes routes;
-	struct entrance http;
-	struct entrance local;   /* control.socket */
-	struct socket_file file; /* of local */
+	struct control_listener *http;  /* owned; NULL: there is none */
+	struct control_listener *local; /* owned; of control.socket; NULL as well */
 };
 
-/* Who changes something is on record before it happens. */
-static void
-control_server_record(struct evhttp_request *req)
-{
-	struct evhttp_connection *conn = evhttp_request_get_connection(req);
-	int fd = bufferevent_getfd(evhttp_connection_get_bufferevent(conn));
-	struct ucred peer = { .pid = -1, .uid = (uid_t)-1 };
-	socklen_t length = sizeof(peer);
-	struct log_field fields[3];
-
-	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length);
-	fields[0] = LOG_TEXT("target", evhttp_request_get_uri(req));
-	fields[1] = LOG_NUMBER("uid", peer.uid);
-	fields[2] = LOG_NUMBER("pid", peer.pid);
-	log_fields(LOG_LEVEL_NOTICE, fields, ARRAY_SIZE(fields), "control request");
-}
-
-static void
-control_server_on_request(void *context, struct evhttp_request *req)
-{
-	struct entrance *entrance = context;
-	const char *error;
-	int code = site_check_request(&entrance->site, req, &error);
-
-	if (entrance->may_act && evhttp_request_get_command(req) == EVHTTP_REQ_POST)
-		control_server_record(req);
-	if (code != 0)
-		reply_error(req, code, "%s", error);
-	else
-		routes_answer(&entrance->control->routes, req, entrance->may_act);
-}
-
-static struct door_settings
-control_server_settings(const struct control_config *cfg)
-{
-	return (
-	    struct door_settings){ .clients = (size_t)cfg->clients, .timeout_ns = cfg->timeout };
-}
-
-/* Serve FD, which is taken when this succeeds. Returns 0 or -ENOMEM. */
+/* Listen at the address of SPEC and serve it. Returns 0, or -errno with a line in ERRORS. */
 static int
-control_server_open(struct control_server *control, struct entrance *entrance, struct loop *loop,
-    int fd, const struct control_config *cfg)
+control_server_open(struct control_server *control, const struct listener_config *spec,
+    const struct listen_options *options, const struct control_config *cfg,
+    struct control_listener **ret_listener, struct error_list *errors)
 {
-	struct door_hooks hooks = { .asked = control_server_on_request, .context = entrance };
-	struct door_settings settings = control_server_settings(cfg);
-	struct address address;
-	int r = address_of_socket(fd, &address);
+	char text[ADDRESS_TEXT_MAX];
+	struct log_field fields[] = { LOG_TEXT("address", text) };
+	struct listen_socket sock;
+	int r = listen_socket_open(spec, options, PATIENCE_NS, &sock, errors);
 
 	if (r < 0)
 		return r;
-	entrance->control = control;
-	site_check_init(&entrance->site, &address);
-	entrance->site.hosts = &cfg->http_hosts;
-	entrance->door = door_new(loop, fd, &settings, &hooks);
-	return entrance->door != NULL ? 0 : -ENOMEM;
+	*ret_listener = control_listener_new(control->loop, &sock, cfg, &control->routes);
+	if (*ret_listener == NULL) {
+		error_list_add(errors, "%s: cannot serve %s: %s", options->key, spec->address_text,
+		    strerror(ENOMEM));
+		listen_socket_close(&sock);
+		return -ENOMEM;
+	}
+	address_format_sockaddr(&sock.address.u.sa, sock.address.length, text, sizeof(text));
+	log_fields(LOG_LEVEL_NOTICE, fields, ARRAY_SIZE(fields), "control %s listening",
+	    sock.address.transport == ADDRESS_UNIX ? "socket" : "port");
+	return 0;
 }
 
+/* Anybody on the machine may connect here, and any web page in a browser on it. */
+static int
+control_server_open_http(
+    struct control_server *control, const struct control_config *cfg, struct error_list *errors)
+{
+	const struct listener_config spec = { .address_text = cfg->http,
+		.address = cfg->http_address };
+	const struct listen_options options = { .key = "control.http", .backlog = HTTP_BACKLOG };
+
+	return control_server_open(control, &spec, &options, cfg, &control->http, errors);
+}
+
+/*
+ * Write the path that CFG asks for. For SOCKET_AUTO that is control.sock in the first folder of
+ * $RUNTIME_DIRECTORY, else in /run/echod for root, else in $XDG_RUNTIME_DIR/echod. Returns 0, or
+ * -errno with a line in ERRORS.
+ */
+static int
+control_server_find_path(
+    const struct control_config *cfg, char *buffer, size_t size, struct error_list *errors)
+{
+	const char *runtime = secure_getenv("RUNTIME_DIRECTORY");
+	const char *home = secure_getenv("XDG_RUNTIME_DIR");
+	int n;
+
+	if (strcmp(cfg->socket, SOCKET_AUTO) != 0) {
+		n = snprintf(buffer, size, "%s", cfg->socket);
+	} else if (runtime != NULL && runtime[0] == '/') {
+		n = snprintf(buffer, size, "%.*s" SOCKET_NAME, (int)strcspn(runtime, ":"), runtime);
+	} else if (geteuid() == 0) {
+		n = snprintf(buffer, size, "/run/echod" SOCKET_NAME);
+	} else if (home != NULL && home[0] == '/') {
+		n = snprintf(buffer, size, "%s/echod" SOCKET_NAME, home);
+	} else {
+		error_list_add(errors, SOCKET_KEY ": no place for it: neither RUNTIME_DIRECTORY "
+						  "nor XDG_RUNTIME_DIR is set");
+		return -ENOENT;
+	}
+	if ((size_t)n < size)
+		return 0;
+	error_list_add(errors, SOCKET_KEY ": the path is too long");
+	return -ENAMETOOLONG;
+}
+
+/* Where this fails without a word, the bind says why. */
 static void
-control_server_announce(int fd, const char *message)
+control_server_make_folder(const char *path)
 {
-	char text[ADDRESS_TEXT_MAX] = "";
-	struct log_field fields[] = { LOG_TEXT("address", text) };
-	struct address address;
+	char folder[sizeof(((struct socket_file *)NULL)->path)];
+	const char *slash = strrchr(path, '/');
 
-	if (address_of_socket(fd, &address) == 0)
-		address_format_sockaddr(&address.u.sa, address.length, text, sizeof(text));
-	log_fields(LOG_LEVEL_NOTICE, fields, ARRAY_SIZE(fields), "%s", message);
+	if (slash == path)
+		return;
+	(void)snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path), path);
+	/* the umask must not keep the group out; one that was there already stays as it is */
+	if (mkdir(folder, FOLDER_MODE) == 0)
+		(void)chmod(folder, FOLDER_MODE);
 }
 
-/* Open the TCP door: anybody on the machine may knock, and any web page in a browser on it. */
+/* The mode of the socket's file decides who may connect here. */
 static int
-control_server_open_http(struct control_server *control, struct loop *loop,
-    const struct control_config *cfg, struct error_list *errors)
+control_server_open_local(
+    struct control_server *control, const struct control_config *cfg, struct error_list *errors)
 {
-	int fd = control_socket_open(cfg, PATIENCE_NS, errors), r;
+	struct listener_config spec = { .address = { .transport = ADDRESS_UNIX } };
+	struct listen_options options = { .key = SOCKET_KEY,
+		.backlog = SOCKET_BACKLOG,
+		.mode = (mode_t)cfg->mode,
+		.group = getegid() };
+	struct sockaddr_un *name = &spec.address.u.un;
+	int r = control_server_find_path(cfg, name->sun_path, sizeof(name->sun_path), errors);
 
-	if (fd < 0)
-		return fd;
-	r = control_server_open(control, &control->http, loop, fd, cfg);
+	if (r < 0)
+		return r;
+	name->sun_family = AF_UNIX;
+	spec.address.length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
+					  strlen(name->sun_path) + 1);
+	spec.address_text = name->sun_path;
+	r = *cfg->group == '\0' ? 0 : socket_file_find_group(cfg->group, &options.group);
 	if (r < 0) {
-		error_list_add(
-		    errors, "control.http: cannot serve %s: %s", cfg->http, strerror(-r));
-		close(fd);
+		error_list_add(errors, "control.group: cannot use group \"%s\": %s", cfg->group,
+		    r == -ENOENT ? "there is no such group" : strerror(-r));
 		return r;
 	}
-	control_server_announce(fd, "control port listening");
-	return 0;
+	control_server_make_folder(name->sun_path);
+	return control_server_open(control, &spec, &options, cfg, &control->local, errors);
 }
 
-/* Open the UNIX door: the file's mode decides who may knock. */
+/* A socket whose path is left to the daemon, and cannot be had, is no reason not to start. */
 static int
-control_server_open_local(struct control_server *control, struct loop *loop,
-    const struct control_config *cfg, struct error_list *errors)
-{
-	int fd = control_file_open(cfg, PATIENCE_NS, &control->file, errors), r;
-
-	if (fd < 0)
-		return fd;
-	control->local.may_act = true;
-	r = control_server_open(control, &control->local, loop, fd, cfg);
-	if (r < 0) {
-		error_list_add(errors, "control.socket: cannot serve %s: %s", control->file.path,
-		    strerror(-r));
-		close(fd);
-		return r;
-	}
-	control_server_announce(fd, "control socket listening");
-	return 0;
-}
-
-/* Where the place of the socket was left to us, failing to have it does not keep us from work. */
-static int
-control_server_try_local(struct control_server *control, struct loop *loop,
-    const struct control_config *cfg, struct error_list *errors)
+control_server_try_local(
+    struct control_server *control, const struct control_config *cfg, struct error_list *errors)
 {
 	struct error_list own = ERROR_LIST_EMPTY;
 
-	if (!control_file_is_auto(cfg))
-		return control_server_open_local(control, loop, cfg, errors);
-	if (control_server_open_local(control, loop, cfg, &own) < 0)
+	if (strcmp(cfg->socket, SOCKET_AUTO) != 0)
+		return control_server_open_local(control, cfg, errors);
+	if (control_server_open_local(control, cfg, &own) < 0)
 		log_warning("%s: serving without a control socket", error_list_first(&own));
 	error_list_done(&own);
 	return 0;
@@ -177,7 +176,7 @@ control_server_unsent(void *context)
 {
 	const struct control_server *control = context;
 
-	return door_unsent(control->http.door) + door_unsent(control->local.door);
+	return control_listener_unsent(control->http) + control_listener_unsent(control->local);
 }
 
 struct control_server *
@@ -194,14 +193,16 @@ control_server_new(struct loop *loop, struct engine *engine, const struct proces
 		return NULL;
 	}
 	control->loop = loop;
-	control->file.lock_fd = -1;
-	routes_init(&control->routes, engine, status, actions);
+	control->routes.engine = engine;
+	control->routes.status = status;
+	control->routes.actions = actions;
+	answers_init(&control->routes.answers, loop);
 	control->routes.answers.unsent = control_server_unsent;
 	control->routes.answers.context = control;
 	if (*cfg->http != '\0')
-		r = control_server_open_http(control, loop, cfg, errors);
+		r = control_server_open_http(control, cfg, errors);
 	if (r == 0 && *cfg->socket != '\0')
-		r = control_server_try_local(control, loop, cfg, errors);
+		r = control_server_try_local(control, cfg, errors);
 	if (r < 0) {
 		control_server_free(control);
 		errno = -r;
@@ -210,22 +211,11 @@ control_server_new(struct loop *loop, struct engine *engine, const struct proces
 	return control;
 }
 
-static void
-control_server_change_entrance(struct entrance *entrance, const struct control_config *cfg)
-{
-	struct door_settings settings = control_server_settings(cfg);
-
-	if (entrance->door == NULL)
-		return;
-	entrance->site.hosts = &cfg->http_hosts;
-	door_change(entrance->door, &settings);
-}
-
 void
 control_server_change(struct control_server *control, const struct control_config *cfg)
 {
-	control_server_change_entrance(&control->http, cfg);
-	control_server_change_entrance(&control->local, cfg);
+	control_listener_change(control->http, cfg);
+	control_listener_change(control->local, cfg);
 }
 
 /* Let the loop have a turn; without a way forward others have the processor. */
@@ -250,15 +240,15 @@ control_server_finish(struct control_server *control)
 	int64_t sent_ns = made_ns + CLOSE_SEND_NS;
 
 	for (int turn = 0; clock_now_ns() < made_ns; turn++) {
-		if (turn >= CLOSE_TURNS && !routes_are_busy(&control->routes))
+		if (turn >= CLOSE_TURNS && TAILQ_EMPTY(&control->routes.answers.deferred))
 			break;
 		control_server_turn(control);
 	}
-	door_shut(control->http.door);
-	door_shut(control->local.door);
+	control_listener_stop(control->http);
+	control_listener_stop(control->local);
 	do {
 		/* those that come now are too late as well */
-		routes_refuse(&control->routes);
+		deferred_refuse_all(&control->routes.answers.deferred);
 		control_server_turn(control);
 	} while (control_server_unsent(control) > 0 && clock_now_ns() < sent_ns);
 }
@@ -269,9 +259,8 @@ control_server_free(struct control_server *control)
 	if (control == NULL)
 		return;
 	control_server_finish(control);
-	routes_done(&control->routes);
-	door_free(control->http.door);
-	door_free(control->local.door);
-	socket_file_remove(&control->file);
+	answers_done(&control->routes.answers);
+	control_listener_free(control->http);
+	control_listener_free(control->local);
 	free(control);
 }

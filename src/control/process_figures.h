@@ -19,6 +19,6 @@ struct process_figures {
 };
 
 /* Read them all. Opens and closes at most one descriptor at a time. */
-void process_figures_read(struct process_figures *ret_figures);
+struct process_figures process_figures_read(void);
 
 #endif

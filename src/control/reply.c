@@ -13,7 +13,7 @@
 #include <event2/event.h>
 #include <event2/http.h>
 
-#include "control/json_value.h"
+#include "control/document.h"
 
 #define ERROR_TEXT_MAX 512
 
@@ -61,42 +61,46 @@ reply_send(struct evhttp_request *req, int code, const char *type, struct evbuff
 	reply_write(req, code, type, POLICY, body);
 }
 
-void
-reply_page(struct evhttp_request *req, const char *type, const char *policy, struct evbuffer *body)
+/* Return BODY, or NULL where appending to it failed (R), which is a 503. */
+static struct evbuffer *
+reply_checked(struct evbuffer *body, int r)
 {
-	reply_write(req, HTTP_OK, type, policy, body);
+	if (r >= 0)
+		return body;
+	if (body != NULL)
+		evbuffer_free(body);
+	return NULL;
 }
 
-static struct evbuffer *
-reply_body(const char *text, size_t length)
+void
+reply_page(struct evhttp_request *req, const char *policy, const void *document, size_t length)
 {
 	struct evbuffer *body = evbuffer_new();
+	int r = body == NULL ? -1 : evbuffer_add_reference(body, document, length, NULL, NULL);
 
-	if (body != NULL && evbuffer_add(body, text, length) < 0) {
-		evbuffer_free(body);
-		return NULL;
-	}
-	return body;
+	reply_write(req, HTTP_OK, "text/html; charset=utf-8", policy, reply_checked(body, r));
 }
 
 void
 reply_text(struct evhttp_request *req, int code, const char *text)
 {
-	reply_send(req, code, "text/plain; charset=utf-8", reply_body(text, strlen(text)));
+	struct evbuffer *body = evbuffer_new();
+	int r = body == NULL ? -1 : evbuffer_add(body, text, strlen(text));
+
+	reply_send(req, code, "text/plain; charset=utf-8", reply_checked(body, r));
 }
 
 void
 reply_json(struct evhttp_request *req, int code, json_t *document)
 {
 	struct evbuffer *body = evbuffer_new();
+	int r = -1;
 
-	if (body == NULL) {
+	if (body == NULL)
 		json_decref(document);
-	} else if (json_value_write(body, document) < 0 || evbuffer_add(body, "\n", 1) < 0) {
-		evbuffer_free(body);
-		body = NULL;
-	}
-	reply_send(req, code, JSON_VALUE_TYPE, body);
+	else
+		r = document_write_json(body, document) < 0 ? -1 : evbuffer_add(body, "\n", 1);
+	reply_send(req, code, DOCUMENT_JSON, reply_checked(body, r));
 }
 
 void
@@ -122,4 +126,51 @@ reply_error(struct evhttp_request *req, int code, const char *format, ...)
 	(void)vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
 	reply_json(req, code, json_pack("{s:s}", "error", text));
+}
+
+struct evhttp_request *
+deferred_take(struct deferred *deferred)
+{
+	struct evhttp_request *req = deferred->req;
+
+	if (req == NULL)
+		return NULL;
+	if (evhttp_request_get_connection(req) != NULL)
+		evhttp_connection_set_closecb(evhttp_request_get_connection(req), NULL, NULL);
+	TAILQ_REMOVE(deferred->list, deferred, next);
+	deferred->req = NULL;
+	return req;
+}
+
+/*
+ * The connection ends before its answer. After an error on it evhttp has cut the request loose,
+ * and leaves it to us; when it frees the connection for another reason it frees both.
+ */
+static void
+deferred_on_close(struct evhttp_connection *conn, void *arg)
+{
+	struct evhttp_request *req = deferred_take(arg);
+
+	(void)conn;
+	if (evhttp_request_get_connection(req) == NULL)
+		evhttp_request_free(req);
+}
+
+void
+deferred_keep(struct deferred *deferred, struct deferred_list *list, struct evhttp_request *req)
+{
+	deferred->req = req;
+	deferred->list = list;
+	TAILQ_INSERT_TAIL(list, deferred, next);
+	evhttp_connection_set_closecb(
+	    evhttp_request_get_connection(req), deferred_on_close, deferred);
+}
+
+void
+deferred_refuse_all(struct deferred_list *list)
+{
+	struct deferred *deferred;
+
+	while ((deferred = TAILQ_FIRST(list)) != NULL)
+		reply_error(deferred_take(deferred), HTTP_SERVUNAVAIL, "the control port closes");
 }

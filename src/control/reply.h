@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The one way in which a request of the control port is answered: status, type and body, with the
- * headers that every answer has. HEAD gets the same without the body; the connection is closed
- * after each. Main loop only.
+ * The one way in which a request of the control port is answered, now or later: status, type and
+ * body, with the headers that every answer has. HEAD gets the same without the body; the connection
+ * is closed after each. Main loop only.
  */
 #ifndef ECHOD_CONTROL_REPLY_H
 #define ECHOD_CONTROL_REPLY_H
@@ -17,9 +17,12 @@ struct evhttp_request;
 /* Answer with CODE and BODY (taken; NULL: out of memory, which is a 503) of that Content-Type. */
 void reply_send(struct evhttp_request *req, int code, const char *type, struct evbuffer *body);
 
-/* The same with 200 for a page: POLICY is its Content-Security-Policy, others have "nothing". */
+/*
+ * Answer with 200 and an HTML document of LENGTH bytes, which stays where it is; POLICY is its
+ * Content-Security-Policy.
+ */
 void reply_page(
-    struct evhttp_request *req, const char *type, const char *policy, struct evbuffer *body);
+    struct evhttp_request *req, const char *policy, const void *document, size_t length);
 
 /* Answer with CODE and one line of plain text, its end included. */
 void reply_text(struct evhttp_request *req, int code, const char *text);
@@ -35,5 +38,27 @@ void reply_busy(struct evhttp_request *req);
 
 /* Answer with CODE and {"error": text}. */
 void reply_error(struct evhttp_request *req, int code, const char *format, ...) ATTR_PRINTF(3, 4);
+
+TAILQ_HEAD(deferred_list, deferred);
+
+/*
+ * A request whose answer comes later, embedded in what will answer it. Meanwhile the client may
+ * leave and the control port may close; then the answer finds nobody.
+ */
+struct deferred {
+	TAILQ_ENTRY(deferred) next; /* in list while req is not NULL */
+	struct deferred_list *list; /* borrowed; valid while req is not NULL */
+	struct evhttp_request *req; /* NULL: nobody waits */
+};
+
+/* Keep REQ, and note it in LIST, until deferred_take(). */
+void deferred_keep(
+    struct deferred *deferred, struct deferred_list *list, struct evhttp_request *req);
+
+/* Return the request that is now to be answered, NULL if nobody waits any more. */
+struct evhttp_request *deferred_take(struct deferred *deferred);
+
+/* Refuse the requests of LIST, which can wait no longer. */
+void deferred_refuse_all(struct deferred_list *list);
 
 #endif

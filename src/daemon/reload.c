@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/config_file.h"
-#include "control/control_actions.h"
+#include "control/server_interface.h"
 #include "daemon/server.h"
 #include "daemon/service_manager.h"
 

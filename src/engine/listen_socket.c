@@ -139,10 +139,10 @@ listen_socket_begin(int fd, const struct address *address, const struct listen_o
 
 /* Wraps the steps so that each failure names its step. */
 static int
-listen_socket_fail(
-    struct error_list *errors, const char *step, const struct listener_config *cfg, int error)
+listen_socket_fail(struct error_list *errors, const char *step, const struct listener_config *cfg,
+    const struct listen_options *options, int error)
 {
-	error_list_add(errors, "listeners.%s: cannot %s %s: %s", cfg->name, step, cfg->address_text,
+	error_list_add(errors, "%s: cannot %s %s: %s", options->key, step, cfg->address_text,
 	    strerror(-error));
 	return error;
 }
@@ -152,35 +152,33 @@ listen_socket_try(const struct listener_config *cfg, const struct listen_options
     struct listen_socket *sock, struct error_list *errors)
 {
 	struct address address = cfg->address;
-	char who[CONFIG_LISTENER_NAME_MAX + 16];
 	int r;
 
 	sock->fd = listen_socket_create(&address);
 	if (sock->fd < 0)
-		return listen_socket_fail(errors, "make a socket for", cfg, sock->fd);
+		return listen_socket_fail(errors, "make a socket for", cfg, options, sock->fd);
 	r = listen_socket_set_bind_options(sock->fd, cfg, &address, options->overlap);
 	if (r == 0)
 		r = listen_socket_set_traffic(sock->fd, options, &address);
 	if (r < 0)
-		return listen_socket_fail(errors, "set the options of", cfg, r);
+		return listen_socket_fail(errors, "set the options of", cfg, options, r);
 	if (address_is_path(&address)) {
-		(void)snprintf(who, sizeof(who), "listeners.%s", cfg->name);
-		r = socket_file_bind(sock->fd, &address, who, &sock->file, errors);
+		r = socket_file_bind(sock->fd, &address, options->key, &sock->file, errors);
 		if (r == 0)
 			r = socket_file_set_access(
-			    &sock->file, options->mode, options->group, who, errors);
+			    &sock->file, options->mode, options->group, options->key, errors);
 		if (r < 0)
 			return r;
 	} else if (bind(sock->fd, &address.u.sa, address.length) < 0) {
-		return listen_socket_fail(errors, "bind", cfg, -errno);
+		return listen_socket_fail(errors, "bind", cfg, options, -errno);
 	}
 	r = listen_socket_begin(sock->fd, &address, options);
 	if (r < 0)
-		return listen_socket_fail(errors, "listen on", cfg, r);
+		return listen_socket_fail(errors, "listen on", cfg, options, r);
 	sock->options = *options;
 	r = address_of_socket(sock->fd, &sock->address);
 	if (r < 0)
-		return listen_socket_fail(errors, "read back", cfg, r);
+		return listen_socket_fail(errors, "read back", cfg, options, r);
 	return 0;
 }
 
@@ -286,20 +284,19 @@ int
 listen_socket_update(struct listen_socket *sock, const struct listener_config *cfg,
     const struct listen_options *options, struct error_list *errors)
 {
-	char who[CONFIG_LISTENER_NAME_MAX + 16];
 	int r = listen_socket_set_traffic(sock->fd, options, &sock->address);
 
-	(void)snprintf(who, sizeof(who), "listeners.%s", cfg->name);
 	if (r < 0)
-		return listen_socket_fail(errors, "set the options of", cfg, r);
+		return listen_socket_fail(errors, "set the options of", cfg, options, r);
 	if (sock->file.lock_fd >= 0) {
-		r = socket_file_set_access(&sock->file, options->mode, options->group, who, errors);
+		r = socket_file_set_access(
+		    &sock->file, options->mode, options->group, options->key, errors);
 		if (r < 0)
 			return r;
 	}
 	/* a second listen(2) only changes the backlog; datagrams have none */
 	if (!address_is_datagram(&sock->address) && listen(sock->fd, options->backlog) < 0)
-		return listen_socket_fail(errors, "listen on", cfg, -errno);
+		return listen_socket_fail(errors, "listen on", cfg, options, -errno);
 	sock->options = *options;
 	return 0;
 }
@@ -323,6 +320,7 @@ listen_options_read(const struct listener_config *cfg, struct listen_options *re
 		    cfg->group, r == -ENOENT ? "there is no such group" : strerror(-r));
 		return r;
 	}
+	(void)snprintf(options.key, sizeof(options.key), "listeners.%s", cfg->name);
 	*ret_options = options;
 	return 0;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Listening sockets, and bound ones for datagrams: made from a listener's configuration, or passed
- * in by the service manager (sd_listen_fds(3)), checked for family, type and state, and matched by
- * name, then by address. This room owns what the kernel holds for a listener, and the file of a
- * UNIX socket; it knows nothing of connections. Main loop only.
+ * Listening sockets, and bound ones for datagrams: made from a listener's configuration (the
+ * control port writes one for each of its own), or passed in by the service manager
+ * (sd_listen_fds(3)), checked for family, type and state, and matched by name, then by address.
+ * This room owns what the kernel holds for a listener, and the file of a UNIX socket; it knows
+ * nothing of connections. Main loop only.
  */
 #ifndef ECHOD_ENGINE_LISTEN_SOCKET_H
 #define ECHOD_ENGINE_LISTEN_SOCKET_H
@@ -19,8 +20,12 @@
 #include "base/socket_file.h"
 #include "config/configuration.h"
 
+/* Large enough for "listeners.NAME". */
+#define LISTEN_KEY_MAX (CONFIG_LISTENER_NAME_MAX + 16)
+
 /* What a listening socket is set to, and may be set to again while it is open. */
 struct listen_options {
+	char key[LISTEN_KEY_MAX]; /* of what is configured: each message starts with it */
 	int backlog;
 	bool nodelay;
 	int dscp;

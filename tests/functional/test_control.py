@@ -264,15 +264,15 @@ def test_time_in_which_the_process_was_stopped_counts_for_nobody(launch):
     """Requests that came meanwhile, whole or the second half of one, are answered."""
     daemon = launch(control={"timeout": "500ms"})
     request = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    for door in (daemon.control, daemon.local):
+    for client in (daemon.control, daemon.local):
         for _ in range(3):
-            with door.connect() as half, door.connect() as silent:
+            with client.connect() as half, client.connect() as silent:
                 half.sendall(request[:20])
                 wait_until(lambda: daemon.control.get("/livez").status == 200, 5, "two are taken")
                 daemon.signal(signal.SIGSTOP)
                 half.sendall(request[20:])
                 silent.sendall(request)
-                with door.connect() as fresh:
+                with client.connect() as fresh:
                     fresh.sendall(request)
                     time.sleep(1.5)
                     daemon.signal(signal.SIGCONT)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Both doors under bad requests: each gets its status or its end, and good clients their answers."""
+"""Bad requests to the port and the socket: each gets its status or its end, good clients their answers."""
 
 import contextlib
 import socket
@@ -12,7 +12,7 @@ from harness import exchange, seconds, wait_until
 
 HOST = b"Host: localhost\r\n"
 
-# Name, bytes to send, the status at the TCP door and at the UNIX door; None: ended without one.
+# Name, bytes to send, the status at the TCP port and at the UNIX socket; None: ended without one.
 BAD = [
     ("unknown path", b"GET /nowhere HTTP/1.1\r\n" + HOST + b"\r\n", 404, 404),
     ("no request", b"\x00\xff rubbish\r\n\r\n", 400, 400),
@@ -56,7 +56,7 @@ BAD = [
 
 @contextlib.contextmanager
 def good_client(daemon):
-    """Ask both doors again and again meanwhile; every answer has to be right, and soon."""
+    """Ask both again and again meanwhile; every answer has to be right, and soon."""
     slowest = [0.0]
     failures = []
     stop = threading.Event()
@@ -112,10 +112,10 @@ def test_each_bad_request_gets_its_status(launch):
     assert daemon.is_served()
 
 
-@pytest.mark.parametrize("door", ["local", "control"])
-def test_200_idle_clients_lock_nobody_out(launch, door):
+@pytest.mark.parametrize("name", ["local", "control"])
+def test_200_idle_clients_lock_nobody_out(launch, name):
     daemon = launch()
-    client = getattr(daemon, door)
+    client = getattr(daemon, name)
     idle = []
     for number in range(200):
         sock = client.connect()

@@ -57,7 +57,7 @@ def steady(stats):
     return stats
 
 
-# both doors
+# the port and the socket
 
 
 def test_curl_and_the_port_give_the_same_figures(launch):
@@ -197,7 +197,7 @@ def test_empty_is_none(launch):
     assert not (daemon.directory / "control.sock").exists()
 
 
-def test_no_door_at_all(launch):
+def test_no_address_at_all(launch):
     daemon = launch(ready=False, control={"http": "", "socket": ""})
     daemon.spawn()
     daemon.log.wait_for("is ready")

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Any bytes as a client of the control port. The first byte chooses the door, an even one that may
- * only be read; the others are sent through a socket to the real one, evhttp included. Every
- * answer has its headers, JSON can be read, and the read-only door changes nothing.
+ * Any bytes as a client of the control port. The first byte chooses the listener, an even one that
+ * may only be read; the others are sent through a socket to the real one, evhttp included. Every
+ * answer has its headers, JSON can be read, and the read-only listener changes nothing.
  */
 #include <config.h>
 
@@ -19,10 +19,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "control/door.h"
-#include "control/reply.h"
+#include "control/control_listener.h"
 #include "control/routes.h"
-#include "control/site_check.h"
 #include "engine/engine.h"
 
 #define PATIENCE_NS (5 * NS_PER_S)
@@ -30,10 +28,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-struct entrance {
-	struct door *door;
-	struct site_check site;
-	bool may_act;
+struct served {
+	struct control_listener *lis;
 	struct sockaddr_un name;
 	socklen_t length;
 };
@@ -45,7 +41,7 @@ static struct {
 	struct process_status status;
 	struct control_actions actions;
 	struct routes routes;
-	struct entrance entrances[2]; /* the first may not act */
+	struct served served[2]; /* the first may not act */
 	bool acted;
 	char answer[ANSWER_MAX];
 } bed;
@@ -91,50 +87,37 @@ do_log_level(void *context, enum log_level level, struct error_list *errors)
 	return do_act(context, errors);
 }
 
-/* As control_server.c does it. */
+/* Clients come by a socket without a file, whatever ADDRESS the listener takes it for. */
 static void
-on_request(void *context, struct evhttp_request *req)
+serve(struct served *served, const struct address *address)
 {
-	struct entrance *entrance = context;
-	const char *error;
-	int code = site_check_request(&entrance->site, req, &error);
+	struct listen_socket sock = LISTEN_SOCKET_NONE;
 
-	if (code != 0)
-		reply_error(req, code, "%s", error);
-	else
-		routes_answer(&bed.routes, req, entrance->may_act);
-}
-
-static void
-open_entrance(struct entrance *entrance, const struct address *site, bool may_act)
-{
-	const struct door_settings settings = { 1 << 20, 60 * NS_PER_S };
-	const struct door_hooks hooks = { on_request, entrance };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	entrance->may_act = may_act;
-	entrance->name.sun_family = AF_UNIX;
+	sock.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	sock.address = *address;
+	served->name.sun_family = AF_UNIX;
 	/* the kernel finds an abstract name */
-	must(bind(fd, (struct sockaddr *)&entrance->name, sizeof(sa_family_t)) == 0, "bind");
-	entrance->length = sizeof(entrance->name);
-	must(getsockname(fd, (struct sockaddr *)&entrance->name, &entrance->length) == 0, "name");
-	must(listen(fd, 128) == 0, "listen");
-	site_check_init(&entrance->site, site);
-	entrance->door = door_new(bed.loop, fd, &settings, &hooks);
-	must(entrance->door != NULL, "door");
+	must(bind(sock.fd, (struct sockaddr *)&served->name, sizeof(sa_family_t)) == 0, "bind");
+	served->length = sizeof(served->name);
+	must(getsockname(sock.fd, (struct sockaddr *)&served->name, &served->length) == 0, "name");
+	must(listen(sock.fd, 128) == 0, "listen");
+	served->lis = control_listener_new(bed.loop, &sock, &bed.cfg->control, &bed.routes);
+	must(served->lis != NULL, "listener");
 }
 
 static void
 begin(void)
 {
 	struct error_list errors = ERROR_LIST_EMPTY;
-	struct address site = { .transport = ADDRESS_UNIX };
+	struct address address = { .transport = ADDRESS_UNIX };
 	const char *error;
 
 	(void)signal(SIGPIPE, SIG_IGN);
 	log_set_level(LOG_LEVEL_ERROR);
 	bed.cfg = config_new_default();
 	bed.cfg->workers = 1;
+	bed.cfg->control.clients = 1 << 20;
+	bed.cfg->control.timeout = 60 * NS_PER_S;
 	bed.loop = loop_new();
 	bed.engine = engine_new(bed.loop, bed.cfg, &errors);
 	must(bed.engine != NULL, "engine");
@@ -145,23 +128,25 @@ begin(void)
 		.stop = do_act,
 		.log_reopen = do_act,
 		.log_level = do_log_level };
-	routes_init(&bed.routes, bed.engine, &bed.status, &bed.actions);
-	open_entrance(&bed.entrances[1], &site, true);
-	must(address_parse_host_port("127.0.0.1:80", &site, &error) == 0, "address");
-	open_entrance(&bed.entrances[0], &site, false);
+	bed.routes.engine = bed.engine;
+	bed.routes.status = &bed.status;
+	bed.routes.actions = &bed.actions;
+	answers_init(&bed.routes.answers, bed.loop);
+	serve(&bed.served[1], &address);
+	must(address_parse_host_port("127.0.0.1:80", &address, &error) == 0, "address");
+	serve(&bed.served[0], &address);
 }
 
-/* Send all, then listen until the door ends it. Returns how much came. */
+/* Send all, then listen until the daemon ends it. Returns how much came. */
 static size_t
-converse(const struct entrance *entrance, const uint8_t *data, size_t size)
+converse(const struct served *served, const uint8_t *data, size_t size)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int64_t begin_ns = clock_now_ns();
 	size_t used = 0;
 	bool done = false;
 
-	must(connect(fd, (const struct sockaddr *)&entrance->name, entrance->length) == 0,
-	    "connect");
+	must(connect(fd, (const struct sockaddr *)&served->name, served->length) == 0, "connect");
 	while (!done) {
 		ssize_t n = size > 0 ? send(fd, data, size, 0) : 0;
 
@@ -215,8 +200,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (bed.loop == NULL)
 		begin();
 	bed.acted = false;
-	length = converse(&bed.entrances[data[0] & 1], data + 1, size - 1);
+	length = converse(&bed.served[data[0] & 1], data + 1, size - 1);
 	check_answer(length);
-	must(!bed.acted || (data[0] & 1) != 0, "the read-only door acted");
+	must(!bed.acted || (data[0] & 1) != 0, "the read-only listener acted");
 	return 0;
 }

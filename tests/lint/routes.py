@@ -3,8 +3,8 @@
 """The route table in src/control/routes.c, doc/control.md and echoctl(1) name the same things.
 
 In the document each route has a row of the table and a section "## METHOD PATH" with an example of
-its answer. In the table of the source, what is posted changes something and is for the socket
-alone, and nothing else is. In the manual each verb is an ".It Cm VERB": one for each route that
+its answer. In the table of the source, what is posted changes something, and nothing else does;
+the socket alone serves it. In the manual each verb is an ".It Cm VERB": one for each route that
 changes something, and for each that is worth one to a person.
 """
 
@@ -16,8 +16,8 @@ from common import Lint, ROOT, read
 TABLE = "src/control/routes.c"
 DOCUMENT = "doc/control.md"
 MANUAL = "man/echoctl.1"
-ROW = re.compile(r'\{\s*(GET|POST),\s*"([^"]+)",\s*(ROUTE_\w+),\s*(route_\w+),\s*((?:"[^"]*"\s*)+)\}')
-DOORS = {"ROUTE_READ": "both", "ROUTE_ACT": "socket"}
+ROW = re.compile(
+    r'\{\s*(GET|POST),\s*"([^"]+)",\s*(?:(route_\w+),\s*NULL|NULL,\s*(route_\w+)),\s*(?:"[^"]*"\s*)+\}')
 # What echoctl calls a route that is read; None: it has no verb of its own.
 READ_VERBS = {"/": None, "/livez": None, "/version": None, "/readyz": "health", "/stats": "stats",
               "/connections": "connections", "/connections/ID": "connection", "/config": "config",
@@ -37,16 +37,15 @@ def read_table(lint):
     table = text[text.index("route_table[] = {"):]
     table = table[:table.index("\n};")]
     rows = {}
-    for method, path, access, handler, _ in ROW.findall(table):
+    for method, path, *handlers in ROW.findall(table):
         if (method, path) in rows:
             lint.complain(TABLE, f"{method} {path} is there twice")
-        if access != ("ROUTE_ACT" if method == "POST" else "ROUTE_READ"):
-            lint.complain(TABLE, f"{method} {path} has {access}")
+        handler = "".join(handlers)
         if not handler.startswith("route_act_" if method == "POST" else "route_read_"):
             lint.complain(TABLE, f"{method} {path} is handled by {handler}")
         if method == "GET" and path not in READ_VERBS:
             lint.complain("tests/lint/routes.py", f"READ_VERBS does not know {path}")
-        rows[(method, path)] = DOORS.get(access)
+        rows[(method, path)] = "socket" if method == "POST" else "both"
     if len(rows) != len(re.findall(r"^\t\{", table, re.MULTILINE)):
         lint.complain(TABLE, "not every row of the table could be read")
     return rows
@@ -54,14 +53,14 @@ def read_table(lint):
 
 def check_document(lint, routes):
     text = read(DOCUMENT)
-    listed = {(method, path): door for method, path, door in
+    listed = {(method, path): place for method, path, place in
               re.findall(r"^\| (GET|POST) \| `([^`]+)` \| (\w+) \|", text, re.MULTILINE)}
     parts = re.split(r"^## (?=GET|POST)(.*)$", text, flags=re.MULTILINE)[1:]
     sections = dict(zip(parts[::2], parts[1::2]))
-    for route, door in routes.items():
+    for route, place in routes.items():
         name = " ".join(route)
-        if listed.get(route) != door:
-            lint.complain(DOCUMENT, f"{name}: the table says {listed.get(route)}, it is {door}")
+        if listed.get(route) != place:
+            lint.complain(DOCUMENT, f"{name}: the table says {listed.get(route)}, it is {place}")
         if "\n```" not in sections.get(name, ""):
             lint.complain(DOCUMENT, f"{name}: no section with an example")
     known = {" ".join(route) for route in routes}

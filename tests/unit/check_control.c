@@ -3,6 +3,7 @@
 
 #include "control/control_server.h"
 
+#include <jansson.h>
 #include <stdatomic.h>
 
 #include "control_bed.h"
@@ -80,7 +81,7 @@ static char *good_hosts[] = { (char[]){ "good.example" }, (char[]){ "[2001:db8::
 
 START_TEST(requests_get_their_status)
 {
-	open_door();
+	open_http();
 	cfg->control.http_hosts = (struct config_list){ good_hosts, ARRAY_SIZE(good_hosts) };
 	control_server_change(control, &cfg->control);
 	ck_assert_msg(
@@ -96,7 +97,7 @@ START_TEST(every_answer_has_its_headers)
 	static const char *const requests[] = { "GET /livez", "HEAD /metrics", "GET /nowhere",
 		"POST /stats", "GET /connections" };
 
-	open_door();
+	open_http();
 	for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
 		char request[128];
 
@@ -118,7 +119,7 @@ START_TEST(head_has_the_length_and_no_body)
 {
 	char length[64];
 
-	open_door();
+	open_http();
 	ask("GET /connections HTTP/1.1\r\n" OWN "\r\n");
 	snprintf(length, sizeof(length), "\r\nContent-Length: %zu\r\n", strlen(body()));
 	ask("HEAD /connections HTTP/1.1\r\n" OWN "\r\n");
@@ -129,7 +130,7 @@ END_TEST
 
 START_TEST(readiness_says_why_not)
 {
-	open_door();
+	open_http();
 	ck_assert_int_eq(ask("GET /readyz HTTP/1.1\r\n" OWN "\r\n"), 200);
 	ck_assert_str_eq(body(), "ok\n");
 	status.not_ready = "draining";
@@ -143,8 +144,8 @@ START_TEST(fin_after_the_request_does_not_cost_the_answer)
 {
 	int fd;
 
-	open_door();
-	fd = knock("GET /connections HTTP/1.1\r\n" OWN "\r\n");
+	open_http();
+	fd = send_request("GET /connections HTTP/1.1\r\n" OWN "\r\n");
 	shutdown(fd, SHUT_WR);
 	hear(fd);
 	ck_assert_str_eq(
@@ -156,9 +157,9 @@ START_TEST(clients_that_leave_at_once_do_no_harm)
 {
 	struct linger reset = { .l_onoff = 1 };
 
-	open_door();
+	open_http();
 	for (int i = 0; i < 100; i++) {
-		int fd = knock("GET /connections?limit=1000 HTTP/1.1\r\n" OWN "\r\n");
+		int fd = send_request("GET /connections?limit=1000 HTTP/1.1\r\n" OWN "\r\n");
 
 		if (i % 2 == 0)
 			setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
@@ -193,10 +194,10 @@ START_TEST(closing_with_answers_under_way_is_safe)
 	static atomic_bool release;
 	int fds[5];
 
-	open_door();
+	open_http();
 	hold_workers(&release);
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
-		fds[i] = knock("GET /connections HTTP/1.1\r\n" OWN "\r\n");
+		fds[i] = send_request("GET /connections HTTP/1.1\r\n" OWN "\r\n");
 	for (int i = 0; i < 20; i++) {
 		loop_run_once(loop);
 		usleep(1000);
@@ -218,18 +219,18 @@ START_TEST(answers_that_need_no_worker_come_while_one_hangs)
 
 	cfg->control.clients = 40;
 	cfg->control.timeout = 300 * NS_PER_MS;
-	open_door();
+	open_http();
 	hold_workers(&release);
 	/* more than may wait; then their clients leave */
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
-		fds[i] = knock("GET /connections HTTP/1.1\r\n" OWN "\r\n");
+		fds[i] = send_request("GET /connections HTTP/1.1\r\n" OWN "\r\n");
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		hear(fds[i]);
 	for (int i = 0; i < 20; i++) {
 		ck_assert_int_eq(ask("GET /stats HTTP/1.1\r\n" OWN "\r\n"), 200);
 		ck_assert_int_eq(ask("GET /metrics HTTP/1.1\r\n" OWN "\r\n"), 200);
 	}
-	fds[0] = knock("GET /connections HTTP/1.1\r\n" OWN "\r\n");
+	fds[0] = send_request("GET /connections HTTP/1.1\r\n" OWN "\r\n");
 	ck_assert_int_eq(ask("GET /config HTTP/1.1\r\n" OWN "\r\n"), 200);
 	atomic_store(&release, true);
 	hear(fds[0]);
@@ -242,11 +243,11 @@ START_TEST(questions_about_one_follow_each_other)
 	static atomic_bool release;
 	int fds[6];
 
-	open_door();
+	open_http();
 	hold_workers(&release);
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
-		fds[i] = knock(i % 2 == 0 ? "GET /connections/5 HTTP/1.1\r\n" OWN "\r\n"
-					  : "GET /sources HTTP/1.1\r\n" OWN "\r\n");
+		fds[i] = send_request(i % 2 == 0 ? "GET /connections/5 HTTP/1.1\r\n" OWN "\r\n"
+						 : "GET /sources HTTP/1.1\r\n" OWN "\r\n");
 		for (int turn = 0; turn < 20; turn++)
 			loop_run_once(loop);
 	}
@@ -265,11 +266,11 @@ START_TEST(one_too_many_is_told_to_come_again)
 	int fds[12], busy = 0;
 
 	cfg->control.clients = 40;
-	open_door();
+	open_http();
 	hold_workers(&release);
 	/* one is asked for, eight wait */
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
-		fds[i] = knock("GET /connections HTTP/1.1\r\n" OWN "\r\n");
+		fds[i] = send_request("GET /connections HTTP/1.1\r\n" OWN "\r\n");
 		for (int turn = 0; turn < 20; turn++) {
 			loop_run_once(loop);
 			usleep(200);
@@ -295,9 +296,9 @@ START_TEST(answer_that_does_not_come_is_ended_by_the_deadline)
 	int64_t took;
 
 	cfg->control.timeout = 300 * NS_PER_MS;
-	open_door();
+	open_http();
 	hold_workers(&release);
-	took = hear(knock("GET /connections HTTP/1.1\r\n" OWN "\r\n"));
+	took = hear(send_request("GET /connections HTTP/1.1\r\n" OWN "\r\n"));
 	atomic_store(&release, true);
 	ck_assert_str_eq(reply, "");
 	ck_assert_int_ge(took, 250 * NS_PER_MS);
@@ -311,8 +312,8 @@ START_TEST(half_a_request_is_ended_by_the_deadline)
 	int64_t took;
 
 	cfg->control.timeout = 600 * NS_PER_MS;
-	open_door();
-	took = hear(knock("GET /livez HTTP/1.1\r\nHost: local"));
+	open_http();
+	took = hear(send_request("GET /livez HTTP/1.1\r\nHost: local"));
 	ck_assert_str_eq(reply, "");
 	ck_assert_int_ge(took, 500 * NS_PER_MS);
 	ck_assert_int_lt(took, 5 * NS_PER_S);
@@ -322,10 +323,10 @@ END_TEST
 START_TEST(answers_do_not_put_off_deadlines)
 {
 	cfg->control.timeout = 600 * NS_PER_MS;
-	open_door();
+	open_http();
 	for (int i = 0; i < 100; i++)
 		ck_assert_int_eq(ask("GET /livez HTTP/1.1\r\n" OWN "\r\n"), 200);
-	ck_assert_int_lt(hear(knock("GET /livez HTTP/1.1\r\nHost: local")), 5 * NS_PER_S);
+	ck_assert_int_lt(hear(send_request("GET /livez HTTP/1.1\r\nHost: local")), 5 * NS_PER_S);
 }
 END_TEST
 
@@ -334,9 +335,9 @@ START_TEST(silent_clients_make_room_for_one_that_asks)
 	int silent[40];
 
 	cfg->control.timeout = 60 * NS_PER_S;
-	open_door();
+	open_http();
 	for (size_t i = 0; i < ARRAY_SIZE(silent); i++)
-		silent[i] = knock("");
+		silent[i] = send_request("");
 	ck_assert_int_eq(ask("GET /livez HTTP/1.1\r\n" OWN "\r\n"), 200);
 	for (size_t i = 0; i < ARRAY_SIZE(silent); i++)
 		close(silent[i]);
@@ -346,7 +347,7 @@ END_TEST
 START_TEST(one_place_is_enough)
 {
 	cfg->control.clients = 1;
-	open_door();
+	open_http();
 	for (int i = 0; i < 20; i++)
 		ck_assert_int_eq(ask("GET /livez HTTP/1.1\r\n" OWN "\r\n"), 200);
 	cfg->control.clients = 3;
@@ -360,15 +361,71 @@ START_TEST(address_in_use_is_named)
 	struct control_config other = cfg->control;
 	char text[64];
 
-	open_door();
-	snprintf(text, sizeof(text), "127.0.0.1:%u", address_port(&door));
+	open_http();
+	snprintf(text, sizeof(text), "127.0.0.1:%u", address_port(&http));
 	other.http = text;
-	other.http_address = door;
+	other.http_address = http;
 	errno = 0;
 	ck_assert_ptr_null(control_server_new(loop, engine, &status, &actions, &other, &errors));
 	ck_assert_int_eq(errno, EADDRINUSE);
 	ck_assert_ptr_nonnull(
 	    strstr(error_list_first(&errors), "control.http: cannot bind 127.0.0.1:"));
+}
+END_TEST
+
+/* Which allocation of jansson fails: 1 is the next one, 0 is none. */
+static unsigned failing;
+
+static void *
+failing_malloc(size_t size)
+{
+	return failing > 0 && --failing == 0 ? NULL : malloc(size);
+}
+
+static size_t
+count_quotes(const char *text)
+{
+	size_t count = 0;
+
+	for (; *text != '\0'; text++)
+		count += *text == '"';
+	return count;
+}
+
+static const char *const documents[] = { "GET /stats", "GET /connections", "GET /connections/1",
+	"GET /config", "GET /version", "GET /nowhere", "GET /connections/77", "GET /stop",
+	"POST /stop", "GET /connections?limit=x" };
+
+/* Whole, or a 503 without a body: figures may change from one to the next, quotes may not. */
+START_TEST(an_allocation_that_fails_tears_no_answer)
+{
+	const struct address *address = &TAILQ_FIRST(&engine->listeners)->socket.address;
+	int client = socket(address->u.sa.sa_family, SOCK_STREAM, 0), code, now;
+	unsigned number = 0, refused = 0;
+	char request[128];
+	size_t quotes;
+
+	open_http();
+	ck_assert_int_eq(connect(client, &address->u.sa, address->length), 0);
+	while (ask("GET /connections/1 HTTP/1.1\r\n" OWN "\r\n") != 200)
+		usleep(1000);
+	snprintf(request, sizeof(request), "%s HTTP/1.1\r\n" OWN "\r\n", documents[_i]);
+	code = ask(request);
+	quotes = count_quotes(body());
+	json_set_alloc_funcs(failing_malloc, free);
+	do {
+		failing = ++number;
+		now = ask(request);
+		if (now == 503) {
+			refused++;
+			ck_assert_str_eq(body(), "");
+		} else {
+			ck_assert_msg(now == code && count_quotes(body()) == quotes, "%s", reply);
+		}
+	} while (failing == 0);
+	failing = 0;
+	ck_assert_uint_gt(refused, 2);
+	close(client);
 }
 END_TEST
 
@@ -398,6 +455,8 @@ main(void)
 	tcase_add_test(wire, silent_clients_make_room_for_one_that_asks);
 	tcase_add_test(wire, one_place_is_enough);
 	tcase_add_test(wire, address_in_use_is_named);
+	tcase_add_loop_test(
+	    wire, an_allocation_that_fails_tears_no_answer, 0, ARRAY_SIZE(documents));
 	suite_add_tcase(suite, wire);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

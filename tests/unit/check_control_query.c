@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <config.h>
 
-#include "control/connections_query.h"
+#include "control/inspection_json.h"
 
 #include <check.h>
 #include <errno.h>
@@ -10,8 +10,7 @@
 
 #include "config/config_file.h"
 #include "control/config_json.h"
-#include "control/media_type.h"
-#include "control/query.h"
+#include "control/request.h"
 #include "document_text.h"
 
 START_TEST(accept_decides_the_format)
@@ -44,7 +43,7 @@ START_TEST(accept_decides_the_format)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
-		ck_assert_msg(media_type_is_openmetrics(cases[i].accept) == cases[i].openmetrics,
+		ck_assert_msg(request_wants_openmetrics(cases[i].accept) == cases[i].openmetrics,
 		    "%s", cases[i].accept);
 }
 END_TEST
@@ -54,16 +53,16 @@ START_TEST(queries_are_read)
 	struct inspection_query query;
 	char error[QUERY_ERROR_MAX];
 
-	ck_assert_int_eq(connections_query_parse("", &query, error), 0);
+	ck_assert_int_eq(inspection_json_parse(INSPECTION_CONNECTIONS, "", &query, error), 0);
 	ck_assert_uint_eq(query.limit, 100);
 	ck_assert_uint_eq(query.offset, 0);
 	ck_assert_int_eq(query.sort, INSPECTION_BY_AGE);
 	ck_assert(!query.ascending && !query.tcp && !query.by_peer && !query.by_state);
 	ck_assert_str_eq(query.listener, "");
-	ck_assert_int_eq(
-	    connections_query_parse("listener=a.b-c&peer=2001:db8::/32&state=flushing&sort=pending"
-				    "&order=asc&limit=1000&offset=9000&tcp=1",
-		&query, error),
+	ck_assert_int_eq(inspection_json_parse(INSPECTION_CONNECTIONS,
+			     "listener=a.b-c&peer=2001:db8::/32&state=flushing&sort=pending"
+			     "&order=asc&limit=1000&offset=9000&tcp=1",
+			     &query, error),
 	    0);
 	ck_assert_str_eq(query.listener, "a.b-c");
 	ck_assert(query.by_peer && query.peer.bits == 32);
@@ -108,7 +107,8 @@ START_TEST(wrong_queries_are_explained)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct inspection_query query = { .limit = 7 };
 		char error[QUERY_ERROR_MAX] = "";
-		int r = connections_query_parse(cases[i].query, &query, error);
+		int r = inspection_json_parse(
+		    INSPECTION_CONNECTIONS, cases[i].query, &query, error);
 
 		if (cases[i].error == NULL) {
 			ck_assert_int_eq(r, 0);
@@ -118,6 +118,40 @@ START_TEST(wrong_queries_are_explained)
 		ck_assert_msg(strncmp(error, cases[i].error, strlen(cases[i].error)) == 0, "%s: %s",
 		    cases[i].query, error);
 		ck_assert_uint_eq(query.limit, 7);
+	}
+}
+END_TEST
+
+START_TEST(queries_for_sources_are_read)
+{
+	static const char unknown[] = ": there are listener=NAME and limit=NUMBER";
+	static const struct {
+		const char *query, *error;
+	} cases[] = {
+		{ "sort=age", "unknown parameter \"sort\"" },
+		{ "limit", "unknown parameter \"limit\"" },
+		{ "limit=1001", "limit is a whole number from 0 to 1000" },
+		{ "listener=", "listener is a name of 1 to 64 bytes" },
+	};
+	struct inspection_query query;
+	char error[QUERY_ERROR_MAX];
+
+	ck_assert_int_eq(inspection_json_parse(INSPECTION_SOURCES, "", &query, error), 0);
+	ck_assert_int_eq(query.kind, INSPECTION_SOURCES);
+	ck_assert_uint_eq(query.limit, 100);
+	ck_assert_int_eq(inspection_json_parse(
+			     INSPECTION_SOURCES, "limit=1000&listener=a&listener=b", &query, error),
+	    0);
+	ck_assert_str_eq(query.listener, "b");
+	ck_assert_uint_eq(query.limit, 1000);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		size_t length = strlen(cases[i].error);
+
+		ck_assert_int_eq(
+		    inspection_json_parse(INSPECTION_SOURCES, cases[i].query, &query, error),
+		    -EINVAL);
+		ck_assert_int_eq(strncmp(error, cases[i].error, length), 0);
+		ck_assert_str_eq(error + length, error[0] == 'u' ? unknown : "");
 	}
 }
 END_TEST
@@ -162,7 +196,7 @@ START_TEST(config_tells_where_values_come_from)
 	json_t *document, *row;
 
 	ck_assert_ptr_nonnull(other);
-	document = document_json(config_json_new(&actions));
+	document = json_of(config_json_new(&actions));
 	row = directive(document, "workers");
 	assert_member(row, "value", "3");
 	assert_member(row, "effect", "restart");
@@ -187,7 +221,7 @@ START_TEST(config_tells_where_values_come_from)
 	json_decref(document);
 	config_unref(other);
 	other = config_new_default();
-	document = document_json(config_json_new(&actions));
+	document = json_of(config_json_new(&actions));
 	ck_assert(json_is_null(json_object_get(document, "path")));
 	json_decref(document);
 	config_unref(other);
@@ -211,14 +245,14 @@ START_TEST(config_begins_anew_after_a_reload)
 		char *text, *expected;
 
 		for (int i = 0; i < pieces; i++)
-			ck_assert_int_eq(document->write(document, out), 1);
+			ck_assert_int_eq(document_write(document, out), 1);
 		now = second;
-		while (document->write(document, out) > 0)
+		while (document_write(document, out) > 0)
 			continue;
-		document->free(document);
+		document_free(document);
 		ck_assert_int_eq(evbuffer_add(out, "", 1), 0);
 		text = (char *)evbuffer_pullup(out, -1);
-		expected = document_text(config_json_new(&actions));
+		expected = text_of(config_json_new(&actions));
 		ck_assert_str_eq(text, expected);
 		free(expected);
 		evbuffer_free(out);
@@ -269,6 +303,7 @@ main(void)
 	tcase_add_test(tests, accept_decides_the_format);
 	tcase_add_test(tests, queries_are_read);
 	tcase_add_test(tests, wrong_queries_are_explained);
+	tcase_add_test(tests, queries_for_sources_are_read);
 	tcase_add_test(tests, config_tells_where_values_come_from);
 	tcase_add_test(tests, config_begins_anew_after_a_reload);
 	tcase_add_test(tests, changes_are_told_apart);

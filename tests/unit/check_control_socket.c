@@ -49,7 +49,7 @@ static const struct {
 
 START_TEST(the_socket_does_what_it_is_told)
 {
-	open_doors();
+	open_control();
 	asked.result = local_cases[_i].result;
 	ck_assert_msg(ask_at(&local, local_cases[_i].request) == local_cases[_i].code, "%s gave %s",
 	    local_cases[_i].request, reply);
@@ -69,8 +69,8 @@ START_TEST(the_socket_is_enough)
 	struct stat st;
 
 	cfg->control.http[0] = '\0';
-	open_doors();
-	ck_assert_uint_eq(door.length, 0);
+	open_control();
+	ck_assert_uint_eq(http.length, 0);
 	ck_assert_int_eq(ask_at(&local, "GET /livez HTTP/1.1\r\n\r\n"), 200);
 	ck_assert_int_eq(stat(cfg->control.socket, &st), 0);
 	ck_assert(S_ISSOCK(st.st_mode));
@@ -85,11 +85,11 @@ START_TEST(the_socket_is_enough)
 }
 END_TEST
 
-START_TEST(no_door_at_all_is_fine)
+START_TEST(no_address_at_all_is_fine)
 {
 	cfg->control.http[0] = '\0';
-	open_door();
-	ck_assert_uint_eq(door.length + local.length, 0);
+	open_http();
+	ck_assert_uint_eq(http.length + local.length, 0);
 	control_server_change(control, &cfg->control);
 }
 END_TEST
@@ -114,7 +114,7 @@ START_TEST(auto_takes_the_folder_of_the_service_manager)
 	snprintf(path, sizeof(path), "%s/control.sock", folder);
 	setenv("RUNTIME_DIRECTORY", list, 1);
 	strcpy(cfg->control.socket, "auto");
-	open_doors();
+	open_control();
 	ck_assert_int_eq(stat(path, &st), 0);
 	ck_assert_int_eq(ask_at(&local, "GET /livez HTTP/1.1\r\n\r\n"), 200);
 	control_server_free(control);
@@ -127,7 +127,7 @@ START_TEST(auto_without_a_place_serves_all_the_same)
 {
 	setenv("RUNTIME_DIRECTORY", "/nowhere/at/all", 1);
 	strcpy(cfg->control.socket, "auto");
-	open_doors();
+	open_control();
 	ck_assert_uint_eq(local.length, 0);
 	ck_assert_uint_eq(error_list_count(&errors), 0);
 	ck_assert_int_eq(ask("GET /livez HTTP/1.1\r\n" OWN "\r\n"), 200);
@@ -142,7 +142,7 @@ START_TEST(clients_may_have_long_names)
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0), code = 0;
 	static const char request[] = "GET /livez HTTP/1.1\r\n\r\n";
 
-	open_doors();
+	open_control();
 	memset(name.sun_path, 'n', 100);
 	memcpy(name.sun_path, folder, strlen(folder));
 	name.sun_path[strlen(folder)] = '/';
@@ -156,17 +156,17 @@ START_TEST(clients_may_have_long_names)
 }
 END_TEST
 
-/* With every other descriptor used up, the doors still answer, again and again. */
+/* With every other descriptor used up, both still answer, again and again. */
 START_TEST(descriptors_are_held_in_reserve)
 {
 	const struct rlimit limit = { 256, 256 };
 	int eaten[256], probe;
 	size_t count = 0;
 
-	open_doors();
+	open_control();
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	for (int round = 0; round < 10; round++) {
-		const struct address *address = round % 2 == 0 ? &local : &door;
+		const struct address *address = round % 2 == 0 ? &local : &http;
 		int fd = socket(address->u.sa.sa_family, SOCK_STREAM, 0), code = 0;
 		static const char request[] = "GET /livez HTTP/1.1\r\n" OWN "\r\n";
 
@@ -196,7 +196,7 @@ main(void)
 	tcase_set_timeout(wire, 30);
 	tcase_add_loop_test(wire, the_socket_does_what_it_is_told, 0, ARRAY_SIZE(local_cases));
 	tcase_add_test(wire, the_socket_is_enough);
-	tcase_add_test(wire, no_door_at_all_is_fine);
+	tcase_add_test(wire, no_address_at_all_is_fine);
 	tcase_add_test(wire, a_place_that_was_asked_for_must_work);
 	tcase_add_test(wire, auto_takes_the_folder_of_the_service_manager);
 	tcase_add_test(wire, auto_without_a_place_serves_all_the_same);

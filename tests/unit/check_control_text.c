@@ -4,6 +4,7 @@
 #include "control/metrics_text.h"
 
 #include <check.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,9 +90,9 @@ count(void)
 }
 
 static char *
-metrics_new(enum metrics_format format)
+metrics_new(bool openmetrics)
 {
-	return document_text(metrics_text_new(format, engine, &status));
+	return text_of(metrics_text_new(openmetrics, engine, &status));
 }
 
 static void
@@ -110,7 +111,7 @@ START_TEST(metrics_have_every_counter)
 	char *text, line[256];
 
 	count();
-	text = metrics_new(METRICS_PROMETHEUS);
+	text = metrics_new(false);
 	TAILQ_FOREACH (service, &engine->services, next) {
 		for (int id = 0; id < COUNTER_COUNT; id++) {
 			const struct counter_info *info = counter_info((enum counter)id);
@@ -179,7 +180,7 @@ check_families(char *text, bool openmetrics)
 
 START_TEST(metrics_come_in_families)
 {
-	char *text = metrics_new(METRICS_PROMETHEUS);
+	char *text = metrics_new(false);
 
 	check_families(text, false);
 	free(text);
@@ -188,7 +189,7 @@ END_TEST
 
 START_TEST(openmetrics_come_in_families)
 {
-	char *text = metrics_new(METRICS_OPENMETRICS);
+	char *text = metrics_new(true);
 
 	ck_assert_str_eq(text + strlen(text) - strlen("# EOF\n"), "# EOF\n");
 	assert_line(text, "# TYPE echod_received_bytes counter");
@@ -208,7 +209,7 @@ START_TEST(histograms_are_consistent)
 	distribution_record(&service->shares[1].duration, &distribution_lives, NS_PER_MS + 1);
 	distribution_record(&service->shares[1].duration, &distribution_lives, 90000 * NS_PER_S);
 	distribution_record(&engine->workers[1]->lag, &distribution_delays, 20 * NS_PER_US);
-	text = metrics_new(METRICS_PROMETHEUS);
+	text = metrics_new(false);
 	assert_line(text, "# TYPE echod_connection_duration_seconds histogram");
 	assert_line(
 	    text, "echod_connection_duration_seconds_bucket{listener=\"two\",le=\"0.001\"} 1");
@@ -231,15 +232,25 @@ START_TEST(histograms_are_consistent)
 }
 END_TEST
 
+/* A configuration has no such name; the longest has room for all its escapes. */
 START_TEST(labels_are_escaped)
 {
-	char text[32];
+	char name[CONFIG_LISTENER_NAME_MAX + 1] = "", line[256] = "echod_connections{listener=\"";
+	char *text;
 
-	ck_assert_str_eq(
-	    metrics_writer_escape("a\\b\"c\nd", text, sizeof(text)), "a\\\\b\\\"c\\nd");
-	ck_assert_str_eq(metrics_writer_escape("", text, sizeof(text)), "");
-	/* cut, but never behind half of an escape */
-	ck_assert_str_eq(metrics_writer_escape("\"\"\"", text, 6), "\\\"\\\"");
+	memset(name, '"', CONFIG_LISTENER_NAME_MAX);
+	for (int i = 0; i < CONFIG_LISTENER_NAME_MAX; i++)
+		strcat(line, "\\\"");
+	strcat(line, "\"} 0");
+	add_listener("a\\b\"c\nd");
+	add_listener("");
+	add_listener(name);
+	ck_assert_int_eq(plan_apply(engine, cfg, NULL, 0, &errors), 0);
+	text = metrics_new(false);
+	assert_line(text, "echod_connections{listener=\"a\\\\b\\\"c\\nd\"} 0");
+	assert_line(text, "echod_connections{listener=\"\"} 0");
+	assert_line(text, line);
+	free(text);
 }
 END_TEST
 
@@ -250,7 +261,7 @@ START_TEST(stats_have_every_counter)
 	size_t index = 0;
 
 	count();
-	document = document_json(stats_json_new(engine, &status));
+	document = json_of(stats_json_new(engine, &status));
 	ck_assert_ptr_nonnull(document);
 	totals = json_object_get(document, "totals");
 	listeners = json_object_get(document, "listeners");
@@ -282,7 +293,7 @@ START_TEST(stats_know_a_service_without_a_listener)
 	json_t *document, *row;
 
 	engine_close_listeners(engine);
-	document = document_json(stats_json_new(engine, &status));
+	document = json_of(stats_json_new(engine, &status));
 	row = json_array_get(json_object_get(document, "listeners"), 1);
 	ck_assert_str_eq(json_string_value(json_object_get(row, "name")), "two");
 	ck_assert(json_is_null(json_object_get(row, "address")));
@@ -301,7 +312,7 @@ START_TEST(stats_tell_how_late_loops_are)
 		distribution_record(&engine->lag, &distribution_delays, 10 * NS_PER_US);
 	distribution_record(&engine->lag, &distribution_delays, 20 * NS_PER_MS);
 	distribution_record(&engine->lag, &distribution_delays, 60 * NS_PER_S);
-	document = document_json(stats_json_new(engine, &status));
+	document = json_of(stats_json_new(engine, &status));
 	lag = json_object_get(json_object_get(document, "process"), "loop_lag");
 	ck_assert(json_real_value(json_object_get(lag, "p50_seconds")) == 0.00001);
 	ck_assert(json_is_null(json_object_get(lag, "p99_seconds")));
@@ -310,6 +321,35 @@ START_TEST(stats_tell_how_late_loops_are)
 	ck_assert(json_is_null(json_object_get(lag, "p50_seconds")));
 	ck_assert(json_real_value(json_object_get(lag, "mean_seconds")) == 0);
 	json_decref(document);
+}
+END_TEST
+
+static int allocations; /* of jansson that succeed */
+
+static void *
+short_malloc(size_t size)
+{
+	return allocations-- > 0 ? malloc(size) : NULL;
+}
+
+START_TEST(stats_fail_as_a_whole)
+{
+	int needed = 0, r = -ENOMEM;
+
+	json_set_alloc_funcs(short_malloc, free);
+	while (r < 0) {
+		struct document *document = stats_json_new(engine, &status);
+		struct evbuffer *out = evbuffer_new();
+
+		allocations = needed++;
+		while ((r = document_write(document, out)) > 0)
+			continue;
+		ck_assert(r == 0 || r == -ENOMEM);
+		document_free(document);
+		evbuffer_free(out);
+	}
+	ck_assert_int_gt(needed, 2 * COUNTER_COUNT);
+	ck_assert_int_eq(allocations, 0);
 }
 END_TEST
 
@@ -330,6 +370,7 @@ main(void)
 	tcase_add_test(documents, stats_have_every_counter);
 	tcase_add_test(documents, stats_know_a_service_without_a_listener);
 	tcase_add_test(documents, stats_tell_how_late_loops_are);
+	tcase_add_test(documents, stats_fail_as_a_whole);
 	suite_add_tcase(suite, documents);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

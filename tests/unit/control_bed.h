@@ -29,7 +29,7 @@ static struct control_server *control;
 static struct process_status status;
 static struct control_actions actions;
 static struct error_list errors = ERROR_LIST_EMPTY;
-static struct address door;
+static struct address http;
 static struct address local;
 static char folder[] = "/tmp/check_control.XXXXXX";
 static char reply[1 << 20];
@@ -184,11 +184,11 @@ teardown(void)
 	error_list_done(&errors);
 }
 
-/* The doors' addresses: their sockets are those that listen and are no listener's. */
+/* The addresses of the control port: its sockets are those that listen and are no listener's. */
 static inline void
-find_doors(void)
+find_addresses(void)
 {
-	memset(&door, 0, sizeof(door));
+	memset(&http, 0, sizeof(http));
 	memset(&local, 0, sizeof(local));
 	for (int fd = 3; fd < 256; fd++) {
 		int listens = 0;
@@ -204,29 +204,29 @@ find_doors(void)
 		if (known)
 			continue;
 		ck_assert_int_eq(address_of_socket(fd, &address), 0);
-		*(address.transport == ADDRESS_UNIX ? &local : &door) = address;
+		*(address.transport == ADDRESS_UNIX ? &local : &http) = address;
 	}
 }
 
 static inline void
-open_doors(void)
+open_control(void)
 {
 	control = control_server_new(loop, engine, &status, &actions, &cfg->control, &errors);
 	ck_assert_ptr_nonnull(control);
-	find_doors();
+	find_addresses();
 	ck_assert_int_eq(engine_start(engine, &errors), 0);
 }
 
-/* The TCP door alone. */
+/* The TCP port alone. */
 static inline void
-open_door(void)
+open_http(void)
 {
 	cfg->control.socket[0] = '\0';
-	open_doors();
+	open_control();
 }
 
 static inline int
-knock_at(const struct address *address, const char *request)
+send_at(const struct address *address, const char *request)
 {
 	int fd = socket(address->u.sa.sa_family, SOCK_STREAM, 0);
 
@@ -237,9 +237,9 @@ knock_at(const struct address *address, const char *request)
 }
 
 static inline int
-knock(const char *request)
+send_request(const char *request)
 {
-	return knock_at(&door, request);
+	return send_at(&http, request);
 }
 
 /* Turn the main loop until FD is at its end. Returns how long that took; the text is in reply. */
@@ -270,7 +270,7 @@ ask_at(const struct address *address, const char *request)
 {
 	int code = 0;
 
-	hear(knock_at(address, request));
+	hear(send_at(address, request));
 	(void)sscanf(reply, "HTTP/1.%*d %d", &code);
 	return code;
 }
@@ -278,7 +278,7 @@ ask_at(const struct address *address, const char *request)
 static inline int
 ask(const char *request)
 {
-	return ask_at(&door, request);
+	return ask_at(&http, request);
 }
 
 static inline const char *

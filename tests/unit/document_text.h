@@ -15,17 +15,17 @@
 
 /* Write DOCUMENT (taken) to its end. The caller frees the text. */
 static inline char *
-document_text(struct document *document)
+text_of(struct document *document)
 {
 	struct evbuffer *out = evbuffer_new();
 	char *text;
 	int r;
 
 	ck_assert_ptr_nonnull(document);
-	while ((r = document->write(document, out)) > 0)
+	while ((r = document_write(document, out)) > 0)
 		continue;
 	ck_assert_int_eq(r, 0);
-	document->free(document);
+	document_free(document);
 	ck_assert_int_eq(evbuffer_add(out, "", 1), 0);
 	text = strdup((const char *)evbuffer_pullup(out, -1));
 	evbuffer_free(out);
@@ -34,9 +34,9 @@ document_text(struct document *document)
 
 /* The same, read as JSON. The caller owns it. */
 static inline json_t *
-document_json(struct document *document)
+json_of(struct document *document)
 {
-	char *text = document_text(document);
+	char *text = text_of(document);
 	json_t *json = json_loads(text, 0, NULL);
 
 	ck_assert_msg(json != NULL, "%s", text);

@@ -6,12 +6,16 @@ const WINDOW = 300;
 const GAP = 3.5;	// seconds without a sample that break the line
 const EDGE = { left: 66, right: 8, top: 8, bottom: 22 };
 
-function svg(name, attributes, parent) {
-	const node = document.createElementNS(SVG, name);
+function setAttributes(node, attributes) {
 	for (const [key, value] of Object.entries(attributes))
 		node.setAttribute(key, value);
-	if (parent)
-		parent.append(node);
+}
+
+function svg(parent, name, attributes, text = "") {
+	const node = document.createElementNS(SVG, name);
+	setAttributes(node, attributes);
+	node.textContent = text;
+	parent.append(node);
 	return node;
 }
 
@@ -42,16 +46,16 @@ class Chart {
 		this.samples = [];
 		this.end = 0;
 		this.limit = NaN;
-		this.svg = svg("svg", { role: "img", tabindex: 0, "aria-label": options.name }, box);
-		this.grid = svg("g", {}, this.svg);
+		this.svg = svg(box, "svg", { role: "img", tabindex: 0, "aria-label": options.name });
+		this.grid = svg(this.svg, "g", {});
 		this.bands = options.bands.map((band) => ({
 			...band,
-			fill: svg("path", { class: `fill ${band.tone}` }, this.svg),
-			stroke: svg("path", { class: `stroke ${band.tone}` }, this.svg),
+			fill: svg(this.svg, "path", { class: `fill ${band.tone}` }),
+			stroke: svg(this.svg, "path", { class: `stroke ${band.tone}` }),
 		}));
-		this.cursor = svg("g", { visibility: "hidden" }, this.svg);
-		this.cursorLine = svg("line", { class: "cursor" }, this.cursor);
-		this.cursorTime = svg("text", { y: EDGE.top + 4 }, this.cursor);
+		this.cursor = svg(this.svg, "g", { visibility: "hidden" });
+		this.cursorLine = svg(this.cursor, "line", { class: "cursor", y1: EDGE.top + 10 });
+		this.cursorTime = svg(this.cursor, "text", { y: EDGE.top + 4 });
 		this.pointed = null;
 		this.svg.addEventListener("pointermove", (event) => this.pointAt(event.offsetX));
 		this.svg.addEventListener("pointerleave", () => this.point(null));
@@ -76,12 +80,6 @@ class Chart {
 		return this.zero + ((down ? 1 : -1) * value * this.reach) / this.top;
 	}
 
-	// The time axis begins with one minute and grows with what there is to show.
-	wholeMinutes() {
-		const first = this.samples.length > 0 ? this.samples[0].time : this.end;
-		return Math.min(Math.max(Math.ceil((this.end - first) / 60), 1), WINDOW / 60);
-	}
-
 	draw() {
 		const { clientWidth, clientHeight } = this.box;
 		const twoSided = this.bands.some((band) => band.down);
@@ -96,7 +94,9 @@ class Chart {
 		this.step = roundStep(peak, this.options.steps, this.options.bytes);
 		this.steps = Math.max(Math.ceil(peak / this.step), 2);
 		this.top = this.step * this.steps;
-		this.minutes = this.wholeMinutes();
+		// the time axis begins with one minute and grows with what there is to show
+		const passed = this.end - (this.samples[0]?.time ?? this.end);
+		this.minutes = Math.min(Math.max(Math.ceil(passed / 60), 1), WINDOW / 60);
 		this.svg.setAttribute("viewBox", `0 0 ${clientWidth} ${clientHeight}`);
 		this.drawGrid(twoSided);
 		for (const band of this.bands)
@@ -107,27 +107,23 @@ class Chart {
 	drawGrid(twoSided) {
 		const right = EDGE.left + this.width;
 		const bottom = EDGE.top + this.height;
-		const lines = [];
+		const line = (kind, x1, x2, y1, y2) => svg(this.grid, "line", { class: kind, x1, x2, y1, y2 });
+		const label = (text, x, y, anchor) => svg(this.grid, "text", { x, y, "text-anchor": anchor }, text);
+		this.grid.replaceChildren();
 		for (let i = twoSided ? -this.steps : 0; i <= this.steps; i++) {
 			const y = Math.round(this.y(i * this.step, false));
-			const label = svg("text", { x: EDGE.left - 8, y: y + 4, "text-anchor": "end" });
-			label.textContent = this.options.format(Math.abs(i) * this.step);
-			const kind = i === 0 ? "zero" : "grid";
-			lines.push(svg("line", { class: kind, x1: EDGE.left, x2: right, y1: y, y2: y }), label);
+			line(i === 0 ? "zero" : "grid", EDGE.left, right, y, y);
+			label(this.options.format(Math.abs(i) * this.step), EDGE.left - 8, y + 4, "end");
 		}
 		const apart = this.minutes === 1 ? 15 : this.minutes === 2 ? 30 : 60;
 		for (let ago = 0; ago <= this.minutes * 60; ago += apart) {
 			const x = Math.round(this.x(this.end - ago));
-			const anchor = ago === 0 ? "end" : "middle";
-			const label = svg("text", { x, y: bottom + 17, "text-anchor": anchor });
-			label.textContent = timeLabel(ago);
-			lines.push(svg("line", { class: "grid", x1: x, x2: x, y1: EDGE.top, y2: bottom }), label);
+			line("grid", x, x, EDGE.top, bottom);
+			label(timeLabel(ago), x, bottom + 17, ago === 0 ? "end" : "middle");
 		}
-		if (this.limit <= this.top) {
-			const y = Math.round(this.y(this.limit, false));
-			lines.push(svg("line", { class: "limit", x1: EDGE.left, x2: right, y1: y, y2: y }));
-		}
-		this.grid.replaceChildren(...lines);
+		const y = Math.round(this.y(this.limit, false));
+		if (this.limit <= this.top)
+			line("limit", EDGE.left, right, y, y);
 	}
 
 	// Runs of samples that follow each other closely.
@@ -135,14 +131,12 @@ class Chart {
 		const runs = [];
 		let last = -Infinity;
 		for (const sample of this.samples) {
-			if (!Number.isFinite(sample[key])) {
-				last = -Infinity;
-				continue;
-			}
-			if (sample.time - last > GAP)
+			const known = Number.isFinite(sample[key]);
+			if (known && sample.time - last > GAP)
 				runs.push([]);
-			runs[runs.length - 1].push(sample);
-			last = sample.time;
+			if (known)
+				runs.at(-1).push(sample);
+			last = known ? sample.time : -Infinity;
 		}
 		return runs;
 	}
@@ -151,12 +145,11 @@ class Chart {
 		let stroke = "";
 		let fill = "";
 		for (const run of this.runs(band.key)) {
-			const points = run.map((sample) =>
-				`${this.x(sample.time).toFixed(1)} ${this.y(sample[band.key], band.down).toFixed(1)}`);
-			const first = this.x(run[0].time).toFixed(1);
-			const last = this.x(run[run.length - 1].time).toFixed(1);
-			stroke += `M${points.join("L")}`;
-			fill += `M${first} ${this.zero}L${points.join("L")}L${last} ${this.zero}Z`;
+			const x = (sample) => this.x(sample.time).toFixed(1);
+			const y = (sample) => this.y(sample[band.key], band.down).toFixed(1);
+			const points = run.map((sample) => `${x(sample)} ${y(sample)}`).join("L");
+			stroke += `M${points}`;
+			fill += `M${x(run[0])} ${this.zero}L${points}L${x(run.at(-1))} ${this.zero}Z`;
 		}
 		band.stroke.setAttribute("d", stroke);
 		band.fill.setAttribute("d", fill);
@@ -179,32 +172,28 @@ class Chart {
 	}
 
 	onKey(event) {
-		const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-		if (step === undefined && event.key !== "Escape")
+		const step = { ArrowLeft: -1, ArrowRight: 1, Escape: 0 }[event.key];
+		if (step === undefined)
 			return;
 		event.preventDefault();
-		if (step === undefined || this.samples.length === 0) {
-			this.point(null);
-			return;
-		}
 		const last = this.samples.length - 1;
 		const place = this.pointed === null ? last : this.samples.indexOf(this.pointed) + step;
-		this.point(this.samples[Math.min(Math.max(place, 0), last)]);
+		this.point(step === 0 || last < 0 ? null : this.samples[Math.min(Math.max(place, 0), last)]);
 	}
 
 	drawCursor() {
-		const sample = this.pointed !== null && this.samples.includes(this.pointed) ? this.pointed : null;
-		this.pointed = sample;
+		if (!this.samples.includes(this.pointed))
+			this.pointed = null;
+		const sample = this.pointed;
 		this.cursor.setAttribute("visibility", sample === null ? "hidden" : "visible");
 		if (sample !== null) {
-			const x = this.x(sample.time).toFixed(1);
-			const line = { x1: x, x2: x, y1: EDGE.top + 10, y2: EDGE.top + this.height };
-			for (const [key, value] of Object.entries(line))
-				this.cursorLine.setAttribute(key, value);
-			this.cursorTime.setAttribute("x", x);
-			this.cursorTime.setAttribute("text-anchor", x > EDGE.left + this.width - 36 ? "end" : "middle");
-			setText(this.cursorTime, `${formatSeconds(this.end - sample.time)} ago`);
+			const x = this.x(sample.time);
+			const anchor = x > EDGE.left + this.width - 36 ? "end" : "middle";
+			setAttributes(this.cursor, { transform: `translate(${x.toFixed(1)} 0)` });
+			setAttributes(this.cursorLine, { y2: EDGE.top + this.height });
+			setAttributes(this.cursorTime, { "text-anchor": anchor });
+			setText(this.cursorTime, `${FORMATS.seconds(this.end - sample.time)} ago`);
 		}
-		this.options.readout(sample ?? this.samples[this.samples.length - 1]);
+		this.options.readout(sample ?? this.samples.at(-1));
 	}
 }

@@ -6,7 +6,7 @@ set -eu
 
 cd "$1"
 style=page.css
-scripts='figures.js chart.js tables.js details.js live.js'
+scripts='figures.js chart.js connections.js live.js'
 
 for file in page.html $style $scripts; do
     [ -s "$file" ] || {
@@ -26,29 +26,16 @@ document() {
     done <page.html
 }
 
-# digest FILE...: what a policy calls an element that holds the files from its second line on:
-# SHA-256 in base64, three hexadecimal digits to two characters.
+# digest FILE...: what a policy calls an element that holds the files from its second line on.
 digest() {
-    { echo && cat "$@"; } | sha256sum | awk '
-        BEGIN {
-            upper = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-            alphabet = upper tolower(upper) "0123456789+/"
-        }
-        length($1) == 64 {
-            for (i = 1; i <= 64; i += 3) {
-                n = 0
-                for (j = i; j < i + 3; j++)
-                    n = n * 16 + index("123456789abcdef", substr($1 "00", j, 1))
-                text = text substr(alphabet, int(n / 64) + 1, 1) substr(alphabet, n % 64 + 1, 1)
-            }
-            print "sha256-" substr(text, 1, 43) "="
-        }'
+    { echo && cat "$@"; } | sha256sum | cut -c 1-64 | tr a-f A-F | basenc -d --base16 | base64 |
+        sed 's/^/sha256-/'
 }
 
 style_digest=$(digest $style)
 script_digest=$(digest $scripts)
 [ -n "$style_digest" ] && [ -n "$script_digest" ] || {
-    echo "embed.sh: sha256sum gave no digest" >&2
+    echo "embed.sh: sha256sum and basenc gave no digest" >&2
     exit 1
 }
 

@@ -7,7 +7,6 @@ const LONGEST_WAIT = 15000;
 
 const trail = [];	// one entry for each answer of /stats
 let lastStats = null;
-let lastTime = 0;	// when it came, seconds of performance.now()
 let lastRestart = "";	// the time of day at which a restart was seen
 let firstVersion;	// of the daemon that gave this page
 let failures = 0;
@@ -18,14 +17,14 @@ let wanted = false;	// something was pressed: the connections are to be asked fo
 let nextAt = 0;	// when the figures are due again, milliseconds of performance.now()
 let paused = false;
 
-const connections = new Connections(askNow, openDetails);
-const details = new Details(askNow);
+const connections = new Connections();
+const details = new Details();
 const throughput = new Chart(byId("throughput"), {
 	name: "Bytes received and sent each second, over the last five minutes",
 	bands: [{ key: "in", tone: "in" }, { key: "out", tone: "out", down: true }],
 	steps: 2,
 	bytes: true,
-	format: formatAxisRate,
+	format: (step) => FORMATS.rate(step).replace(/\.0+ /, " "),
 	readout: (sample) => {
 		setText(byId("rate-in"), FORMATS.rate(sample?.in));
 		setText(byId("rate-out"), FORMATS.rate(sample?.out));
@@ -35,7 +34,7 @@ const openChart = new Chart(byId("open"), {
 	name: "Open connections, over the last five minutes",
 	bands: [{ key: "open", tone: "open" }],
 	steps: 4,
-	format: formatCount,
+	format: FORMATS.count,
 	readout: (sample) => setText(byId("open-now"), FORMATS.count(sample?.open)),
 });
 
@@ -45,29 +44,6 @@ function now() {
 
 function timeOfDay() {
 	return new Date().toTimeString().slice(0, 8);
-}
-
-// What get() throws: the daemon refused (then with its status), or nobody answered.
-class NoAnswer extends Error {
-	constructor(message, reply) {
-		super(message);
-		this.status = reply?.status;
-		this.retryAfter = Number(reply?.headers.get("Retry-After"));
-	}
-}
-
-async function get(path) {
-	let reply;
-	let answer;
-	try {
-		reply = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
-		answer = await reply.json();
-	} catch (error) {
-		throw new NoAnswer(error.message, reply);
-	}
-	if (!reply.ok)
-		throw new NoAnswer(answer.error ?? `status ${reply.status}`, reply);
-	return answer;
 }
 
 // One of the things that are asked for. A daemon that is too busy for one says when to ask again;
@@ -80,19 +56,23 @@ class Question {
 		this.answered = "";	// time of day
 	}
 
-	async ask(path, take) {
+	// Ask for PATH. HANDLERS take the answer, by its status; any other is as bad as none, and throws.
+	async ask(path, handlers) {
 		if (now() < this.retryAt)
 			return;
-		try {
-			take(await get(path));
-			this.busy = false;
-			this.answered = timeOfDay();
-		} catch (error) {
-			this.busy = error.status === 503;
-			if (!this.busy)
-				throw error;
-			this.retryAt = now() + Math.min(error.retryAfter || PERIOD / 1000, LONGEST_WAIT / 1000);
+		this.busy = false;
+		const reply = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
+		if (reply.status === 503) {
+			const wait = Number(reply.headers.get("Retry-After")) * 1000 || PERIOD;
+			this.busy = true;
+			this.retryAt = now() + Math.min(wait, LONGEST_WAIT) / 1000;
+			return;
 		}
+		const answer = await reply.json();
+		if (!Object.hasOwn(handlers, reply.status))
+			throw new Error(answer.error ?? `status ${reply.status}`);
+		handlers[reply.status](answer);
+		this.answered = timeOfDay();
 	}
 }
 
@@ -108,12 +88,6 @@ function setState(state) {
 	document.documentElement.dataset.state = state;
 	setText(byId("state"), state);
 	document.title = `${state} \u00b7 echod ${location.host}`;
-}
-
-function stateOf(process) {
-	if (process.draining)
-		return "draining";
-	return process.ready === false ? "starting" : "ready";
 }
 
 function showLost() {
@@ -142,58 +116,42 @@ function showNews() {
 // Answers
 
 function addSample(stats, time) {
-	const { received_bytes: received, sent_bytes: sent, connections: count } = stats.totals;
-	const passed = time - lastTime;
-	const same = lastStats !== null && lastStats.process.started === stats.process.started;
-	if (!same)
+	const before = lastStats?.process.started === stats.process.started ? lastStats : null;
+	const passed = time - trail.at(-1)?.time;
+	const rate = (group, key) =>
+		(passed <= GAP ? Math.max(stats[group][key] - before?.[group][key], 0) / passed : NaN);
+	if (before === null)
 		trail.length = 0;
-	const rate = (value, before) =>
-		same && passed <= GAP ? Math.max(value - before, 0) / passed : NaN;
 	trail.push({
 		time,
-		in: rate(received, lastStats?.totals.received_bytes),
-		out: rate(sent, lastStats?.totals.sent_bytes),
-		open: count,
+		in: rate("totals", "received_bytes"),
+		out: rate("totals", "sent_bytes"),
+		open: stats.totals.connections,
 	});
 	while (trail[0].time < time - WINDOW)
 		trail.shift();
+	const percent = rate("process", "cpu_seconds") * 100;
+	if (percent >= 0)
+		setText(byId("cpu-now"), `, now ${percent.toFixed(percent < 10 ? 1 : 0)} %`);
 }
 
-function showMeter(stats) {
-	const meter = byId("use");
-	const limit = stats.limits?.connections ?? 0;
-	meter.max = limit;
-	meter.low = limit * 0.8;
-	meter.high = limit * 0.95;
-	meter.optimum = 0;
-	meter.value = stats.totals.connections;
-}
-
-function showProcessor(stats, time) {
-	const used = stats.process.cpu_seconds - lastStats?.process.cpu_seconds;
-	const share = (used / (time - lastTime)) * 100;
-	if (share >= 0 && Number.isFinite(share))
-		setText(byId("cpu-now"), `, now ${share.toFixed(share < 10 ? 1 : 0)} %`);
-}
-
-function takeStats(stats, time) {
+function takeStats(stats) {
+	const time = now();
+	const { process, totals, limits } = stats;
+	const max = limits?.connections ?? 0;
 	addSample(stats, time);
-	showProcessor(stats, time);
 	if (lastStats === null)
-		firstVersion = stats.process.version;
-	else if (lastStats.process.started !== stats.process.started)
+		firstVersion = process.version;
+	else if (lastStats.process.started !== process.started)
 		lastRestart = timeOfDay();
 	lastStats = stats;
-	lastTime = time;
-	setState(stateOf(stats.process));
+	setState(process.draining ? "draining" : process.ready === false ? "starting" : "ready");
 	document.documentElement.dataset.answered = "";
 	showFigures(stats);
-	showMeter(stats);
-	showListeners(stats.listeners);
-	showWorkers(stats.workers);
-	showReasons(stats.totals);
+	Object.assign(byId("use"),
+		{ max, low: max * 0.8, high: max * 0.95, optimum: 0, value: totals.connections });
 	throughput.show(trail, time, NaN);
-	openChart.show(trail, time, stats.limits?.connections);
+	openChart.show(trail, time, limits?.connections);
 }
 
 async function askConnections() {
@@ -201,42 +159,23 @@ async function askConnections() {
 	const text = peer.value.trim();
 	// what an address is not made of would only be refused, or need escaping
 	const fits = /^[0-9A-Fa-f:.\/]*$/.test(text);
-	try {
-		await questions.connections.ask(connections.query(fits ? text : ""), (answer) => {
-			connections.hint = fits ? "" : "A peer is an address or a network, such as 192.0.2.0/24";
-			connections.take(answer, now());
-		});
-	} catch (error) {
-		if (error.status !== 400)
-			throw error;
-		connections.hint = error.message;
-		connections.show();
-	}
+	await questions.connections.ask(connections.query(fits ? text : ""), {
+		200: (answer) => connections.take(answer, now(),
+			fits ? "" : "A peer is an address or a network, such as 192.0.2.0/24"),
+		400: ({ error }) => connections.show(error),
+	});
 	peer.setAttribute("aria-invalid", String(connections.hint !== ""));
 }
 
 async function askDetails() {
 	const { path, id } = details;
-	if (path === "") {
+	if (path === "")
 		questions.details.busy = false;
-		return;
-	}
-	try {
-		await questions.details.ask(path, (answer) => details.show(answer));
-	} catch (error) {
-		if (error.status !== 404)
-			throw error;
-		if (details.id === id)
-			details.gone();
-	}
-}
-
-function openDetails(id) {
-	const row = connections.rows.find((candidate) => candidate.id === id);
-	if (!row)
-		return;
-	const { rate, ...answer } = row;	// the rate is ours
-	details.open(answer);
+	else
+		await questions.details.ask(path, {
+			200: (answer) => details.show(answer),
+			404: () => details.gone(id),
+		});
 }
 
 // The clock
@@ -244,13 +183,12 @@ function openDetails(id) {
 async function ask(figures) {
 	try {
 		if (figures)
-			await questions.stats.ask("stats", (stats) => takeStats(stats, now()));
+			await questions.stats.ask("stats", { 200: takeStats });
 		await askConnections();
 		await askDetails();
 		failures = 0;
 	} catch (error) {
-		if (!(error instanceof NoAnswer))
-			console.error(error);
+		console.error(error);
 		failures++;
 		retryAt = now() + Math.min(PERIOD * 2 ** (failures - 1), LONGEST_WAIT) / 1000;
 	}

@@ -1,17 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the control port can have done: the verbs behind its POST routes, carried out by the
- * server (floor 4). All on the main loop; all answer at once.
+ * What the server (floor 4) gives the control port: a status to show, and the verbs behind the POST
+ * routes, which it carries out. All on the main loop; all answer at once.
  */
-#ifndef ECHOD_CONTROL_CONTROL_ACTIONS_H
-#define ECHOD_CONTROL_CONTROL_ACTIONS_H
+#ifndef ECHOD_CONTROL_SERVER_INTERFACE_H
+#define ECHOD_CONTROL_SERVER_INTERFACE_H
 
 #include <stdbool.h>
-#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
 
 #include "base/error_list.h"
 #include "base/log.h"
 #include "config/configuration.h"
+
+/* Owned and written by the server. */
+struct process_status {
+	int64_t started_ns;      /* CLOCK_MONOTONIC */
+	int64_t started_wall_ns; /* since the epoch */
+	const char *not_ready;   /* "starting" or "draining"; NULL when ready */
+	bool draining;
+	uint64_t reloads_succeeded;
+	uint64_t reloads_failed;
+	bool last_reload_succeeded;   /* true before the first reload: the start was one */
+	int64_t last_success_wall_ns; /* of the start or the last good reload */
+};
 
 /* One directive that a reload changed. */
 struct control_change {
@@ -35,8 +48,7 @@ struct control_actions {
 	const struct config *(*config)(void *context);
 	/* Reload; the caller calls control_reload_done() in any case. */
 	int (*reload)(void *context, struct control_reload *ret_reload);
-	/* Become not ready, serve the backlogs, finish connections as they become idle; reversible.
-	 */
+	/* Become not ready, serve the backlogs, finish idle connections; can be taken back. */
 	int (*drain)(void *context, struct error_list *errors);
 	/* Serve again after a drain. */
 	int (*undrain)(void *context, struct error_list *errors);
@@ -49,6 +61,18 @@ struct control_actions {
 };
 
 /* Free what RELOAD owns. */
-void control_reload_done(struct control_reload *reload);
+static inline void
+control_reload_done(struct control_reload *reload)
+{
+	for (size_t i = 0; i < reload->count; i++) {
+		free(reload->changes[i].key);
+		free(reload->changes[i].from);
+		free(reload->changes[i].to);
+	}
+	free(reload->changes);
+	reload->changes = NULL;
+	reload->count = 0;
+	error_list_done(&reload->errors);
+}
 
 #endif

@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "control/control_listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/listener.h>
+
+#include "base/attributes.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "control/reply.h"
+#include "control/request.h"
+#include "control/routes.h"
+#include "engine/loop.h"
+
+#define HEADERS_MAX 8192
+#define BODY_MAX 4096
+
+/* Most of a request that waits in memory; evhttp gives up on one long before. */
+#define INPUT_MAX (2 * (HEADERS_MAX + BODY_MAX))
+
+/* How often deadlines are looked at, and accepting is tried again after an error. */
+#define SWEEP_NS (250 * NS_PER_MS)
+
+/* How long accepting must have gone well before another failure is worth a line. */
+#define EPISODE_NS (10 * NS_PER_S)
+
+/* For a client that there was no memory to keep a record of. */
+#define EVHTTP_TIMEOUT_S (24 * 60 * 60)
+
+/* Descriptors in reserve, so that an operator is answered when all others are in use. */
+#define RESERVE_MAX 4
+
+/* While every place is taken, how long a client may think about its request. */
+#define PATIENCE_NS (250 * NS_PER_MS)
+
+/*
+ * evhttp does not tell when a client comes or goes. But it lets us make the bufferevent, and we
+ * keep a reference to it: once evhttp has freed its own, the callbacks are gone. The descriptor
+ * goes with the last reference (BEV_OPT_CLOSE_ON_FREE). If evhttp closed it, the next to get its
+ * number would share it with the events of a bufferevent that is still there, and lose input.
+ */
+struct control_client {
+	TAILQ_ENTRY(control_client) next;
+	struct bufferevent *bev; /* a reference of our own */
+	int64_t since_ns;
+	bool expired; /* told to go */
+};
+
+TAILQ_HEAD(control_client_list, control_client);
+
+struct control_listener {
+	struct listen_socket socket;        /* owned; none until all the others are there */
+	const struct control_config *cfg;   /* borrowed */
+	struct routes *routes;              /* borrowed */
+	struct evhttp *http;                /* owned */
+	struct evconnlistener *evl;         /* owned by http */
+	struct event *sweep;                /* owned */
+	struct control_client_list clients; /* longest there first */
+	size_t count;
+	bool stopped;             /* nobody else is accepted */
+	int reserve[RESERVE_MAX]; /* owned: descriptors to be given up when there are no others */
+	size_t reserve_count;
+	int64_t failed_ns; /* when accepting last failed for good */
+	int64_t swept_ns;  /* when the clients were last looked at */
+};
+
+/* Take what the reserve lacks, as far as there is any. Returns whether it is full. */
+static bool
+control_listener_fill_reserve(struct control_listener *lis)
+{
+	while (lis->reserve_count < RESERVE_MAX) {
+		int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+		if (fd < 0)
+			return false;
+		lis->reserve[lis->reserve_count++] = fd;
+	}
+	return true;
+}
+
+/* Give one up: it is free for the next who asks. Returns whether there was one. */
+static bool
+control_listener_use_reserve(struct control_listener *lis)
+{
+	if (lis->reserve_count == 0)
+		return false;
+	close(lis->reserve[--lis->reserve_count]);
+	return true;
+}
+
+static bool
+control_listener_is_full(const struct control_listener *lis)
+{
+	return lis->count >= (size_t)lis->cfg->clients;
+}
+
+/* Without memory evhttp makes a bufferevent of its own, or closes the client. */
+static struct bufferevent *
+control_listener_on_connect(struct event_base *base, void *arg)
+{
+	struct control_listener *lis = arg;
+	struct control_client *client = calloc(1, sizeof(*client));
+
+	if (client != NULL)
+		client->bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+	if (client == NULL || client->bev == NULL) {
+		free(client);
+		return NULL;
+	}
+	bufferevent_setwatermark(client->bev, EV_READ, 0, INPUT_MAX);
+	bufferevent_incref(client->bev);
+	client->since_ns = clock_now_ns();
+	TAILQ_INSERT_TAIL(&lis->clients, client, next);
+	lis->count++;
+	if (control_listener_is_full(lis))
+		(void)evconnlistener_disable(lis->evl);
+	return client->bev;
+}
+
+/*
+ * Not as EV_TIMEOUT: that would put off the next sweep by an interval each time, and requests that
+ * come often enough would put off all deadlines.
+ */
+static void
+control_listener_sweep_soon(struct control_listener *lis)
+{
+	event_active(lis->sweep, EV_READ, 0);
+}
+
+static void
+control_listener_forget(struct control_listener *lis, struct control_client *client)
+{
+	TAILQ_REMOVE(&lis->clients, client, next);
+	lis->count--;
+	(void)bufferevent_decref(client->bev);
+	free(client);
+}
+
+/* ASKING: its request is not there yet, or not answered yet. */
+static bool
+control_listener_is_late(const struct control_listener *lis, const struct control_client *client,
+    bool asking, int64_t now_ns)
+{
+	int64_t age_ns = now_ns - client->since_ns;
+
+	if (asking && control_listener_is_full(lis) && age_ns >= PATIENCE_NS)
+		return true;
+	return age_ns >= lis->cfg->timeout;
+}
+
+/*
+ * While the loop did not run, because the process was stopped or had much to do, nobody could be
+ * heard: that time counts for no client. What they sent meanwhile is read next.
+ */
+static void
+control_listener_forgive(struct control_listener *lis, int64_t now_ns)
+{
+	int64_t late_ns = now_ns - lis->swept_ns - SWEEP_NS;
+	struct control_client *client;
+
+	lis->swept_ns = now_ns;
+	if (late_ns < SWEEP_NS)
+		return;
+	TAILQ_FOREACH (client, &lis->clients, next) {
+		client->since_ns += late_ns;
+		if (client->since_ns > now_ns)
+			client->since_ns = now_ns;
+	}
+}
+
+static void
+control_listener_on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+	struct control_listener *lis = arg;
+	struct control_client *client, *next;
+	int64_t now_ns = clock_now_ns();
+	bool gone = false, again = false;
+
+	(void)fd;
+	(void)what;
+	control_listener_forgive(lis, now_ns);
+	TAILQ_FOREACH_SAFE (client, &lis->clients, next, next) {
+		bufferevent_data_cb reading;
+		bufferevent_event_cb served;
+
+		bufferevent_getcb(client->bev, &reading, NULL, &served, NULL);
+		if (served == NULL) {
+			control_listener_forget(lis, client);
+			gone = true;
+		} else if (!client->expired &&
+			   control_listener_is_late(lis, client, reading != NULL, now_ns)) {
+			client->expired = again = true;
+			bufferevent_trigger_event(client->bev,
+			    BEV_EVENT_READING | BEV_EVENT_TIMEOUT, BEV_OPT_DEFER_CALLBACKS);
+		}
+	}
+	/* their descriptors are closed in the present turn, and nobody else is to have them */
+	if (!control_listener_fill_reserve(lis) && gone)
+		again = true;
+	/* evhttp frees those in the present turn: their places are there at its end */
+	if (again)
+		control_listener_sweep_soon(lis);
+	if (!lis->stopped && !control_listener_is_full(lis))
+		(void)evconnlistener_enable(lis->evl);
+}
+
+/* Looked for by its evconnlistener: see control_listener_find(). */
+struct search {
+	const struct evconnlistener *evl;
+	struct control_listener *found;
+};
+
+static int
+control_listener_on_event(const struct event_base *base, const struct event *event, void *arg)
+{
+	struct search *search = arg;
+	struct control_listener *lis;
+
+	(void)base;
+	if (event_get_callback(event) != control_listener_on_sweep)
+		return 0;
+	lis = event_get_callback_arg(event);
+	if (lis->evl == search->evl)
+		search->found = lis;
+	return search->found != NULL;
+}
+
+/*
+ * evhttp sets the argument of EVL to itself and does not tell whose it is. The sweep of each
+ * listener is always pending, so the loop's events, few on the main loop, know the way.
+ */
+static struct control_listener *
+control_listener_find(struct evconnlistener *evl)
+{
+	struct search search = { .evl = evl };
+
+	(void)event_base_foreach_event(
+	    evconnlistener_get_base(evl), control_listener_on_event, &search);
+	return search.found;
+}
+
+/* Without a descriptor to give, accept(2) does not even look whether somebody waits. */
+static bool
+control_listener_has_waiting(struct evconnlistener *evl)
+{
+	struct pollfd pfd = { .fd = evconnlistener_get_fd(evl), .events = POLLIN };
+
+	return poll(&pfd, 1, 0) > 0;
+}
+
+/*
+ * Out of descriptors, one of the reserve makes the room: the client is still in the backlog, and
+ * the next turn of the loop takes it. Else the sweep starts accepting again.
+ */
+static void
+control_listener_on_error(struct evconnlistener *evl, void *arg)
+{
+	int error = errno;
+	bool exhausted = error == EMFILE || error == ENFILE;
+	struct control_listener *lis = control_listener_find(evl);
+	int64_t now_ns = clock_now_ns();
+
+	(void)arg;
+	if (exhausted && (!control_listener_has_waiting(evl) ||
+			     (lis != NULL && control_listener_use_reserve(lis))))
+		return;
+	(void)evconnlistener_disable(evl);
+	if (lis == NULL)
+		return;
+	if (now_ns - lis->failed_ns >= EPISODE_NS)
+		log_warning("control port: cannot accept: %s", strerror(error));
+	lis->failed_ns = now_ns;
+}
+
+/* The answer is written, evhttp frees the client next. */
+static void
+control_listener_on_answered(struct evhttp_request *req, void *arg)
+{
+	struct control_listener *lis = arg;
+
+	(void)req;
+	control_listener_sweep_soon(lis);
+}
+
+/* Who changes something is on record before it happens. */
+static void
+control_listener_record(struct evhttp_request *req)
+{
+	struct evhttp_connection *conn = evhttp_request_get_connection(req);
+	int fd = bufferevent_getfd(evhttp_connection_get_bufferevent(conn));
+	struct ucred peer = { .pid = -1, .uid = (uid_t)-1 };
+	socklen_t length = sizeof(peer);
+	struct log_field fields[3];
+
+	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length);
+	fields[0] = LOG_TEXT("target", evhttp_request_get_uri(req));
+	fields[1] = LOG_NUMBER("uid", peer.uid);
+	fields[2] = LOG_NUMBER("pid", peer.pid);
+	log_fields(LOG_LEVEL_NOTICE, fields, ARRAY_SIZE(fields), "control request");
+}
+
+static void
+control_listener_on_request(struct evhttp_request *req, void *arg)
+{
+	struct control_listener *lis = arg;
+	const struct address *address = &lis->socket.address;
+	bool may_act = address->transport == ADDRESS_UNIX;
+	const char *error;
+	int code = request_check_site(req, address, &lis->cfg->http_hosts, &error);
+
+	evhttp_request_set_on_complete_cb(req, control_listener_on_answered, lis);
+	if (may_act && evhttp_request_get_command(req) == EVHTTP_REQ_POST)
+		control_listener_record(req);
+	if (code != 0)
+		reply_error(req, code, "%s", error);
+	else
+		routes_answer(lis->routes, req, may_act);
+}
+
+/* Build what serves FD. On failure control_listener_free() frees what is there; FD stays open. */
+static int
+control_listener_open(struct control_listener *lis, struct event_base *base, int fd)
+{
+	struct timeval interval = clock_timeval(SWEEP_NS);
+
+	lis->sweep = event_new(base, -1, EV_PERSIST, control_listener_on_sweep, lis);
+	lis->http = evhttp_new(base);
+	if (lis->sweep == NULL || lis->http == NULL || event_add(lis->sweep, &interval) < 0)
+		return -ENOMEM;
+	evhttp_set_max_headers_size(lis->http, HEADERS_MAX);
+	evhttp_set_max_body_size(lis->http, BODY_MAX);
+	/*
+	 * All, even those that evhttp has no name for: a refusal is ours to word. But not CONNECT,
+	 * after which evhttp would not close: that one it refuses by itself.
+	 */
+	evhttp_set_allowed_methods(lis->http, UINT16_MAX & ~EVHTTP_REQ_CONNECT);
+	/*
+	 * Its timers would judge before what waits in a socket is read: see
+	 * control_listener_forgive().
+	 */
+	evhttp_set_timeout(lis->http, EVHTTP_TIMEOUT_S);
+	evhttp_set_bevcb(lis->http, control_listener_on_connect, lis);
+	evhttp_set_gencb(lis->http, control_listener_on_request, lis);
+	lis->evl = evconnlistener_new(base, NULL, NULL, LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+	if (lis->evl == NULL)
+		return -ENOMEM;
+	if (evhttp_bind_listener(lis->http, lis->evl) == NULL) {
+		evconnlistener_free(lis->evl);
+		return -ENOMEM;
+	}
+	evconnlistener_set_error_cb(lis->evl, control_listener_on_error);
+	return 0;
+}
+
+struct control_listener *
+control_listener_new(struct loop *loop, const struct listen_socket *sock,
+    const struct control_config *cfg, struct routes *routes)
+{
+	struct control_listener *lis = calloc(1, sizeof(*lis));
+
+	if (lis == NULL)
+		return NULL;
+	TAILQ_INIT(&lis->clients);
+	lis->socket = (struct listen_socket)LISTEN_SOCKET_NONE;
+	lis->cfg = cfg;
+	lis->routes = routes;
+	lis->swept_ns = clock_now_ns();
+	lis->failed_ns = lis->swept_ns - EPISODE_NS;
+	if (control_listener_open(lis, loop_base(loop), sock->fd) < 0) {
+		control_listener_free(lis);
+		return NULL;
+	}
+	lis->socket = *sock;
+	(void)control_listener_fill_reserve(lis);
+	return lis;
+}
+
+void
+control_listener_change(struct control_listener *lis, const struct control_config *cfg)
+{
+	if (lis == NULL)
+		return;
+	lis->cfg = cfg;
+	if (control_listener_is_full(lis))
+		(void)evconnlistener_disable(lis->evl);
+}
+
+void
+control_listener_stop(struct control_listener *lis)
+{
+	if (lis == NULL)
+		return;
+	lis->stopped = true;
+	(void)evconnlistener_disable(lis->evl);
+}
+
+size_t
+control_listener_unsent(const struct control_listener *lis)
+{
+	const struct control_client *client;
+	size_t bytes = 0;
+
+	if (lis == NULL)
+		return 0;
+	TAILQ_FOREACH (client, &lis->clients, next)
+		bytes += evbuffer_get_length(bufferevent_get_output(client->bev));
+	return bytes;
+}
+
+void
+control_listener_free(struct control_listener *lis)
+{
+	struct control_client *client;
+
+	if (lis == NULL)
+		return;
+	if (lis->http != NULL)
+		evhttp_free(lis->http);
+	while ((client = TAILQ_FIRST(&lis->clients)) != NULL)
+		control_listener_forget(lis, client);
+	if (lis->sweep != NULL)
+		event_free(lis->sweep);
+	while (control_listener_use_reserve(lis))
+		continue;
+	listen_socket_close(&lis->socket);
+	free(lis);
+}

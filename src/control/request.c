@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "control/request.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <event2/http.h>
+#include <event2/http_struct.h>
+#include <event2/keyvalq_struct.h>
+
+#include "base/attributes.h"
+
+#define BLANKS " \t"
+#define PORT_DIGITS_MAX 5
+
+bool
+query_next(const char **cursor, struct query_field *ret_field)
+{
+	const char *text = *cursor;
+	size_t length = strcspn(text, "&"), name = strcspn(text, "=&");
+
+	if (*text == '\0')
+		return false;
+	*ret_field = (struct query_field){ .name = text, .name_length = name };
+	if (name < length) {
+		ret_field->value = text + name + 1;
+		ret_field->value_length = length - name - 1;
+	}
+	*cursor = text + length + (text[length] == '&');
+	return true;
+}
+
+bool
+query_text_is(const char *text, size_t length, const char *word)
+{
+	return strlen(word) == length && strncmp(text, word, length) == 0;
+}
+
+int
+query_number(const char *text, size_t length, uint64_t maximum, uint64_t *ret_number)
+{
+	uint64_t number = 0;
+
+	if (length == 0)
+		return -EINVAL;
+	for (size_t i = 0; i < length; i++) {
+		unsigned digit = (unsigned)(text[i] - '0');
+
+		if (digit > 9 || number > (maximum - digit) / 10)
+			return -EINVAL;
+		number = number * 10 + digit;
+	}
+	*ret_number = number;
+	return 0;
+}
+
+/* Return TEXT without the blanks around it, and without quotes around what is left; cuts TEXT. */
+static char *
+request_trim(char *text)
+{
+	size_t length;
+
+	text += strspn(text, BLANKS);
+	length = strlen(text);
+	while (length > 0 && strchr(BLANKS, text[length - 1]) != NULL)
+		length--;
+	if (length >= 2 && text[0] == '"' && text[length - 1] == '"') {
+		text++;
+		length -= 2;
+	}
+	text[length] = '\0';
+	return text;
+}
+
+/* Read a weight, 0 to 1; what is no number is 0. */
+static double
+request_weight(const char *text)
+{
+	double weight = text[strspn(text, "0123456789.")] == '\0' ? strtod(text, NULL) : 0;
+
+	return weight < 1 ? weight : 1;
+}
+
+/* Raise the weight of what RANGE (TYPE;NAME=VALUE;...; is cut up) stands for. */
+static void
+request_weigh(char *range, double *openmetrics, double *plain)
+{
+	const char *type = request_trim(strsep(&range, ";"));
+	bool known_version = true;
+	double weight = 1, *best;
+	char *value;
+
+	while ((value = strsep(&range, ";")) != NULL) {
+		const char *name = request_trim(strsep(&value, "="));
+
+		if (value == NULL)
+			continue;
+		value = request_trim(value);
+		if (strcasecmp(name, "q") == 0)
+			weight = request_weight(value);
+		else if (strcasecmp(name, "version") == 0)
+			known_version = strcmp(value, "1.0.0") == 0 || strcmp(value, "0.0.1") == 0;
+	}
+	if (strcasecmp(type, "application/openmetrics-text") == 0 && known_version)
+		best = openmetrics;
+	else if (strcasecmp(type, "text/plain") == 0 || strcasecmp(type, "text/*") == 0 ||
+		 strcmp(type, "*/*") == 0)
+		best = plain;
+	else
+		return;
+	if (weight > *best)
+		*best = weight;
+}
+
+bool
+request_wants_openmetrics(const char *accept)
+{
+	char *copy = accept != NULL ? strdup(accept) : NULL, *rest = copy, *range;
+	double openmetrics = 0, plain = 0;
+
+	while ((range = strsep(&rest, ",")) != NULL)
+		request_weigh(range, &openmetrics, &plain);
+	free(copy);
+	return openmetrics > 0 && openmetrics >= plain;
+}
+
+/* Length of the host at the start of TEXT ("HOST" or "HOST:PORT"); 0 when it is neither. */
+static size_t
+request_host_length(const char *text)
+{
+	size_t length = text[0] == '[' ? strcspn(text, "]") + 1 : strcspn(text, ":");
+	size_t digits;
+
+	/* a bracket that is never closed counts one beyond the end */
+	if (length > strlen(text))
+		return 0;
+	if (text[length] == '\0')
+		return length;
+	digits = strspn(text + length + 1, "0123456789");
+	if (text[length] != ':' || digits == 0 || digits > PORT_DIGITS_MAX ||
+	    text[length + 1 + digits] != '\0')
+		return 0;
+	return length;
+}
+
+static bool
+request_host_is(const char *text, size_t length, const char *host)
+{
+	return strlen(host) == length && strncasecmp(text, host, length) == 0;
+}
+
+/* Return whether TEXT ("HOST" or "HOST:PORT") is what the port at ADDRESS may be called. */
+static bool
+request_host_is_ours(
+    const char *text, const struct address *address, const struct config_list *hosts)
+{
+	char own[ADDRESS_TEXT_MAX] = "";
+	const char *const ours[] = { "localhost", "127.0.0.1", "[::1]", own };
+	size_t length = request_host_length(text);
+
+	if (length == 0)
+		return false;
+	if (address_is_ip(address)) {
+		address_format_sockaddr(&address->u.sa, address->length, own, sizeof(own));
+		*strrchr(own, ':') = '\0';
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
+		if (request_host_is(text, length, ours[i]))
+			return true;
+	}
+	for (size_t i = 0; i < hosts->count; i++) {
+		if (request_host_is(text, length, hosts->items[i]))
+			return true;
+	}
+	return false;
+}
+
+static bool
+request_origin_is_ours(
+    const char *origin, const struct address *address, const struct config_list *hosts)
+{
+	if (strncasecmp(origin, "http://", 7) == 0)
+		return request_host_is_ours(origin + 7, address, hosts);
+	if (strncasecmp(origin, "https://", 8) == 0)
+		return request_host_is_ours(origin + 8, address, hosts);
+	return false;
+}
+
+int
+request_check_site(struct evhttp_request *req, const struct address *address,
+    const struct config_list *hosts, const char **ret_error)
+{
+	bool named = address_is_ip(address);
+	const struct evkeyval *header;
+	size_t count = 0;
+
+	TAILQ_FOREACH (header, evhttp_request_get_input_headers(req), next) {
+		const char *value = header->value;
+
+		if (strcasecmp(header->key, "Host") == 0) {
+			count++;
+			if (!named || request_host_is_ours(value, address, hosts))
+				continue;
+			*ret_error = "Host must be localhost, 127.0.0.1, [::1], the address in "
+				     "control.http or one of control.http_hosts";
+			return 403;
+		}
+		if ((strcasecmp(header->key, "Origin") == 0 &&
+			!request_origin_is_ours(value, address, hosts)) ||
+		    (strcasecmp(header->key, "Sec-Fetch-Site") == 0 &&
+			strcasecmp(value, "cross-site") == 0)) {
+			*ret_error = "requests of other sites are refused";
+			return 403;
+		}
+	}
+	/* RFC 9112, section 3.2; a probe by HTTP/1.0 has none, and no browser sends such a request
+	 */
+	if (!named || count == 1 || (count == 0 && req->major == 1 && req->minor == 0))
+		return 0;
+	*ret_error = "one Host header is needed";
+	return 400;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What is read of a request: the query in its target, and the headers that say which format it
+ * wants and where it comes from. Nothing is kept and nothing is decoded: a target that would need
+ * decoding is refused before.
+ */
+#ifndef ECHOD_CONTROL_REQUEST_H
+#define ECHOD_CONTROL_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/address.h"
+#include "base/attributes.h"
+#include "config/configuration.h"
+
+struct evhttp_request;
+
+/* Large enough for each message that is written about a query. */
+#define QUERY_ERROR_MAX 512
+
+/* One NAME=VALUE of a query, which joins them by "&"; neither is NUL-terminated. */
+struct query_field {
+	const char *name;
+	size_t name_length;
+	const char *value; /* NULL: there was no "=" */
+	size_t value_length;
+};
+
+/* Take the next field off *CURSOR. False: there is none. An empty one ("a&&b") is a field too. */
+bool query_next(const char **cursor, struct query_field *ret_field);
+
+/* Return whether LENGTH bytes of TEXT are WORD. */
+bool query_text_is(const char *text, size_t length, const char *word);
+
+/* Take LENGTH bytes of TEXT as a whole number up to MAXIMUM, and nothing else: 0 or -EINVAL. */
+ATTR_MUSTCHECK int query_number(
+    const char *text, size_t length, uint64_t maximum, uint64_t *ret_number);
+
+/*
+ * Return whether ACCEPT, the header of that name (RFC 9110, section 12.5.1; NULL: there was none),
+ * asks for OpenMetrics: names it, in a version that is written here, and does not like plain text
+ * better.
+ */
+bool request_wants_openmetrics(const char *accept);
+
+/*
+ * Look whether Host, Origin and Sec-Fetch-Site of REQ, which came to ADDRESS, are ours: a web page
+ * that a browser on this machine shows must not read the port by a name that points here (DNS
+ * rebinding), nor make the browser use it (cross-site requests). HOSTS are names that the port may
+ * be called by too; a UNIX socket, where no name leads, may be called anything. Returns 0; else the
+ * HTTP status (400 or 403), and *ret_error is a static text that says what would be right.
+ */
+int request_check_site(struct evhttp_request *req, const struct address *address,
+    const struct config_list *hosts, const char **ret_error);
+
+#endif
