@@ -138,8 +138,8 @@ metrics_read(struct document *document)
 	row->connections = atomic_load_explicit(&service->connections, memory_order_relaxed);
 	service_sum(service, &row->sum);
 	for (size_t i = 0; i < service->worker_count; i++) {
-		distribution_add(&service->shares[i].duration, &row->duration);
-		distribution_add(&service->shares[i].echo_delay, &row->echo_delay);
+		distribution_add(&service->shards[i].duration, &row->duration);
+		distribution_add(&service->shards[i].echo_delay, &row->echo_delay);
 	}
 	text->service = TAILQ_NEXT(service, next);
 	return true;

@@ -146,7 +146,7 @@ stats_json_listener(const struct engine *engine, const struct service *service)
 static json_t *
 stats_json_worker(const struct worker *worker)
 {
-	int64_t load = atomic_load_explicit(&worker->load, memory_order_relaxed);
+	int64_t load = atomic_load_explicit(&worker->connections.load, memory_order_relaxed);
 
 	return json_pack("{s:i, s:I, s:o}", "id", worker->id, "connections", (json_int_t)load,
 	    "loop_lag", stats_json_lag(&worker->lag));

@@ -15,7 +15,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "engine/engine.h"
 
 /* Connections taken in one turn: a flood must not keep signals and control waiting. */
 #define BATCH_MAX 64
@@ -45,9 +44,9 @@ static const struct timespec moment = { .tv_nsec = NS_PER_MS };
 
 /* Connections that ended while they waited still count: they must not fill a limit. */
 static int
-acceptor_most_waiting(const struct engine *engine, int64_t limit)
+acceptor_most_waiting(const struct acceptor *acceptor, int64_t limit)
 {
-	int64_t most = limit / (int64_t)(WAITING_PART * engine->worker_count);
+	int64_t most = limit / (int64_t)(WAITING_PART * acceptor->worker_count);
 
 	return most < 1 ? 1 : most > WORKER_WAITING_MAX ? WORKER_WAITING_MAX : (int)most;
 }
@@ -59,17 +58,17 @@ acceptor_most_waiting(const struct engine *engine, int64_t limit)
 static struct worker *
 acceptor_pick_worker(const struct listener *lis)
 {
-	const struct engine *engine = lis->engine;
+	const struct acceptor *acceptor = lis->acceptor;
 	struct worker *best = NULL;
 	int64_t best_load = 0;
 
-	for (size_t i = 0; i < engine->worker_count; i++) {
+	for (size_t i = 0; i < acceptor->worker_count; i++) {
 		struct worker *worker =
-		    engine->workers[(engine->last_id + i) % engine->worker_count];
-		int64_t load = atomic_load_explicit(&worker->load, memory_order_relaxed);
+		    acceptor->workers[(acceptor->last_id + i) % acceptor->worker_count];
+		int64_t load = worker_sum_load(&worker, 1);
 
-		if (atomic_load(&worker->waiting) >= engine->acceptor.most_waiting ||
-		    atomic_load(&lis->service->shares[worker->id].waiting) >= lis->most_waiting)
+		if (atomic_load(&worker->waiting) >= acceptor->most_waiting ||
+		    atomic_load(&lis->service->shards[worker->id].waiting) >= lis->most_waiting)
 			continue;
 		if (best == NULL || load < best_load) {
 			best = worker;
@@ -96,11 +95,12 @@ acceptor_is_full(int64_t count, int64_t limit, bool *reported, const char *who, 
 static enum reject_reason
 acceptor_check(struct listener *lis)
 {
-	struct acceptor *acceptor = &lis->engine->acceptor;
+	struct acceptor *acceptor = lis->acceptor;
+	int64_t all = worker_sum_load(acceptor->workers, acceptor->worker_count);
 	int64_t own = atomic_load_explicit(&lis->service->connections, memory_order_relaxed);
 
-	if (acceptor_is_full(engine_connections(lis->engine), acceptor->limit,
-		&acceptor->limit_reported, "", "limits.connections"))
+	if (acceptor_is_full(
+		all, acceptor->limit, &acceptor->limit_reported, "", "limits.connections"))
 		return REJECT_LIMIT;
 	if (lis->connections_limit > 0 &&
 	    acceptor_is_full(own, lis->connections_limit, &lis->limit_reported, lis->service->name,
@@ -130,7 +130,6 @@ listener_accept(struct listener *lis, struct worker *worker)
 {
 	union connection_peer peer = { .family = AF_UNSPEC };
 	socklen_t length = sizeof(peer);
-	struct engine *engine = lis->engine;
 	struct counters *counters = &lis->service->acceptor;
 	int fd = accept4(
 	    lis->socket.fd, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -139,7 +138,7 @@ listener_accept(struct listener *lis, struct worker *worker)
 	if (fd < 0)
 		return errno;
 	/* something could be accepted: those that wait have reason to go on waiting */
-	engine->acceptor.starved_since_ns = 0;
+	lis->acceptor->starved_since_ns = 0;
 	reject = acceptor_check(lis);
 	if (reject != REJECT_NONE) {
 		counters_add(counters, reject_reason_counter(reject), 1);
@@ -150,7 +149,7 @@ listener_accept(struct listener *lis, struct worker *worker)
 		acceptor_meet_unix(fd, &peer);
 	listen_socket_meet(&lis->socket, fd);
 	counters_add(counters, COUNTER_CONNECTIONS_ACCEPTED, 1);
-	worker_take(worker, &lis->service->shares[worker->id], fd, ++engine->last_id, &peer);
+	worker_take(worker, lis->service, fd, ++lis->acceptor->last_id, &peer);
 	return 0;
 }
 
@@ -185,11 +184,11 @@ acceptor_shed(struct acceptor *acceptor, struct listener *lis)
 }
 
 static void
-acceptor_pause_all(struct engine *engine, enum pause_reason reason, bool on)
+acceptor_pause_all(struct acceptor *acceptor, enum pause_reason reason, bool on)
 {
 	struct listener *lis;
 
-	TAILQ_FOREACH (lis, &engine->listeners, next)
+	TAILQ_FOREACH (lis, &acceptor->listeners, next)
 		listener_pause(lis, reason, on);
 }
 
@@ -206,12 +205,10 @@ acceptor_set_timer(struct event *timer, int64_t interval_ns)
 static void
 acceptor_on_retry(evutil_socket_t fd, short what, void *arg)
 {
-	struct engine *engine = arg;
-
 	(void)fd;
 	(void)what;
-	acceptor_open_spare(&engine->acceptor);
-	acceptor_pause_all(engine, PAUSE_NO_DESCRIPTORS, false);
+	acceptor_open_spare(arg);
+	acceptor_pause_all(arg, PAUSE_NO_DESCRIPTORS, false);
 }
 
 /* Out of descriptors or memory: all listeners pause, and who has waited too long is shed. */
@@ -228,7 +225,7 @@ acceptor_starve(struct acceptor *acceptor, struct listener *lis, int error)
 		acceptor->starved_since_ns = now_ns;
 	if (now_ns - acceptor->starved_since_ns >= SHED_AFTER_NS)
 		acceptor_shed(acceptor, lis);
-	acceptor_pause_all(lis->engine, PAUSE_NO_DESCRIPTORS, true);
+	acceptor_pause_all(acceptor, PAUSE_NO_DESCRIPTORS, true);
 	if (!event_pending(&acceptor->retry, EV_TIMEOUT, NULL))
 		acceptor_set_timer(&acceptor->retry, RETRY_NS);
 }
@@ -256,7 +253,7 @@ listener_fail(struct listener *lis, int error)
 	counters_add(&lis->service->acceptor, accept_error_counter(error), 1);
 	lis->failed_in_row++;
 	if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM)
-		acceptor_starve(&lis->engine->acceptor, lis, error);
+		acceptor_starve(lis->acceptor, lis, error);
 	else if (lis->failed_in_row >= FAILED_IN_ROW_MAX)
 		listener_back_off(lis, error);
 }
@@ -283,7 +280,7 @@ listener_on_readable(evutil_socket_t fd, short what, void *arg)
 
 		if (worker == NULL) {
 			listener_pause(lis, PAUSE_BUSY, true);
-			acceptor_set_timer(&lis->engine->acceptor.patience, PATIENCE_NS);
+			acceptor_set_timer(&lis->acceptor->patience, PATIENCE_NS);
 			break;
 		}
 		error = listener_accept(lis, worker);
@@ -336,14 +333,14 @@ listener_pause(struct listener *lis, enum pause_reason reason, bool on)
 
 int
 listener_new(
-    struct engine *engine, const struct listen_socket *socket, struct listener **ret_listener)
+    struct acceptor *acceptor, const struct listen_socket *socket, struct listener **ret_listener)
 {
-	struct event_base *base = loop_base(engine->loop);
+	struct event_base *base = loop_base(acceptor->loop);
 	struct listener *lis = calloc(1, sizeof(*lis));
 
 	if (lis == NULL)
 		return -ENOMEM;
-	lis->engine = engine;
+	lis->acceptor = acceptor;
 	lis->accepting = true;
 	event_assign(
 	    &lis->readable, base, socket->fd, EV_READ | EV_PERSIST, listener_on_readable, lis);
@@ -365,7 +362,7 @@ listener_set(struct listener *lis, struct service *service, int64_t limit)
 {
 	lis->service = service;
 	lis->connections_limit = limit;
-	lis->most_waiting = acceptor_most_waiting(lis->engine, limit > 0 ? limit : INT64_MAX);
+	lis->most_waiting = acceptor_most_waiting(lis->acceptor, limit > 0 ? limit : INT64_MAX);
 }
 
 /* Take a batch off the backlog of one that is being closed. Returns whether there was something. */
@@ -431,26 +428,31 @@ listener_free(struct listener *lis)
 }
 
 int
-acceptor_init(struct engine *engine)
+acceptor_init(
+    struct acceptor *acceptor, struct loop *loop, struct worker *const *workers, size_t count)
 {
-	struct event_base *base = loop_base(engine->loop);
-	struct acceptor *acceptor = &engine->acceptor;
-
-	event_assign(&acceptor->retry, base, -1, 0, acceptor_on_retry, engine);
-	event_assign(&acceptor->patience, base, -1, 0, acceptor_on_patience, engine);
-	acceptor->ready = true;
+	acceptor->loop = loop;
+	acceptor->workers = workers;
+	acceptor->worker_count = count;
+	TAILQ_INIT(&acceptor->listeners);
+	event_assign(&acceptor->retry, loop_base(loop), -1, 0, acceptor_on_retry, acceptor);
+	event_assign(&acceptor->patience, loop_base(loop), -1, 0, acceptor_on_patience, acceptor);
 	acceptor->spare_fd = -1;
 	acceptor_open_spare(acceptor);
 	return acceptor->spare_fd < 0 ? -errno : 0;
 }
 
 void
-acceptor_done(struct engine *engine)
+acceptor_done(struct acceptor *acceptor)
 {
-	struct acceptor *acceptor = &engine->acceptor;
+	struct listener *lis;
 
-	if (!acceptor->ready)
+	if (acceptor->worker_count == 0)
 		return;
+	while ((lis = TAILQ_FIRST(&acceptor->listeners)) != NULL) {
+		TAILQ_REMOVE(&acceptor->listeners, lis, next);
+		listener_free(lis);
+	}
 	(void)event_del(&acceptor->retry);
 	(void)event_del(&acceptor->patience);
 	if (acceptor->spare_fd >= 0)
@@ -458,8 +460,8 @@ acceptor_done(struct engine *engine)
 }
 
 void
-acceptor_set_limit(struct engine *engine, int64_t limit)
+acceptor_set_limit(struct acceptor *acceptor, int64_t limit)
 {
-	engine->acceptor.limit = limit;
-	engine->acceptor.most_waiting = acceptor_most_waiting(engine, limit);
+	acceptor->limit = limit;
+	acceptor->most_waiting = acceptor_most_waiting(acceptor, limit);
 }

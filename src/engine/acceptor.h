@@ -8,16 +8,16 @@
 #define ECHOD_ENGINE_ACCEPTOR_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <event2/event_struct.h>
 
 #include "base/attributes.h"
 #include "engine/listen_socket.h"
+#include "engine/loop.h"
 #include "engine/service.h"
 #include "engine/worker.h"
-
-struct engine;
 
 /* Why a listener does not accept: bits of a set. */
 enum pause_reason {
@@ -30,7 +30,7 @@ enum pause_reason {
 struct listener {
 	TAILQ_ENTRY(listener) next;
 	struct listen_socket socket; /* owned */
-	struct engine *engine;       /* borrowed */
+	struct acceptor *acceptor;   /* borrowed */
 	struct service *service;     /* borrowed; where its connections are counted */
 	int64_t connections_limit;   /* 0: only the global one */
 	int most_waiting;    /* most of its connections that a worker has and has not yet begun */
@@ -47,27 +47,32 @@ struct listener {
 
 TAILQ_HEAD(listener_list, listener);
 
-/* What all listeners of an engine share. */
+/* What all listeners have in common. */
 struct acceptor {
-	int64_t limit;            /* limits.connections */
-	bool limit_reported;      /* reached and logged; cleared when well below */
-	int spare_fd;             /* owned; given up for a moment to shed a connection */
-	int64_t last_error_ns;    /* no descriptor or memory; 0: never */
+	struct loop *loop;              /* borrowed: the main loop */
+	struct worker *const *workers;  /* borrowed */
+	size_t worker_count;            /* 0: it was never prepared */
+	struct listener_list listeners; /* owned; those that are open */
+	uint64_t last_id;               /* of the connection accepted last */
+	int64_t limit;                  /* limits.connections */
+	bool limit_reported;            /* reached and logged; cleared when well below */
+	int spare_fd;                   /* owned; given up for a moment to shed a connection */
+	int64_t last_error_ns;          /* no descriptor or memory; 0: never */
 	int64_t starved_since_ns; /* first such failure since something was accepted; 0: none */
 	struct event retry;       /* ends PAUSE_NO_DESCRIPTORS */
 	int most_waiting;         /* most connections that a worker has and has not yet begun */
 	struct event patience;    /* ends PAUSE_BUSY */
-	bool ready;               /* it was prepared */
 };
 
-/* Prepare ENGINE's acceptor. Returns 0 or -errno. */
-ATTR_MUSTCHECK int acceptor_init(struct engine *engine);
+/* Prepare ACCEPTOR (all zero), to accept on LOOP for the COUNT WORKERS. Returns 0 or -errno. */
+ATTR_MUSTCHECK int acceptor_init(
+    struct acceptor *acceptor, struct loop *loop, struct worker *const *workers, size_t count);
 
-/* Undo acceptor_init(); an engine whose acceptor was never prepared is fine. */
-void acceptor_done(struct engine *engine);
+/* Close all listeners and undo acceptor_init(); one that is all zero is fine. */
+void acceptor_done(struct acceptor *acceptor);
 
 /* Set limits.connections to LIMIT, and what may wait at each worker with it. */
-void acceptor_set_limit(struct engine *engine, int64_t limit);
+void acceptor_set_limit(struct acceptor *acceptor, int64_t limit);
 
 /*
  * Build a listener on SOCKET (taken when this succeeds, left to the caller otherwise) that accepts
@@ -75,7 +80,7 @@ void acceptor_set_limit(struct engine *engine, int64_t limit);
  * listener freed. Returns 0, or -errno: no memory, or the selector does not take it.
  */
 ATTR_MUSTCHECK int listener_new(
-    struct engine *engine, const struct listen_socket *socket, struct listener **ret_listener);
+    struct acceptor *acceptor, const struct listen_socket *socket, struct listener **ret_listener);
 
 /* Have LIS count under SERVICE, with a limit of its own of LIMIT connections (0: none). */
 void listener_set(struct listener *lis, struct service *service, int64_t limit);

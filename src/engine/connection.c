@@ -12,12 +12,11 @@
 #include <unistd.h>
 
 #include <event2/buffer.h>
+#include <event2/event.h>
 
 #include "base/address.h"
 #include "base/clock.h"
-#include "engine/echo.h"
-#include "engine/inspection.h"
-#include "engine/worker.h"
+#include "base/log.h"
 
 /* How far by_activity may lag behind active_ns: a busy connection is moved ten times a second. */
 #define ACTIVITY_SLACK_NS (100 * NS_PER_MS)
@@ -41,6 +40,23 @@ connection_state_name(enum connection_state state)
 	return names[state];
 }
 
+char *
+connection_peer_format(const union connection_peer *peer, char *buffer, size_t size)
+{
+	switch (peer->family) {
+	case AF_INET:
+		return address_format_sockaddr(
+		    (const struct sockaddr *)&peer->in, sizeof(peer->in), buffer, size);
+	case AF_INET6:
+		return address_format_sockaddr(
+		    (const struct sockaddr *)&peer->in6, sizeof(peer->in6), buffer, size);
+	default:
+		(void)snprintf(
+		    buffer, size, "unix:pid=%d,uid=%u", (int)peer->un.pid, (unsigned)peer->un.uid);
+		return buffer;
+	}
+}
+
 /* The only writer of the state. */
 static void
 connection_set_state(struct connection *conn, enum connection_state state)
@@ -56,17 +72,17 @@ connection_set_state(struct connection *conn, enum connection_state state)
 static void
 connection_enter_activity(struct connection *conn)
 {
-	TAILQ_INSERT_TAIL(&conn->share->by_activity, conn, by_time);
-	if (conn->share->unseen == NULL)
-		conn->share->unseen = conn;
+	TAILQ_INSERT_TAIL(&conn->shard->by_activity, conn, by_time);
+	if (conn->shard->unseen == NULL)
+		conn->shard->unseen = conn;
 }
 
 static void
 connection_leave_activity(struct connection *conn)
 {
-	if (conn->share->unseen == conn)
-		conn->share->unseen = TAILQ_NEXT(conn, by_time);
-	TAILQ_REMOVE(&conn->share->by_activity, conn, by_time);
+	if (conn->shard->unseen == conn)
+		conn->shard->unseen = TAILQ_NEXT(conn, by_time);
+	TAILQ_REMOVE(&conn->shard->by_activity, conn, by_time);
 }
 
 /* A connection that is ending is no longer idle or too old; from now on its flush is timed. */
@@ -78,7 +94,7 @@ connection_set_reason(struct connection *conn, enum close_reason reason)
 	conn->reason = reason;
 	conn->ending_ns = clock_coarse_ns();
 	connection_leave_activity(conn);
-	TAILQ_INSERT_TAIL(&conn->worker->ending, conn, by_time);
+	TAILQ_INSERT_TAIL(&conn->set->ending, conn, by_time);
 }
 
 void
@@ -132,14 +148,14 @@ connection_watch(struct connection *conn, int64_t now_ns)
 	conn->watched = true;
 	conn->checked_ns = conn->progress_ns = now_ns;
 	(void)connection_progressed(conn, now_ns);
-	TAILQ_INSERT_TAIL(&conn->worker->pending, conn, by_progress);
+	TAILQ_INSERT_TAIL(&conn->set->pending, conn, by_progress);
 }
 
 static void
 connection_unwatch(struct connection *conn)
 {
 	if (conn->watched)
-		TAILQ_REMOVE(&conn->worker->pending, conn, by_progress);
+		TAILQ_REMOVE(&conn->set->pending, conn, by_progress);
 	conn->watched = false;
 	conn->progress_ns = 0;
 }
@@ -150,7 +166,7 @@ connection_record_delay(struct connection *conn)
 	if (conn->echo_since_ns == 0)
 		return;
 	distribution_record(
-	    &conn->share->echo_delay, &distribution_delays, clock_now_ns() - conn->echo_since_ns);
+	    &conn->shard->echo_delay, &distribution_delays, clock_now_ns() - conn->echo_since_ns);
 	conn->echo_since_ns = 0;
 }
 
@@ -158,7 +174,7 @@ void
 connection_count_sent(struct connection *conn, size_t n)
 {
 	conn->bytes_out += n;
-	counters_add(&conn->share->counters, COUNTER_SENT_BYTES, n);
+	counters_add(&conn->shard->counters, COUNTER_SENT_BYTES, n);
 }
 
 /*
@@ -173,7 +189,7 @@ connection_account(struct connection *conn)
 	connection_count_sent(conn, conn->bytes_in - conn->lost - waiting - conn->bytes_out);
 	if (waiting == conn->waiting)
 		return;
-	counters_add(&conn->share->counters, COUNTER_PENDING_BYTES, waiting - conn->waiting);
+	counters_add(&conn->shard->counters, COUNTER_PENDING_BYTES, waiting - conn->waiting);
 	conn->waiting = waiting;
 	if (waiting == 0)
 		connection_record_delay(conn);
@@ -189,11 +205,11 @@ connection_pause(struct connection *conn)
 	conn->read_paused = true;
 	conn->pauses++;
 	conn->paused_since_ns = clock_coarse_ns();
-	counters_add(&conn->share->counters, COUNTER_READ_PAUSES, 1);
+	counters_add(&conn->shard->counters, COUNTER_READ_PAUSES, 1);
 	(void)event_del(&conn->readable);
 	/* a stream in bulk goes on inside the kernel, for which the output has to be empty */
-	bufferevent_setwatermark(conn->bev, EV_WRITE,
-	    conn->bulk ? 0 : (size_t)conn->worker->config->limits.output_low, 0);
+	bufferevent_setwatermark(
+	    conn->bev, EV_WRITE, conn->bulk ? 0 : (size_t)conn->set->config->limits.output_low, 0);
 }
 
 static void
@@ -225,8 +241,8 @@ connection_linger(struct connection *conn)
 	connection_set_state(conn, CONNECTION_LINGERING);
 	connection_unwatch(conn);
 	conn->ending_ns = clock_coarse_ns();
-	TAILQ_REMOVE(&conn->worker->ending, conn, by_time);
-	TAILQ_INSERT_TAIL(&conn->worker->lingering, conn, by_time);
+	TAILQ_REMOVE(&conn->set->ending, conn, by_time);
+	TAILQ_INSERT_TAIL(&conn->set->lingering, conn, by_time);
 	connection_start_reading(conn);
 }
 
@@ -243,7 +259,11 @@ connection_flush(struct connection *conn)
 		connection_linger(conn);
 }
 
-void
+/*
+ * End in good order because of REASON: what the kernel has already acknowledged is still read and
+ * echoed, then our FIN, then a bounded wait for the client's.
+ */
+static void
 connection_finish(struct connection *conn, enum close_reason reason)
 {
 	int unread = 0;
@@ -286,10 +306,32 @@ connection_fail(struct connection *conn, int error, enum close_reason otherwise)
 	connection_close(conn, otherwise);
 }
 
+static void
+connection_log(const struct connection *conn, const char *message)
+{
+	char peer[ADDRESS_TEXT_MAX];
+	struct log_field fields[] = {
+		LOG_TEXT("listener", conn->shard->service->name),
+		LOG_NUMBER("connection", conn->id),
+		LOG_TEXT("peer", peer),
+		LOG_TEXT("reason", close_reason_name(conn->reason)),
+		LOG_NUMBER("bytes_in", conn->bytes_in),
+		LOG_NUMBER("bytes_out", conn->bytes_out),
+		LOG_NUMBER("duration_ms", (clock_coarse_ns() - conn->accepted_ns) / NS_PER_MS),
+	};
+
+	if (!log_enabled(LOG_LEVEL_INFO))
+		return;
+	connection_peer_format(&conn->peer, peer, sizeof(peer));
+	/* one that has just begun has neither a reason nor figures */
+	log_fields(LOG_LEVEL_INFO, fields, conn->reason == CLOSE_NONE ? 3 : ARRAY_SIZE(fields),
+	    "%s", message);
+}
+
 static bool
 connection_end_is_logged(const struct connection *conn)
 {
-	switch ((enum config_log_connections)conn->worker->config->log.connections) {
+	switch ((enum config_log_connections)conn->set->config->log.connections) {
 	case CONFIG_LOG_CONNECTIONS_OFF:
 		return false;
 	case CONFIG_LOG_CONNECTIONS_ERRORS:
@@ -313,27 +355,36 @@ connection_end_is_logged(const struct connection *conn)
 	}
 }
 
+/* Take a connection that ended out of the counts that the main loop looks at. */
+static void
+connection_give_back(struct connection_set *set, struct shard *shard)
+{
+	atomic_fetch_sub_explicit(&set->load, 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&shard->service->connections, 1, memory_order_relaxed);
+}
+
 void
 connection_close(struct connection *conn, enum close_reason reason)
 {
-	struct worker *worker = conn->worker;
-	struct share *share = conn->share;
+	struct connection_set *set = conn->set;
+	struct shard *shard = conn->shard;
 	bool lingering = conn->state == CONNECTION_LINGERING;
 
 	connection_account(conn);
 	connection_set_reason(conn, reason);
 	conn->reason = reason;
 	if (connection_end_is_logged(conn))
-		worker_log(LOG_LEVEL_INFO, conn, "connection closed");
-	counters_add(&share->counters, COUNTER_PENDING_BYTES, -(uint64_t)conn->waiting);
+		connection_log(conn, "connection closed");
+	counters_add(&shard->counters, COUNTER_PENDING_BYTES, -(uint64_t)conn->waiting);
 	connection_unwatch(conn);
-	inspection_forget(conn);
-	TAILQ_REMOVE(lingering ? &worker->lingering : &worker->ending, conn, by_time);
-	TAILQ_REMOVE(&share->by_age, conn, by_age);
+	if (set->visited == conn)
+		set->visited = TAILQ_NEXT(conn, by_age);
+	TAILQ_REMOVE(lingering ? &set->lingering : &set->ending, conn, by_time);
+	TAILQ_REMOVE(&shard->by_age, conn, by_age);
 	connection_set_state(conn, CONNECTION_CLOSED);
-	counters_add(&share->counters, close_reason_counter(reason), 1);
+	counters_add(&shard->counters, close_reason_counter(reason), 1);
 	distribution_record(
-	    &share->duration, &distribution_lives, clock_coarse_ns() - conn->accepted_ns);
+	    &shard->duration, &distribution_lives, clock_coarse_ns() - conn->accepted_ns);
 
 	/* a client that is owed echo must not take what it got for the whole */
 	if (conn->waiting > 0 || conn->lost > 0 || reason == CLOSE_STALLED) {
@@ -351,18 +402,10 @@ connection_close(struct connection *conn, enum close_reason reason)
 	bufferevent_free(conn->bev);
 	conn->bev = NULL;
 	close(conn->fd);
-	worker_bury(worker, conn);
-}
-
-void
-connection_free_dead(struct connection_list *list)
-{
-	struct connection *conn;
-
-	while ((conn = TAILQ_FIRST(list)) != NULL) {
-		TAILQ_REMOVE(list, conn, by_age);
-		free(conn);
-	}
+	connection_give_back(set, shard);
+	if (TAILQ_EMPTY(&set->dead))
+		event_active(&set->reap, EV_TIMEOUT, 0);
+	TAILQ_INSERT_TAIL(&set->dead, conn, by_age);
 }
 
 static void
@@ -389,7 +432,7 @@ connection_on_write(struct bufferevent *bev, void *arg)
 	if (conn->state == CONNECTION_FLUSHING && conn->waiting == 0) {
 		connection_linger(conn);
 	} else if (conn->read_paused &&
-		   conn->waiting <= (size_t)conn->worker->config->limits.output_low) {
+		   conn->waiting <= (size_t)conn->set->config->limits.output_low) {
 		connection_end_pause(conn);
 		connection_start_reading(conn);
 	}
@@ -407,41 +450,40 @@ connection_on_event(struct bufferevent *bev, short what, void *arg)
 }
 
 void
-connection_new(struct worker *worker, struct share *share, int fd, uint64_t id,
+connection_new(struct connection_set *set, struct shard *shard, int fd, uint64_t id,
     const union connection_peer *peer)
 {
-	struct event_base *base = loop_base(worker->loop);
 	struct connection *conn = calloc(1, sizeof(*conn));
-	struct bufferevent *bev = bufferevent_socket_new(base, fd, 0);
+	struct bufferevent *bev = bufferevent_socket_new(set->base, fd, 0);
 
 	if (conn == NULL || bev == NULL) {
-		counters_add(&share->counters, COUNTER_CLOSED_NO_MEMORY, 1);
+		counters_add(&shard->counters, COUNTER_CLOSED_NO_MEMORY, 1);
 		if (bev != NULL)
 			bufferevent_free(bev);
 		free(conn);
 		close(fd);
-		worker_release(worker, share);
+		connection_give_back(set, shard);
 		return;
 	}
 	conn->bev = bev;
-	conn->worker = worker;
-	conn->share = share;
+	conn->set = set;
+	conn->shard = shard;
 	conn->fd = fd;
 	conn->id = id;
 	conn->peer = *peer;
 	conn->reason = CLOSE_NONE;
 	conn->accepted_ns = conn->active_ns = conn->queued_ns = clock_coarse_ns();
-	conn->read_budget = share->cfg->byte_limit > 0 ? (uint64_t)share->cfg->byte_limit
+	conn->read_budget = shard->cfg->byte_limit > 0 ? (uint64_t)shard->cfg->byte_limit
 						       : UINT64_MAX;
-	TAILQ_INSERT_TAIL(&share->by_age, conn, by_age);
+	TAILQ_INSERT_TAIL(&shard->by_age, conn, by_age);
 	connection_enter_activity(conn);
-	if (worker->config->log.connections == CONFIG_LOG_CONNECTIONS_ALL)
-		worker_log(LOG_LEVEL_INFO, conn, "connection opened");
+	if (set->config->log.connections == CONFIG_LOG_CONNECTIONS_ALL)
+		connection_log(conn, "connection opened");
 
 	/* a new bufferevent writes as soon as something is queued; it never reads */
 	bufferevent_setcb(bev, NULL, connection_on_write, connection_on_event, conn);
 	(void)event_assign(
-	    &conn->readable, base, fd, EV_READ | EV_PERSIST, connection_on_readable, conn);
+	    &conn->readable, set->base, fd, EV_READ | EV_PERSIST, connection_on_readable, conn);
 	connection_start_reading(conn);
 }
 
@@ -495,13 +537,13 @@ connection_is_idle(struct connection *conn, int64_t now_ns, int64_t limit_ns)
 }
 
 static void
-connection_check_share(struct share *share, int64_t now_ns)
+connection_check_shard(struct shard *shard, int64_t now_ns)
 {
-	int64_t idle_ns = share->cfg->idle_timeout, lifetime_ns = share->cfg->lifetime;
+	int64_t idle_ns = shard->cfg->idle_timeout, lifetime_ns = shard->cfg->lifetime;
 	struct connection *conn, *next;
 
 	if (idle_ns > 0) {
-		TAILQ_FOREACH_SAFE (conn, &share->by_activity, by_time, next) {
+		TAILQ_FOREACH_SAFE (conn, &shard->by_activity, by_time, next) {
 			if (now_ns - conn->queued_ns < idle_ns)
 				break;
 			if (connection_is_idle(conn, now_ns, idle_ns))
@@ -509,7 +551,7 @@ connection_check_share(struct share *share, int64_t now_ns)
 		}
 	}
 	if (lifetime_ns > 0) {
-		TAILQ_FOREACH_SAFE (conn, &share->by_age, by_age, next) {
+		TAILQ_FOREACH_SAFE (conn, &shard->by_age, by_age, next) {
 			if (now_ns - conn->accepted_ns < lifetime_ns)
 				break;
 			connection_finish(conn, CLOSE_LIFETIME);
@@ -519,28 +561,27 @@ connection_check_share(struct share *share, int64_t now_ns)
 
 /* Finish what has been idle for idle_grace; once the deadline has passed, finish everything. */
 static void
-connection_check_drain(struct worker *worker, struct share *share, int64_t now_ns)
+connection_check_drain(struct connection_set *set, struct shard *shard, int64_t now_ns)
 {
 	struct connection *conn, *next;
 
-	TAILQ_FOREACH_SAFE (conn, &share->by_activity, by_time, next) {
-		if (worker->phase == WORKER_CUTTING)
+	TAILQ_FOREACH_SAFE (conn, &shard->by_activity, by_time, next) {
+		if (set->cutting)
 			connection_finish(conn, CLOSE_DRAIN_FORCED);
-		else if (now_ns - conn->queued_ns < worker->idle_grace_ns)
+		else if (now_ns - conn->queued_ns < set->idle_grace_ns)
 			break;
-		else if (conn->waiting == 0 &&
-			 connection_is_idle(conn, now_ns, worker->idle_grace_ns))
+		else if (conn->waiting == 0 && connection_is_idle(conn, now_ns, set->idle_grace_ns))
 			connection_finish(conn, CLOSE_DRAIN);
 	}
 }
 
-/* Longest unchecked first; each one looked at goes to the end, so one walk meets it once. */
+/* Longest unchecked first; each one goes to the end, so that a round looks at it once. */
 static void
-connection_check_pending(struct worker *worker, int64_t now_ns, int64_t timeout_ns)
+connection_check_pending(struct connection_set *set, int64_t now_ns, int64_t timeout_ns)
 {
 	struct connection *conn;
 
-	while ((conn = TAILQ_FIRST(&worker->pending)) != NULL) {
+	while ((conn = TAILQ_FIRST(&set->pending)) != NULL) {
 		if (now_ns - conn->checked_ns < timeout_ns / PROGRESS_CHECKS ||
 		    conn->checked_ns == now_ns)
 			break;
@@ -555,8 +596,8 @@ connection_check_pending(struct worker *worker, int64_t now_ns, int64_t timeout_
 			continue;
 		}
 		conn->checked_ns = now_ns;
-		TAILQ_REMOVE(&worker->pending, conn, by_progress);
-		TAILQ_INSERT_TAIL(&worker->pending, conn, by_progress);
+		TAILQ_REMOVE(&set->pending, conn, by_progress);
+		TAILQ_INSERT_TAIL(&set->pending, conn, by_progress);
 	}
 }
 
@@ -565,7 +606,7 @@ connection_check_pending(struct worker *worker, int64_t now_ns, int64_t timeout_
  * each connection that has become quiet.
  */
 static void
-connection_check_quiet(struct share *share, int64_t now_ns, int64_t timeout_ns)
+connection_check_quiet(struct shard *shard, int64_t now_ns, int64_t timeout_ns)
 {
 	int64_t quiet_ns = timeout_ns / PROGRESS_CHECKS;
 	struct connection *conn;
@@ -573,8 +614,8 @@ connection_check_quiet(struct share *share, int64_t now_ns, int64_t timeout_ns)
 	/* sooner, more traffic would not move it in by_activity, and nobody would look again */
 	if (quiet_ns < ACTIVITY_SLACK_NS)
 		quiet_ns = ACTIVITY_SLACK_NS;
-	while ((conn = share->unseen) != NULL && now_ns - conn->queued_ns >= quiet_ns) {
-		share->unseen = TAILQ_NEXT(conn, by_time);
+	while ((conn = shard->unseen) != NULL && now_ns - conn->queued_ns >= quiet_ns) {
+		shard->unseen = TAILQ_NEXT(conn, by_time);
 		if (!conn->watched && connection_owes(conn))
 			connection_watch(conn, now_ns);
 	}
@@ -593,12 +634,12 @@ connection_check_ending(
 
 /* Where no stall_timeout bounds the flush, who takes nothing for idle_timeout is given up. */
 static void
-connection_check_untaken(struct worker *worker, int64_t now_ns)
+connection_check_untaken(struct connection_set *set, int64_t now_ns)
 {
 	struct connection *conn, *next;
 
-	TAILQ_FOREACH_SAFE (conn, &worker->ending, by_time, next) {
-		int64_t limit_ns = conn->share->cfg->idle_timeout;
+	TAILQ_FOREACH_SAFE (conn, &set->ending, by_time, next) {
+		int64_t limit_ns = conn->shard->cfg->idle_timeout;
 
 		if (limit_ns > 0 && connection_is_idle(conn, now_ns, limit_ns))
 			connection_close(conn, conn->reason);
@@ -606,43 +647,86 @@ connection_check_untaken(struct worker *worker, int64_t now_ns)
 }
 
 void
-connection_check_all(struct worker *worker)
+connection_set_check(struct connection_set *set)
 {
-	const struct limits_config *limits = &worker->config->limits;
+	const struct limits_config *limits = &set->config->limits;
 	int64_t now_ns = clock_coarse_ns();
-	struct share *share;
+	struct shard *shard;
 
 	if (limits->stall_timeout > 0) {
-		connection_check_pending(worker, now_ns, limits->stall_timeout);
+		connection_check_pending(set, now_ns, limits->stall_timeout);
 		/* who takes a few bytes at a time makes progress, but must not keep us for ever */
-		connection_check_ending(
-		    &worker->ending, now_ns, limits->stall_timeout, CLOSE_STALLED);
+		connection_check_ending(&set->ending, now_ns, limits->stall_timeout, CLOSE_STALLED);
 	} else {
-		connection_check_untaken(worker, now_ns);
+		connection_check_untaken(set, now_ns);
 	}
-	connection_check_ending(&worker->lingering, now_ns, limits->linger_timeout, CLOSE_NONE);
-	TAILQ_FOREACH (share, &worker->shares, next) {
-		if (worker->phase != WORKER_SERVING)
-			connection_check_drain(worker, share, now_ns);
-		connection_check_share(share, now_ns);
+	connection_check_ending(&set->lingering, now_ns, limits->linger_timeout, CLOSE_NONE);
+	TAILQ_FOREACH (shard, &set->shards, next) {
+		if (set->draining)
+			connection_check_drain(set, shard, now_ns);
+		connection_check_shard(shard, now_ns);
 		if (limits->stall_timeout > 0)
-			connection_check_quiet(share, now_ns, limits->stall_timeout);
+			connection_check_quiet(shard, now_ns, limits->stall_timeout);
 	}
 }
 
-char *
-connection_peer_format(const union connection_peer *peer, char *buffer, size_t size)
+bool
+connection_set_close(struct connection_set *set, size_t limit)
 {
-	switch (peer->family) {
-	case AF_INET:
-		return address_format_sockaddr(
-		    (const struct sockaddr *)&peer->in, sizeof(peer->in), buffer, size);
-	case AF_INET6:
-		return address_format_sockaddr(
-		    (const struct sockaddr *)&peer->in6, sizeof(peer->in6), buffer, size);
-	default:
-		(void)snprintf(
-		    buffer, size, "unix:pid=%d,uid=%u", (int)peer->un.pid, (unsigned)peer->un.uid);
-		return buffer;
+	struct connection *conn;
+	struct shard *shard;
+
+	TAILQ_FOREACH (shard, &set->shards, next) {
+		while ((conn = TAILQ_FIRST(&shard->by_age)) != NULL) {
+			if (limit-- == 0)
+				return true;
+			connection_close(conn, conn->state == CONNECTION_LINGERING
+						   ? conn->reason
+						   : CLOSE_DRAIN_FORCED);
+		}
 	}
+	return false;
+}
+
+static void
+connection_on_reap(evutil_socket_t fd, short what, void *arg)
+{
+	struct connection_set *set = arg;
+	struct connection *conn;
+
+	(void)fd;
+	(void)what;
+	while ((conn = TAILQ_FIRST(&set->dead)) != NULL) {
+		TAILQ_REMOVE(&set->dead, conn, by_age);
+		free(conn);
+	}
+}
+
+int
+connection_set_init(
+    struct connection_set *set, struct event_base *base, const struct config *config)
+{
+	set->base = base;
+	set->config = config_ref(config);
+	TAILQ_INIT(&set->shards);
+	TAILQ_INIT(&set->pending);
+	TAILQ_INIT(&set->ending);
+	TAILQ_INIT(&set->lingering);
+	TAILQ_INIT(&set->dead);
+	(void)event_assign(&set->reap, base, -1, 0, connection_on_reap, set);
+	echo_pipe_open(&set->pipe);
+	set->buffer = malloc(ECHO_BUFFER_SIZE);
+	return set->buffer != NULL ? 0 : -ENOMEM;
+}
+
+void
+connection_set_done(struct connection_set *set)
+{
+	if (set->base == NULL)
+		return;
+	connection_on_reap(-1, 0, set);
+	(void)event_del(&set->reap);
+	echo_pipe_close(&set->pipe);
+	config_unref(set->config);
+	free(set->buffer);
 }

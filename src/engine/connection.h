@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One client connection: a read event of our own, and a bufferevent for the output. This room owns
- * the state machine, the one closing function, the reasons and the checks by time; echo.c moves the
- * bytes; worker.h has the lists a connection stands in.
+ * Client connections: each is a read event of our own, and a bufferevent for the output. This room
+ * owns the state machine, the one closing function, the reasons and the checks by time; echo.c
+ * moves the bytes.
  *
- * A connection belongs to its worker's thread. connection_close() leaves it in the state CLOSED,
- * and it is freed when the callback that is under way has returned to the loop: so after any call
- * the state tells all, and no return value has to. Every field can be written down (descriptor,
- * peer, counters, times, unsent bytes): nothing is hidden in a closure.
+ * A connection belongs to the thread of its set, its worker's. Any call may close it, which its
+ * state then says; the memory stays valid until the callback that is under way has returned to the
+ * loop.
  *
  *	OPEN --(EOF | limit | drain)--> FLUSHING --(output empty: shutdown)--> LINGERING --> CLOSED
  *	  \--(error, reset, stall)-----------------------------------------------------------/
@@ -24,10 +23,11 @@
 #include <event2/event_struct.h>
 
 #include "base/attributes.h"
+#include "base/distribution.h"
+#include "config/configuration.h"
 #include "engine/counters.h"
-
-struct worker;
-struct share;
+#include "engine/echo.h"
+#include "engine/service.h"
 
 enum connection_state {
 	CONNECTION_OPEN,      /* reading and echoing */
@@ -48,15 +48,35 @@ union connection_peer {
 	} un;
 };
 
+/* The connections of one thread, and what they share. Embedded in a worker. */
+struct connection_set {
+	struct event_base *base;        /* borrowed */
+	const struct config *config;    /* a reference; what the connections obey */
+	char *buffer;                   /* owned; ECHO_BUFFER_SIZE bytes, for one read at a time */
+	struct echo_pipe pipe;          /* for streams in bulk */
+	struct sampling delays;         /* which echoes are measured */
+	_Atomic int64_t load;           /* handed over and not yet closed; any thread may read */
+	struct shard_list shards;       /* the listeners, each with its connections */
+	struct connection_list pending; /* watched ones, least recently checked first */
+	struct connection_list ending;  /* have a reason and are not LINGERING, oldest first */
+	struct connection_list lingering; /* longest lingering first */
+	struct connection_list dead;      /* CLOSED, to be freed */
+	struct event reap;          /* frees the dead, when the callback under way has returned */
+	struct connection *visited; /* what an inspection visits next; one that closes is passed */
+	bool draining;              /* connections are finished as they become idle */
+	bool cutting;               /* the drain's deadline has passed: all are finished */
+	int64_t idle_grace_ns;      /* while draining: so long without traffic is idle */
+};
+
 struct connection {
 	struct event readable;          /* added while we read */
 	struct bufferevent *bev;        /* owned; what waits for the client; NULL once CLOSED */
-	struct worker *worker;          /* borrowed; outlives the connection */
-	struct share *share;            /* borrowed; the listener as this worker knows it */
-	TAILQ_ENTRY(connection) by_age; /* share->by_age; worker->dead once CLOSED */
-	/* share->by_activity while reason is CLOSE_NONE; then worker->ending, worker->lingering */
+	struct connection_set *set;     /* borrowed; outlives the connection */
+	struct shard *shard;            /* borrowed; the listener as this worker has it */
+	TAILQ_ENTRY(connection) by_age; /* shard->by_age; set->dead once CLOSED */
+	/* shard->by_activity while reason is CLOSE_NONE; then set->ending, set->lingering */
 	TAILQ_ENTRY(connection) by_time;
-	TAILQ_ENTRY(connection) by_progress; /* worker->pending while watched */
+	TAILQ_ENTRY(connection) by_progress; /* set->pending while watched */
 	uint64_t id;                         /* unique in the process */
 	uint64_t read_budget;        /* bytes that may still be read; UINT64_MAX: no bound */
 	uint64_t bytes_in;           /* read to be echoed */
@@ -86,30 +106,38 @@ struct connection {
 	union connection_peer peer;
 };
 
-TAILQ_HEAD(connection_list, connection);
+/* Prepare SET (all zero) for connections on BASE that obey CONFIG. Returns 0 or -errno. */
+ATTR_MUSTCHECK int connection_set_init(
+    struct connection_set *set, struct event_base *base, const struct config *config);
+
+/* Free what SET, all of whose connections are closed, has; one that is all zero is fine. */
+void connection_set_done(struct connection_set *set);
 
 /*
- * Start to echo on FD, which is a connected, non-blocking stream socket. Takes FD and closes
- * it even on failure, which is counted as no_memory. Worker's thread.
+ * Run the checks by time of all connections: idle, too old, stalled, ending or lingering too long,
+ * drained. They go over lists that are ordered by what they look for, so no message pays for a
+ * timer. To be called a few times a second.
  */
-void connection_new(struct worker *worker, struct share *share, int fd, uint64_t id,
+void connection_set_check(struct connection_set *set);
+
+/*
+ * Close up to LIMIT connections at once (drain_forced, where they have no reason of their own).
+ * Returns whether there are more.
+ */
+bool connection_set_close(struct connection_set *set, size_t limit);
+
+/*
+ * Start to echo on FD, which is a connected, non-blocking stream socket and is counted in SET and
+ * the service of SHARD. Takes FD and closes it even on failure, which is counted as no_memory.
+ */
+void connection_new(struct connection_set *set, struct shard *shard, int fd, uint64_t id,
     const union connection_peer *peer);
-
-/*
- * End in good order because of REASON: what the kernel has already acknowledged is still read
- * and echoed, then our FIN, then a bounded wait for the client's. One that ends already, or is
- * CLOSED, goes on as it is.
- */
-void connection_finish(struct connection *conn, enum close_reason reason);
 
 /*
  * The only way out, for a connection that is not CLOSED: count REASON, log, close the descriptor.
  * Where the client was owed echo it sees a reset (over TCP), else our FIN.
  */
 void connection_close(struct connection *conn, enum close_reason reason);
-
-/* Free the connections of LIST, all CLOSED. When no callback of theirs is under way. */
-void connection_free_dead(struct connection_list *list);
 
 /* Reading is over: flush, then FIN. Does nothing to one that is LINGERING or CLOSED. */
 void connection_flush(struct connection *conn);
@@ -121,8 +149,8 @@ void connection_pause(struct connection *conn);
 void connection_count_sent(struct connection *conn, size_t n);
 
 /*
- * Bring bytes_out, the counters and the place in worker->pending up to date with the output
- * buffer: when something was queued, in the write callback, and before anybody reads them.
+ * Bring bytes_out, the counters and the place in set->pending up to date with the output buffer:
+ * when something was queued, in the write callback, and before anybody reads them.
  */
 void connection_account(struct connection *conn);
 
@@ -134,13 +162,6 @@ void connection_record_delay(struct connection *conn);
 
 /* Close after a failed read or write with the reason that fits ERROR (an errno value). */
 void connection_fail(struct connection *conn, int error, enum close_reason otherwise);
-
-/*
- * Run the checks by time of all connections of WORKER: idle, too old, stalled, ending or lingering
- * too long, drained. They go over lists that are ordered by what they look for, so no message pays
- * for a timer. The worker's tick.
- */
-void connection_check_all(struct worker *worker);
 
 /* Return "open", "flushing", "lingering" or "closed". */
 const char *connection_state_name(enum connection_state state);

@@ -9,10 +9,10 @@
 #include <unistd.h>
 
 #include <event2/buffer.h>
+#include <event2/event.h>
 
 #include "base/clock.h"
 #include "engine/connection.h"
-#include "engine/worker.h"
 
 /* The largest pipe that needs no privilege; see pipe-max-size in proc(5). */
 #define PIPE_SIZE (1 << 20)
@@ -54,7 +54,7 @@ echo_pipe_close(struct echo_pipe *pipe)
 static size_t
 echo_room(const struct connection *conn, size_t most)
 {
-	size_t high = (size_t)conn->worker->config->limits.output_high;
+	size_t high = (size_t)conn->set->config->limits.output_high;
 	size_t free = high > conn->waiting ? high - conn->waiting : 1;
 
 	if (most > free)
@@ -69,7 +69,7 @@ echo_count_read(struct connection *conn, size_t length, int64_t now_ns)
 	conn->bytes_in += length;
 	if (conn->read_budget != UINT64_MAX)
 		conn->read_budget -= length;
-	counters_add(&conn->share->counters, COUNTER_RECEIVED_BYTES, length);
+	counters_add(&conn->shard->counters, COUNTER_RECEIVED_BYTES, length);
 	connection_touch(conn, now_ns);
 }
 
@@ -77,7 +77,7 @@ echo_count_read(struct connection *conn, size_t length, int64_t now_ns)
 static void
 echo_begin(struct connection *conn, int64_t now_ns)
 {
-	conn->echo_since_ns = sampling_take(&conn->worker->delays, now_ns) ? clock_now_ns() : 0;
+	conn->echo_since_ns = sampling_take(&conn->set->delays, now_ns) ? clock_now_ns() : 0;
 }
 
 /* After something was read and echoed: the budget ends the reading, a full output pauses it. */
@@ -86,7 +86,7 @@ echo_settle(struct connection *conn)
 {
 	if (conn->read_budget == 0)
 		connection_flush(conn);
-	else if (conn->waiting >= (size_t)conn->worker->config->limits.output_high)
+	else if (conn->waiting >= (size_t)conn->set->config->limits.output_high)
 		connection_pause(conn);
 }
 
@@ -155,7 +155,7 @@ static int
 echo_unload(struct connection *conn, size_t left)
 {
 	struct evbuffer *output = bufferevent_get_output(conn->bev);
-	struct echo_pipe *pipe = &conn->worker->pipe;
+	struct echo_pipe *pipe = &conn->set->pipe;
 
 	while (left > 0) {
 		struct evbuffer_iovec vector;
@@ -191,7 +191,7 @@ echo_splice_out(struct connection *conn, size_t size)
 	size_t left = size;
 
 	while (left > 0) {
-		ssize_t n = splice(conn->worker->pipe.fds[0], NULL, conn->fd, NULL, left,
+		ssize_t n = splice(conn->set->pipe.fds[0], NULL, conn->fd, NULL, left,
 		    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 
 		if (n > 0) {
@@ -206,7 +206,7 @@ echo_splice_out(struct connection *conn, size_t size)
 			int error = errno;
 
 			conn->lost += left;
-			echo_pipe_close(&conn->worker->pipe);
+			echo_pipe_close(&conn->set->pipe);
 			return -error;
 		}
 	}
@@ -221,8 +221,8 @@ echo_splice_out(struct connection *conn, size_t size)
 static size_t
 echo_splice_step(struct connection *conn, size_t size)
 {
-	ssize_t in = splice(conn->fd, NULL, conn->worker->pipe.fds[1], NULL, size,
-	    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	ssize_t in = splice(
+	    conn->fd, NULL, conn->set->pipe.fds[1], NULL, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 	int64_t now_ns;
 	ssize_t left;
 
@@ -263,8 +263,8 @@ echo_splice(struct connection *conn)
 
 	do {
 		size = echo_room(conn, TURN_BYTES - moved);
-		if (size > conn->worker->pipe.size)
-			size = conn->worker->pipe.size;
+		if (size > conn->set->pipe.size)
+			size = conn->set->pipe.size;
 		step = echo_splice_step(conn, size);
 		moved += step;
 	} while (step == size && conn->state == CONNECTION_OPEN && conn->waiting == 0 &&
@@ -279,16 +279,16 @@ echo_splice(struct connection *conn)
 void
 echo_read(struct connection *conn)
 {
-	char *buffer = conn->worker->buffer;
+	char *buffer = conn->set->buffer;
 	size_t room = echo_room(conn, ECHO_BUFFER_SIZE);
 	ssize_t n;
 
-	if (conn->bulk && conn->waiting == 0 && conn->worker->pipe.size > 0 && echo_splice(conn))
+	if (conn->bulk && conn->waiting == 0 && conn->set->pipe.size > 0 && echo_splice(conn))
 		return;
 	n = recv(conn->fd, buffer, room, MSG_DONTWAIT);
 	if (n > 0) {
 		conn->bulk = (size_t)n == room && room >= BULK_BYTES && !conn->splice_refused &&
-			     conn->worker->pipe.size > 0;
+			     conn->set->pipe.size > 0;
 		echo_take(conn, buffer, (size_t)n);
 	} else if (n == 0) {
 		conn->peer_fin = true;
@@ -303,7 +303,7 @@ echo_discard(struct connection *conn)
 {
 	/* TCP throws away without a copy, see MSG_TRUNC in tcp(7) */
 	int flags = conn->peer.family != AF_UNIX ? MSG_DONTWAIT | MSG_TRUNC : MSG_DONTWAIT;
-	ssize_t n = recv(conn->fd, conn->worker->buffer, ECHO_BUFFER_SIZE, flags);
+	ssize_t n = recv(conn->fd, conn->set->buffer, ECHO_BUFFER_SIZE, flags);
 
 	/* all was echoed and our FIN sent: how the client leaves is its own affair */
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))

@@ -27,7 +27,8 @@ engine_worker_count(const struct config *cfg)
 int64_t
 engine_descriptors(const struct config *cfg)
 {
-	/* two doors; a worker has a selector, an eventfd and two pairs; a listener may have a lock
+	/* two ports for control; a worker has a selector, an eventfd and two pairs; a listener may
+	 * have a lock
 	 */
 	return cfg->limits.connections + 2 * cfg->control.clients +
 	       6 * (int64_t)engine_worker_count(cfg) + 2 * (int64_t)cfg->listener_count +
@@ -46,7 +47,6 @@ engine_new(struct loop *loop, const struct config *cfg, struct error_list *error
 	}
 	engine->loop = loop;
 	TAILQ_INIT(&engine->services);
-	TAILQ_INIT(&engine->listeners);
 	LIST_INIT(&engine->endpoints);
 	LIST_INIT(&engine->leaving);
 	TAILQ_INIT(&engine->inspection.questions);
@@ -60,7 +60,12 @@ engine_new(struct loop *loop, const struct config *cfg, struct error_list *error
 			goto fail;
 		engine->workers[engine->worker_count++] = worker;
 	}
-	if (acceptor_init(engine) < 0)
+	engine->inspection.loop = loop;
+	engine->inspection.workers = engine->workers;
+	engine->inspection.worker_count = wanted;
+	engine->inspection.services = &engine->services;
+	engine->inspection.endpoints = &engine->endpoints;
+	if (acceptor_init(&engine->acceptor, loop, engine->workers, wanted) < 0)
 		goto fail;
 	return engine;
 fail:
@@ -72,13 +77,10 @@ fail:
 void
 engine_free(struct engine *engine)
 {
-	struct listener *lis;
 	struct endpoint *endpoint;
 	struct service *service;
 
-	if (engine == NULL)
-		return;
-	if (engine_stop(engine) < 0)
+	if (engine == NULL || engine_stop(engine) < 0)
 		return;
 	inspection_done(&engine->inspection);
 	while ((endpoint = LIST_FIRST(&engine->endpoints)) != NULL ||
@@ -86,17 +88,13 @@ engine_free(struct engine *engine)
 		LIST_REMOVE(endpoint, next);
 		endpoint_free(endpoint);
 	}
-	while ((lis = TAILQ_FIRST(&engine->listeners)) != NULL) {
-		TAILQ_REMOVE(&engine->listeners, lis, next);
-		listener_free(lis);
-	}
+	acceptor_done(&engine->acceptor);
 	for (size_t i = 0; i < engine->worker_count; i++)
 		worker_free(engine->workers[i]);
 	while ((service = TAILQ_FIRST(&engine->services)) != NULL) {
 		TAILQ_REMOVE(&engine->services, service, next);
 		service_free(service);
 	}
-	acceptor_done(engine);
 	free(engine->workers);
 	free(engine);
 }
@@ -134,7 +132,7 @@ void
 engine_remove_listener(struct engine *engine, struct listener *lis, struct listener_list *gone)
 {
 	engine_log_closed(&lis->socket, lis->service);
-	TAILQ_REMOVE(&engine->listeners, lis, next);
+	TAILQ_REMOVE(&engine->acceptor.listeners, lis, next);
 	TAILQ_INSERT_TAIL(gone, lis, next);
 }
 
@@ -156,7 +154,7 @@ engine_close_sockets(struct engine *engine, bool keep_inherited)
 	struct listener *lis, *next_lis;
 	struct endpoint *endpoint, *next;
 
-	TAILQ_FOREACH_SAFE (lis, &engine->listeners, next, next_lis) {
+	TAILQ_FOREACH_SAFE (lis, &engine->acceptor.listeners, next, next_lis) {
 		if (keep_inherited && lis->socket.inherited)
 			listener_pause(lis, PAUSE_DRAIN, true);
 		else
@@ -189,7 +187,7 @@ engine_resume_listeners(struct engine *engine)
 	struct listener *lis;
 	struct endpoint *endpoint;
 
-	TAILQ_FOREACH (lis, &engine->listeners, next)
+	TAILQ_FOREACH (lis, &engine->acceptor.listeners, next)
 		listener_pause(lis, PAUSE_DRAIN, false);
 	LIST_FOREACH (endpoint, &engine->endpoints, next)
 		endpoint_serve(endpoint, true);
@@ -207,7 +205,7 @@ engine_begin_stop(struct engine *engine)
 {
 	struct listener *lis;
 
-	TAILQ_FOREACH (lis, &engine->listeners, next)
+	TAILQ_FOREACH (lis, &engine->acceptor.listeners, next)
 		listener_pause(lis, PAUSE_DRAIN, true);
 	for (size_t i = 0; i < engine->worker_count; i++)
 		worker_begin_stop(engine->workers[i]);
@@ -242,11 +240,7 @@ engine_stop(struct engine *engine)
 int64_t
 engine_connections(const struct engine *engine)
 {
-	int64_t total = 0;
-
-	for (size_t i = 0; i < engine->worker_count; i++)
-		total += atomic_load_explicit(&engine->workers[i]->load, memory_order_relaxed);
-	return total;
+	return worker_sum_load(engine->workers, engine->worker_count);
 }
 
 bool
@@ -287,7 +281,7 @@ engine_find_socket(const struct engine *engine, const struct service *service, b
 	const struct listener *lis;
 	const struct endpoint *endpoint;
 
-	TAILQ_FOREACH (lis, &engine->listeners, next) {
+	TAILQ_FOREACH (lis, &engine->acceptor.listeners, next) {
 		*ret_accepting = lis->accepting;
 		if (lis->service == service)
 			return &lis->socket;

@@ -25,13 +25,11 @@ struct engine {
 	struct worker **workers;        /* owned */
 	size_t worker_count;            /* never changes */
 	struct service_list services;   /* owned; every name that ever was */
-	struct listener_list listeners; /* owned; those that are open */
 	struct endpoint_list endpoints; /* owned; those that are open */
 	struct endpoint_list leaving;   /* closed here, but their worker still has them */
 	struct acceptor acceptor;
 	struct inspection inspection;
 	size_t datagram_sockets; /* ever opened: the next worker in turn has the next one */
-	uint64_t last_id;        /* of the connection accepted last */
 	struct distribution lag; /* of the main loop; written by its timer */
 };
 

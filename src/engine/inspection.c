@@ -9,7 +9,8 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "engine/engine.h"
+#include "engine/loop.h"
+#include "engine/worker.h"
 
 /* One slice on a worker ends with whichever comes first. */
 #define SLICE_CONNECTIONS 64
@@ -23,15 +24,14 @@ struct place {
 };
 
 struct question {
-	TAILQ_ENTRY(question) next; /* engine->inspection.questions */
-	struct engine *engine;
+	TAILQ_ENTRY(question) next; /* inspection->questions */
+	struct inspection *inspection;
 	struct inspection_query query;
 	void (*done)(void *context, int r, struct inspection_list *list);
 	void *context;
 	struct post post;           /* to the worker that is visited, and back */
 	size_t worker;              /* the one that is visited */
-	struct share *share;        /* whose connections are walked; NULL at the end */
-	struct connection *conn;    /* the next to visit; NULL at the end of the share */
+	struct shard *shard;        /* whose connections are visited; NULL at the end */
 	bool found;                 /* the one that was meant: nobody else need be asked */
 	size_t wanted;              /* rows, those to be skipped included */
 	uint64_t matched;           /* rows there are */
@@ -117,7 +117,8 @@ question_page(struct question *question)
 		list->count++;
 	}
 	list->taken_ns = clock_now_ns();
-	list->total = engine_connections(question->engine);
+	list->total = worker_sum_load(
+	    question->inspection->workers, question->inspection->worker_count);
 	list->matched = question->matched;
 	return list;
 }
@@ -128,7 +129,7 @@ static void inspection_begin(struct inspection *inspection);
 static void
 question_finish(struct question *question)
 {
-	struct inspection *inspection = &question->engine->inspection;
+	struct inspection *inspection = question->inspection;
 	bool closing = question->query.kind == INSPECTION_CLOSE;
 	struct inspection_list *list = closing ? NULL : question_page(question);
 
@@ -142,22 +143,22 @@ question_finish(struct question *question)
 	question_free(question);
 }
 
-/* The walk over connections. */
+/* Connections: one worker after the other. */
 
 /* Return the next connection, and step beyond it before anybody can free it; NULL at the end. */
 static struct connection *
-question_step(struct question *question)
+question_step(struct question *question, struct connection_set *set)
 {
 	struct connection *conn;
 
-	while (question->conn == NULL && question->share != NULL) {
-		question->share = TAILQ_NEXT(question->share, next);
-		if (question->share != NULL)
-			question->conn = TAILQ_FIRST(&question->share->by_age);
+	while (set->visited == NULL && question->shard != NULL) {
+		question->shard = TAILQ_NEXT(question->shard, next);
+		if (question->shard != NULL)
+			set->visited = TAILQ_FIRST(&question->shard->by_age);
 	}
-	conn = question->conn;
+	conn = set->visited;
 	if (conn != NULL)
-		question->conn = TAILQ_NEXT(conn, by_age);
+		set->visited = TAILQ_NEXT(conn, by_age);
 	return conn;
 }
 
@@ -168,18 +169,19 @@ static void
 question_do_slice(void *arg)
 {
 	struct question *question = arg;
-	struct worker *worker = question->engine->workers[question->worker];
+	struct worker *worker = question->inspection->workers[question->worker];
+	struct connection_set *set = &worker->connections;
 	int64_t end_ns = clock_now_ns() + SLICE_NS;
 
 	for (int i = 0; i < SLICE_CONNECTIONS && clock_now_ns() < end_ns; i++) {
-		struct connection *conn = question_step(question);
+		struct connection *conn = question_step(question, set);
 
 		if (conn != NULL && question_visit(question, conn))
 			continue;
-		worker->question = NULL;
+		set->visited = NULL;
 		question->worker++;
-		loop_post(
-		    question->engine->loop, &question->post, question_do_visit_workers, question);
+		loop_post(question->inspection->loop, &question->post, question_do_visit_workers,
+		    question);
 		return;
 	}
 	loop_post(worker->loop, &question->post, question_do_slice, question);
@@ -189,11 +191,10 @@ static void
 question_do_enter(void *arg)
 {
 	struct question *question = arg;
-	struct worker *worker = question->engine->workers[question->worker];
+	struct connection_set *set = &question->inspection->workers[question->worker]->connections;
 
-	worker->question = question;
-	question->share = TAILQ_FIRST(&worker->shares);
-	question->conn = question->share != NULL ? TAILQ_FIRST(&question->share->by_age) : NULL;
+	question->shard = TAILQ_FIRST(&set->shards);
+	set->visited = question->shard != NULL ? TAILQ_FIRST(&question->shard->by_age) : NULL;
 	question_do_slice(question);
 }
 
@@ -204,15 +205,16 @@ question_may_ask(const struct worker *worker)
 	return worker->started && !worker->stopping;
 }
 
-/* Send the question to the next worker that runs; at the end of them the walk is over. */
+/* Send the question to the next worker that runs; after the last it is finished. */
 static void
 question_do_visit_workers(void *arg)
 {
 	struct question *question = arg;
-	const struct engine *engine = question->engine;
+	const struct inspection *inspection = question->inspection;
 
-	for (; !question->found && question->worker < engine->worker_count; question->worker++) {
-		struct worker *worker = engine->workers[question->worker];
+	for (; !question->found && question->worker < inspection->worker_count;
+	     question->worker++) {
+		struct worker *worker = inspection->workers[question->worker];
 
 		if (!question_may_ask(worker))
 			continue;
@@ -220,15 +222,6 @@ question_do_visit_workers(void *arg)
 		return;
 	}
 	question_finish(question);
-}
-
-void
-inspection_forget(const struct connection *conn)
-{
-	struct question *question = conn->worker->question;
-
-	if (question != NULL && question->conn == conn)
-		question->conn = TAILQ_NEXT(conn, by_age);
 }
 
 /* What a connection is ordered by; age and idleness grow with time: distances from the epoch. */
@@ -263,19 +256,19 @@ connection_matches(const struct inspection_query *query, const struct connection
 		return false;
 	if (query->by_state && conn->state != query->state)
 		return false;
-	if (query->listener[0] != '\0' && strcmp(conn->share->name, query->listener) != 0)
+	if (query->listener[0] != '\0' && strcmp(conn->shard->service->name, query->listener) != 0)
 		return false;
 	return !query->by_peer ||
 	       network_has(&query->peer, (const struct sockaddr *)&conn->peer.in6);
 }
 
 static void
-connection_copy(struct connection *conn, struct connection_info *info)
+connection_copy(struct connection *conn, unsigned worker, struct connection_info *info)
 {
 	connection_account(conn);
 	*info = (struct connection_info){ .id = conn->id,
-		.listener = conn->share->name,
-		.worker = conn->worker->id,
+		.listener = conn->shard->service->name,
+		.worker = worker,
 		.transport = conn->peer.family == AF_UNIX ? ADDRESS_UNIX : ADDRESS_TCP,
 		.peer = conn->peer,
 		.accepted_ns = conn->accepted_ns,
@@ -331,7 +324,7 @@ question_visit(struct question *question, struct connection *conn)
 		connection_close(conn, CLOSE_ADMIN);
 		return false;
 	}
-	connection_copy(conn, &info);
+	connection_copy(conn, (unsigned)question->worker, &info);
 	row = question_keep(question, connection_key(query, &info), conn->id);
 	if (row != NULL) {
 		connection_ask_kernel(conn, query->tcp, &info);
@@ -358,16 +351,17 @@ question_do_copy(void *arg)
 		if (row != NULL)
 			row->source = (struct source_info){ question->listener, *source };
 	}
-	loop_post(question->engine->loop, &question->post, question_do_visit_endpoints, question);
+	loop_post(
+	    question->inspection->loop, &question->post, question_do_visit_endpoints, question);
 }
 
 /* Return the open endpoint of SERVICE, NULL if it has none. */
 static const struct endpoint *
-question_endpoint(const struct engine *engine, const struct service *service)
+question_endpoint(const struct inspection *inspection, const struct service *service)
 {
 	const struct endpoint *endpoint;
 
-	LIST_FOREACH (endpoint, &engine->endpoints, next) {
+	LIST_FOREACH (endpoint, inspection->endpoints, next) {
 		if (endpoint->service == service)
 			return endpoint;
 	}
@@ -379,16 +373,16 @@ static void
 question_do_visit_endpoints(void *arg)
 {
 	struct question *question = arg;
-	const struct engine *engine = question->engine;
+	const struct inspection *inspection = question->inspection;
 	const char *wanted = question->query.listener;
 
-	while (question->service != NULL && question_may_ask(engine->workers[0])) {
+	while (question->service != NULL && question_may_ask(inspection->workers[0])) {
 		const struct service *service = question->service;
 
 		question->service = TAILQ_NEXT(service, next);
 		if (*wanted != '\0' && strcmp(service->name, wanted) != 0)
 			continue;
-		question->endpoint = question_endpoint(engine, service);
+		question->endpoint = question_endpoint(inspection, service);
 		if (question->endpoint == NULL)
 			continue;
 		question->listener = service->name;
@@ -425,7 +419,7 @@ question_do_begin(void *arg)
 {
 	struct question *question = arg;
 
-	question->service = TAILQ_FIRST(&question->engine->services);
+	question->service = TAILQ_FIRST(question->inspection->services);
 	if (question->query.kind == INSPECTION_SOURCES)
 		question_do_visit_endpoints(question);
 	else
@@ -438,7 +432,7 @@ inspection_begin(struct inspection *inspection)
 	struct question *question = TAILQ_FIRST(&inspection->questions);
 
 	if (question != NULL)
-		loop_post(question->engine->loop, &question->post, question_do_begin, question);
+		loop_post(question->inspection->loop, &question->post, question_do_begin, question);
 }
 
 /* Queue QUESTION; a closing goes ahead of a list that waits. */
@@ -459,7 +453,7 @@ inspection_add(struct inspection *inspection, struct question *question)
 }
 
 int
-inspection_ask(struct engine *engine, const struct inspection_query *query,
+inspection_ask(struct inspection *inspection, const struct inspection_query *query,
     void (*done)(void *context, int r, struct inspection_list *list), void *context)
 {
 	struct question *question;
@@ -467,12 +461,12 @@ inspection_ask(struct engine *engine, const struct inspection_query *query,
 	if (query->limit > INSPECTION_ROWS_MAX ||
 	    query->offset > INSPECTION_REACH_MAX - query->limit)
 		return -EINVAL;
-	if (engine->inspection.listing && query->kind != INSPECTION_CLOSE)
+	if (inspection->listing && query->kind != INSPECTION_CLOSE)
 		return -EBUSY;
 	question = calloc(1, sizeof(*question));
 	if (question == NULL)
 		return -ENOMEM;
-	question->engine = engine;
+	question->inspection = inspection;
 	question->query = *query;
 	question->done = done;
 	question->context = context;
@@ -480,7 +474,7 @@ inspection_ask(struct engine *engine, const struct inspection_query *query,
 		question_free(question);
 		return -ENOMEM;
 	}
-	inspection_add(&engine->inspection, question);
+	inspection_add(inspection, question);
 	return 0;
 }
 

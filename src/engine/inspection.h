@@ -3,7 +3,7 @@
  * Questions to the workers: which connections there are, who sends datagrams, and the closing of
  * one connection by its id. One question is under way at a time, and it visits one worker after
  * the other in short slices, so that no echo waits for it. It keeps no more than a bounded page.
- * Main loop only, but for inspection_forget().
+ * Main loop only.
  */
 #ifndef ECHOD_ENGINE_INSPECTION_H
 #define ECHOD_ENGINE_INSPECTION_H
@@ -16,10 +16,11 @@
 #include "base/attributes.h"
 #include "config/configuration.h"
 #include "engine/connection.h"
-#include "engine/datagram/sources.h"
+#include "engine/datagram/endpoint.h"
+#include "engine/service.h"
 
-struct engine;
 struct question;
+struct worker;
 
 /* Most rows of one list, and how far into the order of all connections it may reach. */
 #define INSPECTION_ROWS_MAX 1000
@@ -111,6 +112,11 @@ struct inspection_list {
 
 /* What is asked, embedded in the engine: the one under way, then closings, then a list. */
 struct inspection {
+	struct loop *loop;             /* borrowed: the main loop */
+	struct worker *const *workers; /* borrowed, like all of these */
+	size_t worker_count;
+	const struct service_list *services;
+	const struct endpoint_list *endpoints; /* those that are open */
 	TAILQ_HEAD(question_list, question) questions;
 	bool listing; /* one of them is for a list */
 };
@@ -123,7 +129,8 @@ struct inspection {
  * A list is refused while another is asked for; a closing never is, and goes ahead of a list that
  * waits. Returns 0; -EINVAL for a query beyond the bounds, -EBUSY or -ENOMEM: DONE is not called.
  */
-ATTR_MUSTCHECK int inspection_ask(struct engine *engine, const struct inspection_query *query,
+ATTR_MUSTCHECK int inspection_ask(struct inspection *inspection,
+    const struct inspection_query *query,
     void (*done)(void *context, int r, struct inspection_list *list), void *context);
 
 /*
@@ -131,8 +138,5 @@ ATTR_MUSTCHECK int inspection_ask(struct engine *engine, const struct inspection
  * does not run any more.
  */
 void inspection_done(struct inspection *inspection);
-
-/* CONN leaves the lists of its worker: no question visits it any more. The worker's thread. */
-void inspection_forget(const struct connection *conn);
 
 #endif

@@ -26,8 +26,7 @@ struct plan_entry {
 struct plan {
 	struct plan_entry *entries;
 	size_t count;
-	struct worker_update **updates; /* by worker id; had beforehand: a commit cannot fail */
-	size_t update_count;
+	struct worker_update *update; /* had beforehand: a commit cannot fail */
 };
 
 /*
@@ -50,7 +49,7 @@ plan_match(const struct engine *engine, struct plan_entry *entry)
 	struct listener *lis;
 	struct endpoint *endpoint;
 
-	TAILQ_FOREACH (lis, &engine->listeners, next) {
+	TAILQ_FOREACH (lis, &engine->acceptor.listeners, next) {
 		if (entry->socket == NULL &&
 		    plan_fits(&lis->socket, lis->service->name, entry->cfg))
 			entry->socket = &(entry->lis = lis)->socket;
@@ -84,7 +83,7 @@ plan_make_server(
 			return -errno;
 		entry->socket = &entry->endpoint->socket;
 	} else {
-		r = listener_new(engine, socket, &entry->lis);
+		r = listener_new(&engine->acceptor, socket, &entry->lis);
 		if (r == 0)
 			entry->socket = &entry->lis->socket;
 	}
@@ -190,28 +189,8 @@ plan_done(struct plan *plan)
 			service_free(entry->service);
 		free(entry->settings);
 	}
-	for (size_t i = 0; i < plan->update_count; i++)
-		worker_update_free(plan->updates[i]);
-	free(plan->updates);
+	worker_update_free(plan->update);
 	free(plan->entries);
-}
-
-static int
-plan_make_updates(
-    struct plan *plan, size_t worker_count, const struct config *cfg, struct error_list *errors)
-{
-	plan->updates = calloc(worker_count, sizeof(struct worker_update *));
-	while (plan->updates != NULL && plan->update_count < worker_count) {
-		struct worker_update *update = worker_update_new(cfg);
-
-		if (update == NULL)
-			break;
-		plan->updates[plan->update_count++] = update;
-	}
-	if (plan->update_count == worker_count)
-		return 0;
-	error_list_add(errors, "out of memory");
-	return -ENOMEM;
 }
 
 /* Set the sockets that are kept to their new options; all, or none when one refuses. */
@@ -249,8 +228,9 @@ plan_make(struct engine *engine, const struct config *cfg, struct inheritance *i
 {
 	int first = 0;
 
-	*plan = (struct plan){ .entries = calloc(cfg->listener_count + 1, sizeof(*plan->entries)) };
-	if (plan->entries == NULL) {
+	*plan = (struct plan){ .entries = calloc(cfg->listener_count + 1, sizeof(*plan->entries)),
+		.update = worker_update_new(cfg, engine->worker_count) };
+	if (plan->entries == NULL || plan->update == NULL) {
 		error_list_add(errors, "out of memory");
 		return -ENOMEM;
 	}
@@ -266,8 +246,6 @@ plan_make(struct engine *engine, const struct config *cfg, struct inheritance *i
 		if (first == 0)
 			first = r;
 	}
-	if (first == 0)
-		first = plan_make_updates(plan, engine->worker_count, cfg, errors);
 	return first == 0 ? plan_update_kept(plan, errors) : first;
 }
 
@@ -316,8 +294,7 @@ plan_commit_entry(struct engine *engine, struct plan *plan, struct plan_entry *e
 {
 	if (entry->new_service)
 		TAILQ_INSERT_TAIL(&engine->services, entry->service, next);
-	for (size_t i = 0; i < engine->worker_count; i++)
-		worker_update_add(plan->updates[i], &entry->service->shares[i], entry->cfg);
+	worker_update_add(plan->update, entry->service, entry->cfg);
 	entry->new_service = false;
 	if (entry->socket == NULL)
 		return;
@@ -328,7 +305,7 @@ plan_commit_entry(struct engine *engine, struct plan *plan, struct plan_entry *e
 	if (entry->lis != NULL) {
 		listener_set(entry->lis, entry->service, entry->cfg->connections);
 		if (entry->new_socket)
-			TAILQ_INSERT_TAIL(&engine->listeners, entry->lis, next);
+			TAILQ_INSERT_TAIL(&engine->acceptor.listeners, entry->lis, next);
 	} else {
 		endpoint_set(entry->endpoint, entry->service, entry->settings);
 		entry->settings = NULL;
@@ -363,8 +340,8 @@ plan_commit(struct engine *engine, const struct config *cfg, struct plan *plan)
 	struct listener *lis, *next_lis;
 	struct endpoint *endpoint, *next;
 
-	acceptor_set_limit(engine, cfg->limits.connections);
-	TAILQ_FOREACH_SAFE (lis, &engine->listeners, next, next_lis) {
+	acceptor_set_limit(&engine->acceptor, cfg->limits.connections);
+	TAILQ_FOREACH_SAFE (lis, &engine->acceptor.listeners, next, next_lis) {
 		if (plan_drops(plan, &lis->socket, lis->service))
 			engine_remove_listener(engine, lis, &gone);
 	}
@@ -377,9 +354,8 @@ plan_commit(struct engine *engine, const struct config *cfg, struct plan *plan)
 	for (size_t i = 0; i < plan->count; i++)
 		plan_commit_entry(engine, plan, &plan->entries[i]);
 	/* ahead of every connection that is accepted from now on */
-	for (size_t i = 0; i < engine->worker_count; i++)
-		worker_apply(engine->workers[i], plan->updates[i]);
-	plan->update_count = 0;
+	worker_update_apply(plan->update, engine->workers);
+	plan->update = NULL;
 }
 
 int

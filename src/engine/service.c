@@ -15,18 +15,15 @@ service_new(const char *name, size_t worker_count)
 		return NULL;
 	service->worker_count = worker_count;
 	service->name = strdup(name);
-	service->shares = calloc(worker_count, sizeof(*service->shares));
-	if (service->name == NULL || service->shares == NULL) {
+	service->shards = calloc(worker_count, sizeof(*service->shards));
+	if (service->name == NULL || service->shards == NULL) {
 		service_free(service);
 		return NULL;
 	}
 	for (size_t i = 0; i < worker_count; i++) {
-		struct share *share = &service->shares[i];
-
-		share->name = service->name;
-		share->connections = &service->connections;
-		TAILQ_INIT(&share->by_age);
-		TAILQ_INIT(&share->by_activity);
+		service->shards[i].service = service;
+		TAILQ_INIT(&service->shards[i].by_age);
+		TAILQ_INIT(&service->shards[i].by_activity);
 	}
 	return service;
 }
@@ -36,9 +33,9 @@ service_free(struct service *service)
 {
 	if (service == NULL)
 		return;
-	for (size_t i = 0; service->shares != NULL && i < service->worker_count; i++)
-		config_unref(service->shares[i].config);
-	free(service->shares);
+	for (size_t i = 0; service->shards != NULL && i < service->worker_count; i++)
+		config_unref(service->shards[i].config);
+	free(service->shards);
 	free(service->name);
 	free(service);
 }
@@ -61,5 +58,5 @@ service_sum(const struct service *service, struct counters_sum *ret_sum)
 	*ret_sum = (struct counters_sum){ .values = { 0 } };
 	counters_sum(&service->acceptor, ret_sum);
 	for (size_t i = 0; i < service->worker_count; i++)
-		counters_sum(&service->shares[i].counters, ret_sum);
+		counters_sum(&service->shards[i].counters, ret_sum);
 }

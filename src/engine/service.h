@@ -1,29 +1,56 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A service: the name of a listener and everything that is counted under it. It is made when
- * the name first appears in a configuration and lives as long as the process, so counters never
- * fall when a reload removes a listener and another brings it back. Main loop only.
+ * A service: the name of a listener and everything that is counted under it. It is made when the
+ * name first appears in a configuration and lives as long as the process, so counters never fall
+ * when a reload removes a listener and another brings it back. Each worker has a shard of its own.
  */
 #ifndef ECHOD_ENGINE_SERVICE_H
 #define ECHOD_ENGINE_SERVICE_H
 
 #include "base/attributes.h"
+#include "base/distribution.h"
+#include <stddef.h>
+#include <stdint.h>
 #include "config/configuration.h"
 #include "engine/counters.h"
-#include "engine/worker.h"
 
+struct connection;
+TAILQ_HEAD(connection_list, connection);
+
+/*
+ * What one worker has of a service. The worker's own, except that all may read the counters and
+ * the distributions.
+ */
+struct shard {
+	TAILQ_ENTRY(shard) next;           /* of its worker's */
+	struct service *service;           /* borrowed */
+	const struct config *config;       /* a reference; NULL before the worker has it */
+	const struct listener_config *cfg; /* in config; the last one that had this name */
+	atomic_int waiting;                /* connections handed over and not yet begun */
+	struct counters counters;
+	struct distribution duration; /* lives of connections that ended */
+	/* from the read callback to the last byte that the kernel took; a sample */
+	struct distribution echo_delay;
+	struct connection_list by_age;      /* oldest first */
+	struct connection_list by_activity; /* longest idle first, within a tenth of a second */
+	struct connection *unseen; /* the first of them not looked at since it became quiet */
+};
+
+TAILQ_HEAD(shard_list, shard);
+
+/* Main loop's, but for what is marked. */
 struct service {
 	TAILQ_ENTRY(service) next;
-	char *name;                  /* owned */
-	_Atomic int64_t connections; /* handed over and not yet freed; written by all threads */
+	char *name;                  /* owned; never changes, all may read it */
+	_Atomic int64_t connections; /* handed over and not yet closed; written by all threads */
 	struct counters acceptor;    /* what the main loop counts: accepted, rejected, errors */
 	size_t worker_count;
-	struct share *shares; /* owned; one for each worker, by its id */
+	struct shard *shards; /* owned; by worker id */
 };
 
 TAILQ_HEAD(service_list, service);
 
-/* Build a service and its shares; the workers do not know them yet. NULL: out of memory. */
+/* Build a service and its shards; the workers do not know them yet. NULL: out of memory. */
 struct service *service_new(const char *name, size_t worker_count);
 
 /* Free a service whose workers have all been stopped. NULL is fine. */

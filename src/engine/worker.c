@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/address.h"
 #include "base/clock.h"
+#include "base/log.h"
 
 /* How often the checks by time run: the precision of every timeout. */
 #define TICK_NS (250 * NS_PER_MS)
@@ -54,9 +54,9 @@ worker_was_away(struct worker *worker, int64_t now_ns)
 
 	if (late_ns < TICK_NS)
 		return false;
-	TAILQ_FOREACH (conn, &worker->ending, by_time)
+	TAILQ_FOREACH (conn, &worker->connections.ending, by_time)
 		conn->ending_ns += late_ns;
-	TAILQ_FOREACH (conn, &worker->pending, by_progress)
+	TAILQ_FOREACH (conn, &worker->connections.pending, by_progress)
 		conn->progress_ns += late_ns;
 	return true;
 }
@@ -71,29 +71,10 @@ worker_on_tick(evutil_socket_t fd, short what, void *arg)
 
 	worker->tick_skipped = worker_was_away(worker, now_ns) && !worker->tick_skipped;
 	worker_record_lag(worker, now_ns);
-	if (worker->pipe.size == 0)
-		echo_pipe_open(&worker->pipe);
+	if (worker->connections.pipe.size == 0)
+		echo_pipe_open(&worker->connections.pipe);
 	if (!worker->tick_skipped)
-		connection_check_all(worker);
-}
-
-static void
-worker_on_reap(evutil_socket_t fd, short what, void *arg)
-{
-	struct worker *worker = arg;
-
-	(void)fd;
-	(void)what;
-	connection_free_dead(&worker->dead);
-}
-
-void
-worker_bury(struct worker *worker, struct connection *conn)
-{
-	worker_release(worker, conn->share);
-	if (TAILQ_EMPTY(&worker->dead))
-		event_active(&worker->reap, EV_TIMEOUT, 0);
-	TAILQ_INSERT_TAIL(&worker->dead, conn, by_age);
+		connection_set_check(&worker->connections);
 }
 
 static int
@@ -110,7 +91,7 @@ worker_set_tick(struct worker *worker, int64_t interval_ns)
 struct worker_message {
 	struct post post;
 	struct worker *worker;
-	struct share *share;
+	struct shard *shard;
 	int fd;
 	uint64_t id;
 	union connection_peer peer;
@@ -126,19 +107,11 @@ worker_new(unsigned id, const struct config *config)
 		return NULL;
 	errno = 0;
 	worker->id = id;
-	worker->config = config_ref(config);
-	TAILQ_INIT(&worker->shares);
-	TAILQ_INIT(&worker->pending);
-	TAILQ_INIT(&worker->ending);
-	TAILQ_INIT(&worker->lingering);
-	TAILQ_INIT(&worker->dead);
-	worker->buffer = malloc(ECHO_BUFFER_SIZE);
 	worker->messages = calloc(WORKER_WAITING_MAX, sizeof(*worker->messages));
 	worker->loop = loop_new();
-	if (worker->buffer == NULL || worker->messages == NULL || worker->loop == NULL)
+	if (worker->messages == NULL || worker->loop == NULL ||
+	    connection_set_init(&worker->connections, loop_base(worker->loop), config) < 0)
 		goto fail;
-	echo_pipe_open(&worker->pipe);
-	(void)event_assign(&worker->reap, loop_base(worker->loop), -1, 0, worker_on_reap, worker);
 	worker->tick = event_new(loop_base(worker->loop), -1, EV_PERSIST, worker_on_tick, worker);
 	if (worker->tick == NULL || worker_set_tick(worker, TICK_NS) < 0)
 		goto fail;
@@ -157,11 +130,8 @@ worker_free(struct worker *worker)
 		return;
 	if (worker->tick != NULL)
 		event_free(worker->tick);
-	connection_free_dead(&worker->dead);
-	echo_pipe_close(&worker->pipe);
+	connection_set_done(&worker->connections);
 	loop_free(worker->loop);
-	config_unref(worker->config);
-	free(worker->buffer);
 	free(worker->messages);
 	free(worker);
 }
@@ -196,31 +166,12 @@ worker_start(struct worker *worker)
 	return -r;
 }
 
-/* Close up to LIMIT connections. Returns whether there are more. */
-static bool
-worker_close_some(struct worker *worker, size_t limit)
-{
-	struct connection *conn;
-	struct share *share;
-
-	TAILQ_FOREACH (share, &worker->shares, next) {
-		while ((conn = TAILQ_FIRST(&share->by_age)) != NULL) {
-			if (limit-- == 0)
-				return true;
-			connection_close(conn, conn->state == CONNECTION_LINGERING
-						   ? conn->reason
-						   : CLOSE_DRAIN_FORCED);
-		}
-	}
-	return false;
-}
-
 static void
 worker_do_stop(void *arg)
 {
 	struct worker *worker = arg;
 
-	if (worker_close_some(worker, STOP_SLICE))
+	if (connection_set_close(&worker->connections, STOP_SLICE))
 		loop_post(worker->loop, &worker->stop_post, worker_do_stop, worker);
 	else
 		loop_stop(worker->loop);
@@ -234,7 +185,7 @@ static void
 worker_empty(struct worker *worker)
 {
 	loop_run_once(worker->loop);
-	(void)worker_close_some(worker, SIZE_MAX);
+	(void)connection_set_close(&worker->connections, SIZE_MAX);
 	loop_run_once(worker->loop);
 }
 
@@ -249,6 +200,16 @@ worker_begin_stop(struct worker *worker)
 		loop_post(worker->loop, &worker->stop_post, worker_do_stop, worker);
 	else
 		worker_empty(worker);
+}
+
+int64_t
+worker_sum_load(struct worker *const *workers, size_t count)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < count; i++)
+		sum += atomic_load_explicit(&workers[i]->connections.load, memory_order_relaxed);
+	return sum;
 }
 
 bool
@@ -272,40 +233,45 @@ worker_is_stopped(struct worker *worker)
 	if (now_ns - worker->handled_ns < HANG_NS || ++worker->looks < HANG_LOOKS)
 		return false;
 	log_error("worker %u hangs and cannot be stopped: %lld connections are left behind",
-	    worker->id, (long long)atomic_load_explicit(&worker->load, memory_order_relaxed));
+	    worker->id, (long long)worker_sum_load(&worker, 1));
 	worker->hangs = true;
 	return true;
 }
 
-/* What a worker is told about a configuration. */
-struct worker_update {
+struct worker_update_message {
 	struct post post;
 	struct worker *worker;
+	struct worker_update *update;
+};
+
+/* What workers are told about a configuration. */
+struct worker_update {
 	const struct config *config; /* a reference */
-	size_t count;
-	struct {
-		struct share *share;
-		const struct listener_config *cfg;
-	} entries[];
+	struct service **services;   /* by listener of config; NULL: it is not served */
+	atomic_size_t count;         /* of the workers that have it still to obey */
+	struct worker_update_message messages[];
 };
 
 struct worker_update *
-worker_update_new(const struct config *config)
+worker_update_new(const struct config *config, size_t count)
 {
 	struct worker_update *update = calloc(
-	    1, sizeof(*update) + config->listener_count * sizeof(update->entries[0]));
+	    1, sizeof(*update) + count * sizeof(update->messages[0]) +
+		   config->listener_count * sizeof(update->services[0]));
 
-	if (update != NULL)
-		update->config = config_ref(config);
+	if (update == NULL)
+		return NULL;
+	update->config = config_ref(config);
+	update->services = (void *)(update->messages + count);
+	atomic_store(&update->count, count);
 	return update;
 }
 
 void
 worker_update_add(
-    struct worker_update *update, struct share *share, const struct listener_config *cfg)
+    struct worker_update *update, struct service *service, const struct listener_config *cfg)
 {
-	update->entries[update->count].share = share;
-	update->entries[update->count++].cfg = cfg;
+	update->services[cfg - update->config->listeners] = service;
 }
 
 void
@@ -318,30 +284,50 @@ worker_update_free(struct worker_update *update)
 }
 
 static void
-worker_do_apply(void *arg)
+worker_obey(struct worker *worker, const struct worker_update *update)
 {
-	struct worker_update *update = arg;
-	struct worker *worker = update->worker;
+	struct connection_set *set = &worker->connections;
 
-	for (size_t i = 0; i < update->count; i++) {
-		struct share *share = update->entries[i].share;
+	for (size_t i = 0; i < update->config->listener_count; i++) {
+		struct shard *shard;
 
-		if (share->config == NULL)
-			TAILQ_INSERT_TAIL(&worker->shares, share, next);
-		config_unref(share->config);
-		share->config = config_ref(update->config);
-		share->cfg = update->entries[i].cfg;
+		if (update->services[i] == NULL)
+			continue;
+		shard = &update->services[i]->shards[worker->id];
+		if (shard->config == NULL)
+			TAILQ_INSERT_TAIL(&set->shards, shard, next);
+		config_unref(shard->config);
+		shard->config = config_ref(update->config);
+		shard->cfg = &update->config->listeners[i];
 	}
-	config_unref(worker->config);
-	worker->config = config_ref(update->config);
-	worker_update_free(update);
+	config_unref(set->config);
+	set->config = config_ref(update->config);
+}
+
+static void
+worker_do_obey(void *arg)
+{
+	struct worker_update_message *message = arg;
+	struct worker_update *update = message->update;
+
+	worker_obey(message->worker, update);
+	if (atomic_fetch_sub(&update->count, 1) == 1)
+		worker_update_free(update);
 }
 
 void
-worker_apply(struct worker *worker, struct worker_update *update)
+worker_update_apply(struct worker_update *update, struct worker *const *workers)
 {
-	update->worker = worker;
-	loop_post(worker->loop, &update->post, worker_do_apply, update);
+	size_t count = atomic_load(&update->count);
+
+	/* the last one to obey may free it */
+	for (size_t i = 0; i < count; i++) {
+		struct worker_update_message *message = &update->messages[i];
+
+		message->worker = workers[i];
+		message->update = update;
+		loop_post(workers[i]->loop, &message->post, worker_do_obey, message);
+	}
 }
 
 static void
@@ -349,55 +335,53 @@ worker_do_take(void *arg)
 {
 	struct worker_message *message = arg;
 	struct worker *worker = message->worker;
-	struct share *share = message->share;
+	struct shard *shard = message->shard;
 
-	connection_new(worker, share, message->fd, message->id, &message->peer);
-	atomic_fetch_sub_explicit(&share->waiting, 1, memory_order_relaxed);
+	connection_new(&worker->connections, shard, message->fd, message->id, &message->peer);
+	atomic_fetch_sub_explicit(&shard->waiting, 1, memory_order_relaxed);
 	/* from here on the message is the main loop's again */
 	atomic_fetch_sub(&worker->waiting, 1);
 }
 
 void
-worker_take(struct worker *worker, struct share *share, int fd, uint64_t id,
+worker_take(struct worker *worker, struct service *service, int fd, uint64_t id,
     const union connection_peer *peer)
 {
 	/* the worker reads them in this order, and the oldest has been read: few enough wait */
 	struct worker_message *message = &worker->messages[worker->taken++ % WORKER_WAITING_MAX];
+	struct shard *shard = &service->shards[worker->id];
 
 	/* counted before the hand-over: the worker gives it back, perhaps at once */
-	atomic_fetch_add_explicit(&worker->load, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(share->connections, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&share->waiting, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&worker->connections.load, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&service->connections, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&shard->waiting, 1, memory_order_relaxed);
 	atomic_fetch_add(&worker->waiting, 1);
 	message->worker = worker;
-	message->share = share;
+	message->shard = shard;
 	message->fd = fd;
 	message->id = id;
 	message->peer = *peer;
 	loop_post(worker->loop, &message->post, worker_do_take, message);
 }
 
-void
-worker_release(struct worker *worker, struct share *share)
-{
-	atomic_fetch_sub_explicit(&worker->load, 1, memory_order_relaxed);
-	atomic_fetch_sub_explicit(share->connections, 1, memory_order_relaxed);
-}
-
 static void
 worker_do_drain(void *arg)
 {
 	struct worker *worker = arg;
+	struct connection_set *set = &worker->connections;
+	enum worker_phase phase;
 	bool away = worker_was_away(worker, clock_now_ns()) || worker->tick_skipped;
 
 	/* first open for the next word, then read: a word that comes in between is not missed */
 	atomic_store(&worker->drain_posted, false);
-	worker->phase = (enum worker_phase)atomic_load(&worker->wanted_phase);
-	worker->idle_grace_ns = atomic_load(&worker->wanted_grace_ns);
+	phase = (enum worker_phase)atomic_load(&worker->wanted_phase);
+	set->draining = phase != WORKER_SERVING;
+	set->cutting = phase == WORKER_CUTTING;
+	set->idle_grace_ns = atomic_load(&worker->wanted_grace_ns);
 	/* a tick that cannot be made shorter only makes the drain coarser */
-	(void)worker_set_tick(worker, worker->phase == WORKER_SERVING ? TICK_NS : TICK_DRAIN_NS);
+	(void)worker_set_tick(worker, set->draining ? TICK_DRAIN_NS : TICK_NS);
 	if (!away)
-		connection_check_all(worker);
+		connection_set_check(set);
 }
 
 void
@@ -407,26 +391,4 @@ worker_drain(struct worker *worker, enum worker_phase phase, int64_t idle_grace_
 	atomic_store(&worker->wanted_phase, (int)phase);
 	if (!atomic_exchange(&worker->drain_posted, true))
 		loop_post(worker->loop, &worker->drain_post, worker_do_drain, worker);
-}
-
-void
-worker_log(enum log_level level, const struct connection *conn, const char *message)
-{
-	char peer[ADDRESS_TEXT_MAX];
-	struct log_field fields[] = {
-		LOG_TEXT("listener", conn->share->name),
-		LOG_NUMBER("connection", conn->id),
-		LOG_TEXT("peer", peer),
-		LOG_TEXT("reason", close_reason_name(conn->reason)),
-		LOG_NUMBER("bytes_in", conn->bytes_in),
-		LOG_NUMBER("bytes_out", conn->bytes_out),
-		LOG_NUMBER("duration_ms", (clock_coarse_ns() - conn->accepted_ns) / NS_PER_MS),
-	};
-
-	if (!log_enabled(level))
-		return;
-	connection_peer_format(&conn->peer, peer, sizeof(peer));
-	/* one that has just begun has neither a reason nor figures */
-	log_fields(
-	    level, fields, conn->reason == CLOSE_NONE ? 3 : ARRAY_SIZE(fields), "%s", message);
 }

@@ -59,11 +59,11 @@ static void
 obey(struct limits limits)
 {
 	struct config *config = make_config(&limits);
-	struct worker_update *update = worker_update_new(config);
+	struct worker_update *update = worker_update_new(config, 1);
 
 	ck_assert_ptr_nonnull(update);
-	worker_update_add(update, &service->shares[0], &config->listeners[0]);
-	worker_apply(worker, update);
+	worker_update_add(update, service, &config->listeners[0]);
+	worker_update_apply(update, &worker);
 	config_unref(config);
 }
 
@@ -106,7 +106,7 @@ teardown(void)
 	ck_assert_uint_eq(closed, last_id);
 	ck_assert_uint_eq(sum.values[COUNTER_PENDING_BYTES], 0);
 	ck_assert_uint_le(sum.values[COUNTER_SENT_BYTES], sum.values[COUNTER_RECEIVED_BYTES]);
-	ck_assert_int_eq(atomic_load(&worker->load), 0);
+	ck_assert_int_eq(worker_sum_load(&worker, 1), 0);
 	ck_assert_int_eq(atomic_load(&service->connections), 0);
 	worker_free(worker);
 	service_free(service);
@@ -118,7 +118,7 @@ hand_over(int fd)
 	union connection_peer peer = { .family = AF_UNIX };
 
 	ck_assert_int_eq(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
-	worker_take(worker, &service->shares[0], fd, ++last_id, &peer);
+	worker_take(worker, service, fd, ++last_id, &peer);
 }
 
 /* One end of a UNIX pair, the other is served. */
@@ -421,7 +421,7 @@ START_TEST(drain_finishes_the_idle_and_cuts_the_rest)
 	ck_assert_uint_eq(read_up_to(idle, &byte, 1), 0);
 	close(idle);
 	wait_count(COUNTER_CLOSED_DRAIN, 1);
-	ck_assert_int_ge(atomic_load(&worker->load), 1);
+	ck_assert_int_ge(worker_sum_load(&worker, 1), 1);
 	worker_drain(worker, WORKER_CUTTING, 0);
 	stop();
 	ck_assert_uint_eq(count(COUNTER_CLOSED_DRAIN_FORCED), 1);

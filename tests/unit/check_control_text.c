@@ -82,7 +82,7 @@ count(void)
 		for (int id = 0; id < COUNTER_COUNT; id++) {
 			/* in parts, as the main loop and the workers count */
 			counters_add(&service->acceptor, (enum counter)id, 1);
-			counters_add(&service->shares[1].counters, (enum counter)id,
+			counters_add(&service->shards[1].counters, (enum counter)id,
 			    counter_value(service->name, id) - 1);
 		}
 		atomic_store(&service->connections, 5);
@@ -205,9 +205,9 @@ START_TEST(histograms_are_consistent)
 	char *text;
 
 	/* on both workers; a value on a bound belongs below it */
-	distribution_record(&service->shares[0].duration, &distribution_lives, NS_PER_MS);
-	distribution_record(&service->shares[1].duration, &distribution_lives, NS_PER_MS + 1);
-	distribution_record(&service->shares[1].duration, &distribution_lives, 90000 * NS_PER_S);
+	distribution_record(&service->shards[0].duration, &distribution_lives, NS_PER_MS);
+	distribution_record(&service->shards[1].duration, &distribution_lives, NS_PER_MS + 1);
+	distribution_record(&service->shards[1].duration, &distribution_lives, 90000 * NS_PER_S);
 	distribution_record(&engine->workers[1]->lag, &distribution_delays, 20 * NS_PER_US);
 	text = metrics_new(false);
 	assert_line(text, "# TYPE echod_connection_duration_seconds histogram");

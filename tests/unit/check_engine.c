@@ -346,7 +346,7 @@ START_TEST(a_plan_that_fails_changes_nothing)
 
 	ck_assert_ptr_nonnull(engine);
 	ck_assert_int_eq(plan_apply(engine, good, NULL, 0, &errors), 0);
-	kept = TAILQ_FIRST(&engine->listeners)->socket.fd;
+	kept = TAILQ_FIRST(&engine->acceptor.listeners)->socket.fd;
 
 	/* the first listener is a good new one, the second cannot be bound */
 	ck_assert_int_eq(address_of_socket(fd, &address), 0);
@@ -355,13 +355,13 @@ START_TEST(a_plan_that_fails_changes_nothing)
 	ck_assert_int_eq(plan_apply(engine, bad, NULL, 0, &errors), -EADDRINUSE);
 	ck_assert_uint_eq(error_list_count(&errors), 1);
 	ck_assert_ptr_nonnull(strstr(error_list_first(&errors), "bind"));
-	ck_assert_int_eq(TAILQ_FIRST(&engine->listeners)->socket.fd, kept);
-	ck_assert_ptr_null(TAILQ_NEXT(TAILQ_FIRST(&engine->listeners), next));
+	ck_assert_int_eq(TAILQ_FIRST(&engine->acceptor.listeners)->socket.fd, kept);
+	ck_assert_ptr_null(TAILQ_NEXT(TAILQ_FIRST(&engine->acceptor.listeners), next));
 	ck_assert_int_eq(engine->acceptor.limit, good->limits.connections);
 
 	/* the same configuration again keeps the socket, and its port */
 	ck_assert_int_eq(plan_apply(engine, good, NULL, 0, &errors), 0);
-	ck_assert_int_eq(TAILQ_FIRST(&engine->listeners)->socket.fd, kept);
+	ck_assert_int_eq(TAILQ_FIRST(&engine->acceptor.listeners)->socket.fd, kept);
 
 	error_list_done(&errors);
 	engine_free(engine);
@@ -387,7 +387,7 @@ START_TEST(limits_reject_and_count)
 	ck_assert_int_eq(plan_apply(engine, cfg, NULL, 0, &errors), 0);
 	ck_assert_int_eq(engine_start(engine, &errors), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(clients); i++) {
-		struct address *address = &TAILQ_FIRST(&engine->listeners)->socket.address;
+		struct address *address = &TAILQ_FIRST(&engine->acceptor.listeners)->socket.address;
 
 		clients[i] = socket(AF_INET, SOCK_STREAM, 0);
 		ck_assert_int_eq(connect(clients[i], &address->u.sa, address->length), 0);

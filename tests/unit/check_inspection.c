@@ -144,7 +144,7 @@ request_query(const struct inspection_query *query)
 {
 	unsigned before = answers;
 
-	ck_assert_int_eq(inspection_ask(engine, query, on_list, engine), 0);
+	ck_assert_int_eq(inspection_ask(&engine->inspection, query, on_list, engine), 0);
 	ck_assert_uint_eq(answers, before);
 	asked++;
 }
@@ -381,9 +381,9 @@ START_TEST(queries_filter_sort_and_cut)
 	ck_assert_uint_eq(last.count, 0);
 
 	query = (struct inspection_query){ .limit = INSPECTION_ROWS_MAX + 1 };
-	ck_assert_int_eq(inspection_ask(engine, &query, on_list, engine), -EINVAL);
+	ck_assert_int_eq(inspection_ask(&engine->inspection, &query, on_list, engine), -EINVAL);
 	query = (struct inspection_query){ .limit = 1, .offset = INSPECTION_REACH_MAX };
-	ck_assert_int_eq(inspection_ask(engine, &query, on_list, engine), -EINVAL);
+	ck_assert_int_eq(inspection_ask(&engine->inspection, &query, on_list, engine), -EINVAL);
 }
 END_TEST
 
@@ -401,7 +401,7 @@ ask_to_close(uint64_t id)
 {
 	const struct inspection_query query = { .kind = INSPECTION_CLOSE, .id = id };
 
-	ck_assert_int_eq(inspection_ask(engine, &query, on_closed, engine), 0);
+	ck_assert_int_eq(inspection_ask(&engine->inspection, &query, on_closed, engine), 0);
 	closings++;
 }
 
@@ -451,7 +451,7 @@ START_TEST(one_list_at_a_time_and_closings_always)
 		client_new("one");
 	ask_to_close(1);
 	request(100);
-	ck_assert_int_eq(inspection_ask(engine, &query, on_list, engine), -EBUSY);
+	ck_assert_int_eq(inspection_ask(&engine->inspection, &query, on_list, engine), -EBUSY);
 	for (uint64_t id = 2; id < 6; id++)
 		ask_to_close(id);
 	while (answers < asked) {

@@ -199,7 +199,7 @@ find_addresses(void)
 
 		if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) < 0 || !listens)
 			continue;
-		TAILQ_FOREACH (lis, &engine->listeners, next)
+		TAILQ_FOREACH (lis, &engine->acceptor.listeners, next)
 			known |= lis->socket.fd == fd;
 		if (known)
 			continue;

@@ -403,7 +403,7 @@ endpoint_set(struct endpoint *endpoint, struct service *service, struct endpoint
 	endpoint->service = service;
 	settings->endpoint = endpoint;
 	settings->name = service->name;
-	settings->counters = &service->shares[endpoint->worker->id].counters;
+	settings->counters = &service->shards[endpoint->worker->id].counters;
 	loop_post(endpoint->worker->loop, &settings->post, endpoint_do_set, settings);
 }
 
