@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <linux/filter.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,9 +19,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "engine/datagram/socket.h"
 
 #define RETRY_NS (20 * NS_PER_MS)
+
+/* Datagrams that may wait for a busy worker, in bytes; net.core.rmem_max caps it. */
+#define RECEIVE_BUFFER (4 << 20)
 
 /* Probes of a silent peer: so many, each after this part of keepalive. */
 #define KEEPALIVE_PROBES 3
@@ -126,6 +129,42 @@ listen_socket_create(struct address *address)
 	return fd < 0 ? -errno : fd;
 }
 
+int
+listen_socket_prepare_datagrams(int fd, sa_family_t family)
+{
+	bool v6 = family == AF_INET6;
+	int r;
+
+	if (family == AF_UNIX)
+		return 0;
+	/* also for IPv6: of an IPv4 packet on a dual-stack socket this one tells more */
+	r = listen_socket_set(fd, IPPROTO_IP, IP_PKTINFO, 1);
+	if (r == 0 && v6)
+		r = listen_socket_set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+	/* a socket that was passed in may be allowed to; an echo goes to nobody but its client */
+	if (r == 0)
+		r = listen_socket_set(fd, SOL_SOCKET, SO_BROADCAST, 0);
+	if (r < 0)
+		return r;
+	/*
+	 * A socket that was passed in may queue ICMP errors for somebody to read, of which nobody
+	 * does: it would be ready to read for ever.
+	 */
+	(void)listen_socket_set(fd, IPPROTO_IP, IP_RECVERR, 0);
+	if (v6)
+		(void)listen_socket_set(fd, IPPROTO_IPV6, IPV6_RECVERR, 0);
+	/*
+	 * The rest is welcome where the kernel has it. An answer is as large as what was asked, so
+	 * it is fragmented where that was; a forged ICMP message must not make it smaller.
+	 */
+	(void)listen_socket_set(fd, IPPROTO_UDP, UDP_GRO, 1);
+	(void)listen_socket_set(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER);
+	(void)listen_socket_set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
+	if (v6)
+		(void)listen_socket_set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT);
+	return 0;
+}
+
 /* Make what was bound ready to be served: with a backlog, or for datagrams. */
 static int
 listen_socket_begin(int fd, const struct address *address, const struct listen_options *options)
@@ -133,7 +172,7 @@ listen_socket_begin(int fd, const struct address *address, const struct listen_o
 	if (address->transport == ADDRESS_UDP)
 		(void)listen_socket_set(fd, SOL_SOCKET, SO_REUSEADDR, 0);
 	if (address_is_datagram(address))
-		return datagram_socket_prepare(fd, address->u.sa.sa_family);
+		return listen_socket_prepare_datagrams(fd, address->u.sa.sa_family);
 	return listen(fd, options->backlog) < 0 ? -errno : 0;
 }
 

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include "base/address.h"
@@ -76,6 +77,14 @@ ATTR_MUSTCHECK int listen_socket_open(const struct listener_config *cfg,
 ATTR_MUSTCHECK int listen_socket_adopt(const struct listener_config *cfg,
     const struct listen_options *options, int fd, struct listen_socket *ret_socket,
     struct error_list *errors);
+
+/*
+ * Have FD tell where each datagram went to, coalesce bursts, ignore what ICMP says, and hold as
+ * much as it may. FAMILY is the socket's; nothing is done for AF_UNIX. For a socket that is not
+ * served yet: this undoes batch_pin_socket(). Returns 0, or -errno when the kernel cannot tell
+ * where datagrams went to. Any thread.
+ */
+ATTR_MUSTCHECK int listen_socket_prepare_datagrams(int fd, sa_family_t family);
 
 /* Set FD, accepted from SOCKET, to the options if it came too early to inherit them. */
 void listen_socket_meet(struct listen_socket *socket, int fd);

@@ -24,7 +24,7 @@ LIBRARIES = [
 ]
 
 # A folder of a floor, and its headers that the rest of the tree may include.
-FOLDERS = {"src/engine/datagram/": {"endpoint.h", "socket.h", "sources.h"}}
+FOLDERS = {"src/engine/datagram/": {"endpoint.h"}}
 
 
 def allowed_rooms(floor):

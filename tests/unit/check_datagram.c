@@ -16,8 +16,7 @@
 #include "base/siphash.h"
 #include "engine/datagram/batch.h"
 #include "engine/datagram/guard.h"
-#include "engine/datagram/socket.h"
-#include "engine/datagram/sources.h"
+#include "engine/listen_socket.h"
 
 /* The key of the paper's test vectors: the bytes 0 to 15. */
 static const struct siphash_key counting = { { UINT64_C(0x0706050403020100),
@@ -323,8 +322,8 @@ pin(const char *host)
 	ck_assert_int_eq(bind(fd, v4 ? (struct sockaddr *)&in : (struct sockaddr *)&in6,
 			     v4 ? sizeof(in) : sizeof(in6)),
 	    0);
-	ck_assert_int_eq(datagram_socket_prepare(fd, v4 ? AF_INET : AF_INET6), 0);
-	local = datagram_socket_pin(fd);
+	ck_assert_int_eq(listen_socket_prepare_datagrams(fd, v4 ? AF_INET : AF_INET6), 0);
+	local = batch_pin_socket(fd);
 	/* the kernel tells where a datagram went to, or nobody need ask */
 	ck_assert_int_eq(get_option(fd, IPPROTO_IP, IP_PKTINFO), local.family == AF_UNSPEC);
 	if (!v4)
@@ -349,8 +348,8 @@ START_TEST(socket_that_hears_for_others_is_not_pinned)
 	/* it takes CAP_NET_ADMIN */
 	if (setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof(on)) == 0) {
 		ck_assert_int_eq(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
-		ck_assert_int_eq(datagram_socket_prepare(fd, AF_INET), 0);
-		ck_assert_int_eq(datagram_socket_pin(fd).family, AF_UNSPEC);
+		ck_assert_int_eq(listen_socket_prepare_datagrams(fd, AF_INET), 0);
+		ck_assert_int_eq(batch_pin_socket(fd).family, AF_UNSPEC);
 		ck_assert_int_eq(get_option(fd, IPPROTO_IP, IP_PKTINFO), 1);
 	}
 	close(fd);
@@ -408,9 +407,9 @@ open_batch(bool pin)
 
 	memset(&counters, 0, sizeof(counters));
 	server = open_socket();
-	ck_assert_int_eq(datagram_socket_prepare(server, AF_INET), 0);
+	ck_assert_int_eq(listen_socket_prepare_datagrams(server, AF_INET), 0);
 	if (pin)
-		local = datagram_socket_pin(server);
+		local = batch_pin_socket(server);
 	batch = batch_new(server, true, &local);
 	ck_assert_ptr_nonnull(batch);
 	ck_assert_int_eq(getsockname(server, (struct sockaddr *)&server_address, &length), 0);

@@ -7,7 +7,9 @@
 #include <netinet/udp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/address.h"
 #include "base/clock.h"
 
 /* Most messages that are read or sent at a time. */
@@ -29,6 +31,9 @@
 
 /* How long segments of a size that was refused are not tried: another route may take them. */
 #define REFUSAL_NS NS_PER_S
+
+/* Any port does to ask for a route. */
+#define SOME_PORT 9
 
 union control {
 	struct cmsghdr header; /* for its alignment */
@@ -69,6 +74,82 @@ struct batch {
 	union control controls[BATCH_SIZE];
 	unsigned spent; /* entries that have to be prepared before the next read */
 };
+
+/*
+ * Whether ADDRESS is this machine's and one host's: others cannot be bound as a rule, and the
+ * kernel connects nobody to a broadcast address who did not ask for it. Nothing is sent.
+ */
+static bool
+batch_is_own_unicast(struct address address)
+{
+	int fd = socket(address.u.sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool own;
+
+	if (fd < 0)
+		return false;
+	/* at the same place for IPv6 */
+	address.u.in.sin_port = 0;
+	own = bind(fd, &address.u.sa, address.length) == 0;
+	address.u.in.sin_port = htons(SOME_PORT);
+	own = own && connect(fd, &address.u.sa, address.length) == 0;
+	close(fd);
+	return own;
+}
+
+/* Whether FD may be handed what went to others, which a socket that was passed in can. */
+static bool
+batch_is_transparent(int fd)
+{
+	int set = 0;
+	socklen_t size = sizeof(set);
+
+	return getsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &set, &size) < 0 || set != 0;
+}
+
+/* The one address that ADDRESS stands for; AF_UNSPEC where there may be more. */
+static struct datagram_local
+batch_one_local(const struct address *address)
+{
+	struct datagram_local local = { .family = AF_UNSPEC };
+
+	if (address->u.sa.sa_family == AF_INET) {
+		struct in_addr host = address->u.in.sin_addr;
+
+		if (host.s_addr == htonl(INADDR_ANY) || IN_MULTICAST(ntohl(host.s_addr)))
+			return local;
+		local.family = AF_INET;
+		local.u.in = (struct in_pktinfo){ .ipi_addr = host, .ipi_spec_dst = host };
+	} else if (address->u.sa.sa_family == AF_INET6) {
+		const struct in6_addr *host = &address->u.in6.sin6_addr;
+
+		/* a link-local one is told with its interface, and a mapped one as IPv4 */
+		if (IN6_IS_ADDR_UNSPECIFIED(host) || IN6_IS_ADDR_MULTICAST(host) ||
+		    IN6_IS_ADDR_LINKLOCAL(host) || IN6_IS_ADDR_V4MAPPED(host))
+			return local;
+		local.family = AF_INET6;
+		local.u.in6 = (struct in6_pktinfo){ .ipi6_addr = *host };
+	}
+	return local;
+}
+
+struct datagram_local
+batch_pin_socket(int fd)
+{
+	const struct datagram_local many = { .family = AF_UNSPEC };
+	struct datagram_local local;
+	struct address address;
+	int off = 0;
+
+	if (address_of_socket(fd, &address) < 0)
+		return many;
+	local = batch_one_local(&address);
+	if (local.family == AF_UNSPEC || batch_is_transparent(fd) || !batch_is_own_unicast(address))
+		return many;
+	(void)setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &off, sizeof(off));
+	if (local.family == AF_INET6)
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &off, sizeof(off));
+	return local;
+}
 
 struct batch *
 batch_new(int fd, bool ip, const struct datagram_local *pinned)

@@ -35,8 +35,16 @@ struct received {
 };
 
 /*
+ * If FD, a prepared and bound UDP socket, can receive for one unicast address of this machine only,
+ * return that address and stop the kernel from telling it with each datagram: every datagram went
+ * there, and every answer leaves from there. The addresses that the machine has now decide. For any
+ * other socket the family is AF_UNSPEC. Any thread.
+ */
+struct datagram_local batch_pin_socket(int fd);
+
+/*
  * Build a batch with its buffers for the socket FD (borrowed), a UNIX socket unless IP. PINNED is
- * where all datagrams go to, see datagram_socket_pin(); with AF_UNSPEC each tells. NULL: out of
+ * where all datagrams go to, see batch_pin_socket(); with AF_UNSPEC each tells. NULL: out of
  * memory.
  */
 struct batch *batch_new(int fd, bool ip, const struct datagram_local *pinned);

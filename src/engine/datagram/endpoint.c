@@ -17,7 +17,6 @@
 #include "base/log.h"
 #include "engine/datagram/batch.h"
 #include "engine/datagram/guard.h"
-#include "engine/datagram/socket.h"
 #include "engine/worker.h"
 
 /* One turn of the loop, after which the connections have theirs. */
@@ -352,7 +351,7 @@ endpoint_new(struct worker *worker, const struct listen_socket *socket)
 	if (endpoint == NULL)
 		return NULL;
 	if (ip) {
-		pinned = datagram_socket_pin(socket->fd);
+		pinned = batch_pin_socket(socket->fd);
 		endpoint->sources = sources_new();
 	}
 	endpoint->batch = batch_new(socket->fd, ip, &pinned);

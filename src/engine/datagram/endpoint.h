@@ -15,7 +15,7 @@
 
 #include "base/attributes.h"
 #include "config/configuration.h"
-#include "engine/datagram/sources.h"
+#include "engine/datagram/guard.h"
 #include "engine/listen_socket.h"
 #include "engine/loop.h"
 #include "engine/service.h"
