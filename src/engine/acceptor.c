@@ -91,8 +91,11 @@ acceptor_is_full(int64_t count, int64_t limit, bool *reported, const char *who, 
 	return full;
 }
 
-/* Decide about one more connection of LIS; the first refusal of an episode is logged. */
-static enum reject_reason
+/*
+ * Decide about one more connection of LIS, by the counter for its fate. The first refusal of an
+ * episode is logged.
+ */
+static enum counter
 acceptor_check(struct listener *lis)
 {
 	struct acceptor *acceptor = lis->acceptor;
@@ -101,12 +104,12 @@ acceptor_check(struct listener *lis)
 
 	if (acceptor_is_full(
 		all, acceptor->limit, &acceptor->limit_reported, "", "limits.connections"))
-		return REJECT_LIMIT;
+		return COUNTER_REJECTED_LIMIT;
 	if (lis->connections_limit > 0 &&
 	    acceptor_is_full(own, lis->connections_limit, &lis->limit_reported, lis->service->name,
 		": connections"))
-		return REJECT_LISTENER_LIMIT;
-	return REJECT_NONE;
+		return COUNTER_REJECTED_LISTENER_LIMIT;
+	return COUNTER_CONNECTIONS_ACCEPTED;
 }
 
 /* Finish what accept4(2) told of the peer, and what a UNIX socket does not inherit. */
@@ -130,25 +133,23 @@ listener_accept(struct listener *lis, struct worker *worker)
 {
 	union connection_peer peer = { .family = AF_UNSPEC };
 	socklen_t length = sizeof(peer);
-	struct counters *counters = &lis->service->acceptor;
 	int fd = accept4(
 	    lis->socket.fd, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	enum reject_reason reject;
+	enum counter fate;
 
 	if (fd < 0)
 		return errno;
 	/* something could be accepted: those that wait have reason to go on waiting */
 	lis->acceptor->starved_since_ns = 0;
-	reject = acceptor_check(lis);
-	if (reject != REJECT_NONE) {
-		counters_add(counters, reject_reason_counter(reject), 1);
+	fate = acceptor_check(lis);
+	counters_add(&lis->service->acceptor, fate, 1);
+	if (fate != COUNTER_CONNECTIONS_ACCEPTED) {
 		close(fd);
 		return 0;
 	}
 	if (!address_is_ip(&lis->socket.address))
 		acceptor_meet_unix(fd, &peer);
 	listen_socket_meet(&lis->socket, fd);
-	counters_add(counters, COUNTER_CONNECTIONS_ACCEPTED, 1);
 	worker_take(worker, lis->service, fd, ++lis->acceptor->last_id, &peer);
 	return 0;
 }
@@ -176,8 +177,7 @@ acceptor_shed(struct acceptor *acceptor, struct listener *lis)
 			break;
 		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 		close(fd);
-		counters_add(
-		    &lis->service->acceptor, reject_reason_counter(REJECT_NO_DESCRIPTORS), 1);
+		counters_add(&lis->service->acceptor, COUNTER_REJECTED_NO_DESCRIPTORS, 1);
 	}
 	acceptor->spare_fd = -1;
 	acceptor_open_spare(acceptor);
@@ -250,7 +250,7 @@ listener_back_off(struct listener *lis, int error)
 static void
 listener_fail(struct listener *lis, int error)
 {
-	counters_add(&lis->service->acceptor, accept_error_counter(error), 1);
+	counters_add(&lis->service->acceptor, error_counter(COUNTER_ACCEPT_OTHER, error), 1);
 	lis->failed_in_row++;
 	if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM)
 		acceptor_starve(lis->acceptor, lis, error);
@@ -325,7 +325,8 @@ listener_pause(struct listener *lis, enum pause_reason reason, bool on)
 		(void)event_del(&lis->readable);
 	else if (was != 0 && lis->pauses == 0 && event_add(&lis->readable, NULL) < 0) {
 		error = errno != 0 ? errno : ENOMEM;
-		counters_add(&lis->service->acceptor, accept_error_counter(error), 1);
+		counters_add(
+		    &lis->service->acceptor, error_counter(COUNTER_ACCEPT_OTHER, error), 1);
 		lis->failed_in_row++;
 		listener_back_off(lis, error);
 	}

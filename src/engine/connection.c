@@ -382,7 +382,7 @@ connection_close(struct connection *conn, enum close_reason reason)
 	TAILQ_REMOVE(lingering ? &set->lingering : &set->ending, conn, by_time);
 	TAILQ_REMOVE(&shard->by_age, conn, by_age);
 	connection_set_state(conn, CONNECTION_CLOSED);
-	counters_add(&shard->counters, close_reason_counter(reason), 1);
+	counters_add(&shard->counters, reason, 1);
 	distribution_record(
 	    &shard->duration, &distribution_lives, clock_coarse_ns() - conn->accepted_ns);
 

@@ -6,48 +6,46 @@
 #include <errno.h>
 #include <stddef.h>
 
+/* A row of a family with a label. */
+#define ROW(KEY, LABEL, VALUE, HELP, ERROR) \
+	{ \
+		KEY, "echod_" KEY "_total", LABEL, VALUE, COUNTER_KIND_COUNTER, HELP, ERROR \
+	}
+#define ACCEPT_ROW(VALUE, ERROR) \
+	ROW("accept_errors", "errno", VALUE, \
+	    "Errors of accept(2), and of waiting for it, by errno.", ERROR)
+#define RECEIVE_ROW(VALUE, ERROR) \
+	ROW("datagram_receive_errors", "errno", VALUE, \
+	    "Errors of reading datagrams or waiting for them, by errno.", ERROR)
+
 static const struct counter_info counter_table[COUNTER_COUNT] = {
 #define X(ID, key, metric, kind, help) \
-	[COUNTER_##ID] = { #key, metric, NULL, NULL, COUNTER_KIND_##kind, help },
+	[COUNTER_##ID] = { #key, metric, NULL, NULL, COUNTER_KIND_##kind, help, 0 },
 	PLAIN_COUNTER_LIST(X)
 #undef X
 #define X(ID, word, meaning) \
-	[COUNTER_CLOSED_##ID] = { "connections_closed", "echod_connections_closed_total", \
-		"reason", #word, COUNTER_KIND_COUNTER, "Connections that ended, by reason." },
+	[COUNTER_CLOSED_##ID] = ROW( \
+	    "connections_closed", "reason", #word, "Connections that ended, by reason.", 0),
 	    CLOSE_REASON_LIST(X)
 #undef X
 #define X(ID, word, meaning) \
-	[COUNTER_REJECTED_##ID] = { "connections_rejected", "echod_connections_rejected_total", \
-		"reason", #word, COUNTER_KIND_COUNTER, \
-		"Connections closed before a worker saw them, by reason." },
+	[COUNTER_REJECTED_##ID] = ROW("connections_rejected", "reason", #word, \
+	    "Connections closed before a worker saw them, by reason.", 0),
 		REJECT_REASON_LIST(X)
 #undef X
-#define X(ID, word) \
-	[COUNTER_ACCEPT_##ID] = { "accept_errors", "echod_accept_errors_total", "errno", #word, \
-		COUNTER_KIND_COUNTER, "Errors of accept(2), and of waiting for it, by errno." },
-		    ACCEPT_ERROR_LIST(X)
+#define X(ID) [COUNTER_ACCEPT_##ID] = ACCEPT_ROW(#ID, ID)
+		    ACCEPT_ERROR_LIST(X),
 #undef X
+	[COUNTER_ACCEPT_OTHER] = ACCEPT_ROW("other", 0),
 #define X(ID, word, meaning) \
-	[COUNTER_DROPPED_##ID] = { "datagrams_dropped", "echod_datagrams_dropped_total", "reason", \
-		#word, COUNTER_KIND_COUNTER, "Datagrams that were not echoed, by reason." },
-			DATAGRAM_DROP_LIST(X)
+	[COUNTER_DROPPED_##ID] = ROW("datagrams_dropped", "reason", #word, \
+	    "Datagrams that were not echoed, by reason.", 0),
+	DATAGRAM_DROP_LIST(X)
 #undef X
-#define RECEIVE_ROW(word) \
-	{ \
-		"datagram_receive_errors", "echod_datagram_receive_errors_total", "errno", word, \
-		    COUNTER_KIND_COUNTER, \
-		    "Errors of reading datagrams or waiting for them, by errno." \
-	}
-#define X(ID) [COUNTER_RECEIVE_##ID] = RECEIVE_ROW(#ID),
-			    RECEIVE_ERROR_LIST(X)
+#define X(ID) [COUNTER_RECEIVE_##ID] = RECEIVE_ROW(#ID, ID)
+	    RECEIVE_ERROR_LIST(X),
 #undef X
-				[COUNTER_RECEIVE_OTHER] = RECEIVE_ROW("other"),
-};
-
-static const char *const close_reason_words[CLOSE_REASON_COUNT] = {
-#define X(ID, word, meaning) [CLOSE_##ID] = #word,
-	CLOSE_REASON_LIST(X)
-#undef X
+	[COUNTER_RECEIVE_OTHER] = RECEIVE_ROW("other", 0),
 };
 
 void
@@ -66,53 +64,15 @@ counter_info(enum counter id)
 const char *
 close_reason_name(enum close_reason reason)
 {
-	return reason < CLOSE_REASON_COUNT ? close_reason_words[reason] : "none";
+	return reason != CLOSE_NONE ? counter_table[reason].value : "none";
 }
 
 enum counter
-close_reason_counter(enum close_reason reason)
+error_counter(enum counter other, int error)
 {
-	return (enum counter)(COUNTER_CLOSED_CLIENT_FIN + (int)reason);
-}
-
-enum counter
-reject_reason_counter(enum reject_reason reason)
-{
-	return (enum counter)(COUNTER_REJECTED_LIMIT + (int)reason);
-}
-
-enum counter
-datagram_drop_counter(enum datagram_drop drop)
-{
-	return (enum counter)(COUNTER_DROPPED_SOURCE_PORT + (int)drop);
-}
-
-enum counter
-accept_error_counter(int error)
-{
-	switch (error) {
-#define OTHER 0 /* no errno: its row is the default's */
-#define X(ID, word) \
-	case ID: \
-		return COUNTER_ACCEPT_##ID;
-		ACCEPT_ERROR_LIST(X)
-#undef X
-#undef OTHER
-	default:
-		return COUNTER_ACCEPT_OTHER;
+	for (unsigned id = other - 1; counter_table[id].error != 0; id--) {
+		if (counter_table[id].error == error)
+			return (enum counter)id;
 	}
-}
-
-enum counter
-receive_error_counter(int error)
-{
-	switch (error) {
-#define X(ID) \
-	case ID: \
-		return COUNTER_RECEIVE_##ID;
-		RECEIVE_ERROR_LIST(X)
-#undef X
-	default:
-		return COUNTER_RECEIVE_OTHER;
-	}
+	return other;
 }

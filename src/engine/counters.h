@@ -33,23 +33,10 @@
 	X(LISTENER_LIMIT, listener_limit, "the listener's connections was reached") \
 	X(NO_DESCRIPTORS, no_descriptors, "no descriptor was free")
 
-/* X(ID, errno name): the errors of accept(2), and of waiting for it, that are told apart. */
+/* X(errno): the errors of accept(2), and of waiting for it, that are told apart. */
 #define ACCEPT_ERROR_LIST(X) \
-	X(EMFILE, EMFILE) \
-	X(ENFILE, ENFILE) \
-	X(ENOBUFS, ENOBUFS) \
-	X(ENOMEM, ENOMEM) \
-	X(ENOSPC, ENOSPC) \
-	X(EINVAL, EINVAL) \
-	X(EPERM, EPERM) \
-	X(EACCES, EACCES) \
-	X(ECONNABORTED, ECONNABORTED) \
-	X(EPROTO, EPROTO) \
-	X(ENETDOWN, ENETDOWN) \
-	X(ENETUNREACH, ENETUNREACH) \
-	X(EHOSTDOWN, EHOSTDOWN) \
-	X(EHOSTUNREACH, EHOSTUNREACH) \
-	X(OTHER, other)
+	X(EMFILE), X(ENFILE), X(ENOBUFS), X(ENOMEM), X(ENOSPC), X(EINVAL), X(EPERM), X(EACCES), \
+	    X(ECONNABORTED), X(EPROTO), X(ENETDOWN), X(ENETUNREACH), X(EHOSTDOWN), X(EHOSTUNREACH)
 
 /* X(ID, word, meaning): why a datagram was not echoed. */
 #define DATAGRAM_DROP_LIST(X) \
@@ -75,7 +62,7 @@
 
 /* X(errno): the errors of reading datagrams that are told apart. */
 #define RECEIVE_ERROR_LIST(X) \
-	X(ECONNREFUSED) X(EINVAL) X(EIO) X(ENOBUFS) X(ENOMEM) X(ENOSPC) X(EPERM) X(ESHUTDOWN)
+	X(ECONNREFUSED), X(EINVAL), X(EIO), X(ENOBUFS), X(ENOMEM), X(ENOSPC), X(EPERM), X(ESHUTDOWN)
 
 /* X(ID, key, metric, kind, help): the counters without a label but listener. */
 #define PLAIN_COUNTER_LIST(X) \
@@ -94,52 +81,44 @@
 	X(DATAGRAMS_SENT, datagrams_sent, "echod_datagrams_sent_total", COUNTER, \
 	    "Datagrams echoed.")
 
-enum close_reason {
-#define X(ID, word, meaning) CLOSE_##ID,
-	CLOSE_REASON_LIST(X)
+/* Every counter there is, one cell each in a struct counters. */
+enum counter {
+#define X(ID, ...) COUNTER_##ID,
+	PLAIN_COUNTER_LIST(X)
 #undef X
-	    CLOSE_REASON_COUNT,
-	CLOSE_NONE = CLOSE_REASON_COUNT, /* not ending yet */
+#define X(ID, ...) COUNTER_CLOSED_##ID,
+	    CLOSE_REASON_LIST(X)
+#undef X
+#define X(ID, ...) COUNTER_REJECTED_##ID,
+		REJECT_REASON_LIST(X)
+#undef X
+#define X(ID) COUNTER_ACCEPT_##ID
+		    ACCEPT_ERROR_LIST(X),
+#undef X
+	COUNTER_ACCEPT_OTHER,
+#define X(ID, ...) COUNTER_DROPPED_##ID,
+	DATAGRAM_DROP_LIST(X)
+#undef X
+#define X(ID) COUNTER_RECEIVE_##ID
+	    RECEIVE_ERROR_LIST(X),
+#undef X
+	COUNTER_RECEIVE_OTHER,
+	COUNTER_COUNT,
 };
 
-enum reject_reason {
-#define X(ID, word, meaning) REJECT_##ID,
-	REJECT_REASON_LIST(X)
+/* A reason is the number of the counter that counts it. */
+enum close_reason {
+#define X(ID, ...) CLOSE_##ID = COUNTER_CLOSED_##ID,
+	CLOSE_REASON_LIST(X)
 #undef X
-	    REJECT_REASON_COUNT,
-	REJECT_NONE = REJECT_REASON_COUNT, /* admitted */
+	    CLOSE_NONE = COUNTER_COUNT, /* not ending yet */
 };
 
 enum datagram_drop {
-#define X(ID, word, meaning) DATAGRAM_##ID,
+#define X(ID, ...) DATAGRAM_##ID = COUNTER_DROPPED_##ID,
 	DATAGRAM_DROP_LIST(X)
 #undef X
-	    DATAGRAM_DROP_COUNT,
-	DATAGRAM_PASS = DATAGRAM_DROP_COUNT, /* echoed */
-};
-
-/* Every counter there is, one cell each in a struct counters. */
-enum counter {
-#define X(ID, key, metric, kind, help) COUNTER_##ID,
-	PLAIN_COUNTER_LIST(X)
-#undef X
-#define X(ID, word, meaning) COUNTER_CLOSED_##ID,
-	    CLOSE_REASON_LIST(X)
-#undef X
-#define X(ID, word, meaning) COUNTER_REJECTED_##ID,
-		REJECT_REASON_LIST(X)
-#undef X
-#define X(ID, word) COUNTER_ACCEPT_##ID,
-		    ACCEPT_ERROR_LIST(X)
-#undef X
-#define X(ID, word, meaning) COUNTER_DROPPED_##ID,
-			DATAGRAM_DROP_LIST(X)
-#undef X
-#define X(ID) COUNTER_RECEIVE_##ID,
-			    RECEIVE_ERROR_LIST(X)
-#undef X
-				COUNTER_RECEIVE_OTHER,
-	COUNTER_COUNT,
+	    DATAGRAM_PASS = COUNTER_COUNT, /* echoed */
 };
 
 enum counter_kind {
@@ -155,6 +134,7 @@ struct counter_info {
 	const char *value;  /* the label's value, NULL without a label */
 	enum counter_kind kind;
 	const char *help;
+	int error; /* with the label "errno"; 0: all others, and the last of its family */
 };
 
 /* Cells of one owner. Readers may see a sum that is a moment old, never a torn one. */
@@ -167,9 +147,12 @@ struct counters_sum {
 	uint64_t values[COUNTER_COUNT];
 };
 
-/* Add N (two's complement, so that gauges can go down). The owner only: no locked instruction. */
+/*
+ * Add N (two's complement, so that gauges can go down) to counter ID, which may be a reason too.
+ * The owner only: no locked instruction.
+ */
 static inline void
-counters_add(struct counters *counters, enum counter id, uint64_t n)
+counters_add(struct counters *counters, unsigned id, uint64_t n)
 {
 	uint64_t value = atomic_load_explicit(&counters->cells[id], memory_order_relaxed);
 
@@ -182,22 +165,10 @@ void counters_sum(const struct counters *counters, struct counters_sum *sum);
 /* Return the table's row for ID. */
 const struct counter_info *counter_info(enum counter id);
 
-/* Return the word for REASON as in logs, JSON and metrics. */
+/* Return the word for REASON as in logs, JSON and metrics, "none" for CLOSE_NONE. */
 const char *close_reason_name(enum close_reason reason);
 
-/* Return the counter for one reason or error. */
-enum counter close_reason_counter(enum close_reason reason);
-
-/* Return the counter for one reason to reject. */
-enum counter reject_reason_counter(enum reject_reason reason);
-
-/* Return the counter for one reason to drop a datagram. */
-enum counter datagram_drop_counter(enum datagram_drop drop);
-
-/* Return the counter for an errno of accept(2). */
-enum counter accept_error_counter(int error);
-
-/* Return the counter for an errno of recvmmsg(2), or of waiting for datagrams. */
-enum counter receive_error_counter(int error);
+/* Return the counter for ERROR (an errno value) of the family whose last one is OTHER. */
+enum counter error_counter(enum counter other, int error);
 
 #endif

@@ -100,8 +100,8 @@ teardown(void)
 
 	stop();
 	service_sum(service, &sum);
-	for (int i = 0; i < CLOSE_REASON_COUNT; i++)
-		closed += sum.values[close_reason_counter((enum close_reason)i)];
+	for (int i = COUNTER_CLOSED_CLIENT_FIN; i <= COUNTER_CLOSED_NO_MEMORY; i++)
+		closed += sum.values[i];
 	/* whatever a test did: each connection ended once, and nothing is said to wait any more */
 	ck_assert_uint_eq(closed, last_id);
 	ck_assert_uint_eq(sum.values[COUNTER_PENDING_BYTES], 0);

@@ -424,7 +424,7 @@ batch_count_failed(struct batch *batch, int error, uint64_t count)
 		drop = DATAGRAM_SEND_UNREACHABLE;
 		break;
 	}
-	counters_add(batch->counters, datagram_drop_counter(drop), count);
+	counters_add(batch->counters, drop, count);
 }
 
 /* Send each datagram of RUN as a message of its own. Returns whether the kernel took any. */

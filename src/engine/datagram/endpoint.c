@@ -102,7 +102,7 @@ endpoint_settings_add_own(struct endpoint_settings *settings, const struct addre
 static void
 endpoint_drop(struct endpoint *endpoint, enum datagram_drop drop, uint64_t count)
 {
-	counters_add(endpoint->settings->counters, datagram_drop_counter(drop), count);
+	counters_add(endpoint->settings->counters, drop, count);
 }
 
 /* How many of COUNT datagrams from SOURCE its rate and the listener's allow. */
@@ -253,8 +253,8 @@ endpoint_echo(struct endpoint *endpoint, int64_t time_ns)
 		if (count == 0)
 			return 0;
 		if (count < 0) {
-			counters_add(
-			    endpoint->settings->counters, receive_error_counter(-count), 1);
+			counters_add(endpoint->settings->counters,
+			    error_counter(COUNTER_RECEIVE_OTHER, -count), 1);
 			if (++errors == ERRORS_IN_A_ROW || count == -ESHUTDOWN)
 				return count;
 			continue;
@@ -314,7 +314,7 @@ endpoint_wait(struct endpoint *endpoint)
 	if (event_add(&endpoint->readable, NULL) == 0)
 		return;
 	error = errno != 0 ? errno : ENOMEM;
-	counters_add(endpoint->settings->counters, receive_error_counter(error), 1);
+	counters_add(endpoint->settings->counters, error_counter(COUNTER_RECEIVE_OTHER, error), 1);
 	endpoint_pause(endpoint, error);
 }
 
