@@ -31,16 +31,14 @@ struct question {
 	void *context;
 	struct post post;           /* to the worker that is visited, and back */
 	size_t worker;              /* the one that is visited */
-	struct shard *shard;        /* whose connections are visited; NULL at the end */
+	struct shard *shard;        /* whose connections are visited; NULL before and after all */
 	bool found;                 /* the one that was meant: nobody else need be asked */
 	size_t wanted;              /* rows, those to be skipped included */
 	uint64_t matched;           /* rows there are */
 	struct place *places;       /* owned; a heap of wanted, the one to lose first at its root */
 	union inspection_row *rows; /* owned; wanted of them */
-	const struct service *service;   /* whose endpoint is asked next for sources */
-	const char *listener;            /* the name of the one that is asked */
+	const struct service *service;   /* whose endpoint is asked for sources; NULL: none yet */
 	const struct endpoint *endpoint; /* its endpoint */
-	struct source *sources;          /* owned; a copy of its table */
 };
 
 static void
@@ -48,7 +46,6 @@ question_free(struct question *question)
 {
 	free(question->places);
 	free(question->rows);
-	free(question->sources);
 	free(question);
 }
 
@@ -123,7 +120,20 @@ question_page(struct question *question)
 	return list;
 }
 
-static void inspection_begin(struct inspection *inspection);
+static void question_do_visit_workers(void *arg);
+static void question_do_visit_endpoints(void *arg);
+
+static void
+inspection_begin(struct inspection *inspection)
+{
+	struct question *question = TAILQ_FIRST(&inspection->questions);
+
+	if (question != NULL)
+		loop_post(inspection->loop, &question->post,
+		    question->query.kind == INSPECTION_SOURCES ? question_do_visit_endpoints
+							       : question_do_visit_workers,
+		    question);
+}
 
 /* All have been asked: the question leaves the queue, and the next one begins. */
 static void
@@ -132,18 +142,114 @@ question_finish(struct question *question)
 	struct inspection *inspection = question->inspection;
 	bool closing = question->query.kind == INSPECTION_CLOSE;
 	struct inspection_list *list = closing ? NULL : question_page(question);
+	int r;
 
 	TAILQ_REMOVE(&inspection->questions, question, next);
 	inspection->listing &= closing;
 	inspection_begin(inspection);
 	if (closing)
-		question->done(question->context, question->found ? 0 : -ENOENT, NULL);
+		r = question->found ? 0 : -ENOENT;
 	else
-		question->done(question->context, list != NULL ? 0 : -ENOMEM, list);
+		r = list != NULL ? 0 : -ENOMEM;
+	question->done(question->context, r, list);
 	question_free(question);
 }
 
 /* Connections: one worker after the other. */
+
+/* What a connection is ordered by; age and idleness grow with time: distances from the epoch. */
+static uint64_t
+connection_key(const struct inspection_query *query, const struct connection *conn)
+{
+	const uint64_t keys[] = {
+		[INSPECTION_BY_AGE] = UINT64_MAX - conn->id,
+		[INSPECTION_BY_IDLE] = (uint64_t)(INT64_MAX - conn->active_ns),
+		[INSPECTION_BY_BYTES_IN] = conn->bytes_in,
+		[INSPECTION_BY_BYTES_OUT] = conn->bytes_out,
+		[INSPECTION_BY_PENDING] = conn->waiting,
+	};
+
+	return query->ascending ? UINT64_MAX - keys[query->sort] : keys[query->sort];
+}
+
+static bool
+connection_matches(const struct inspection_query *query, const struct connection *conn)
+{
+	if ((query->id != 0 || query->kind == INSPECTION_CLOSE) && conn->id != query->id)
+		return false;
+	if (query->by_state && conn->state != query->state)
+		return false;
+	if (query->listener[0] != '\0' && strcmp(conn->shard->service->name, query->listener) != 0)
+		return false;
+	return !query->by_peer ||
+	       network_has(&query->peer, (const struct sockaddr *)&conn->peer.in6);
+}
+
+static void
+connection_describe(const struct connection *conn, struct connection_info *ret_info)
+{
+	*ret_info = (struct connection_info){ .id = conn->id,
+		.listener = conn->shard->service->name,
+		.transport = conn->peer.family == AF_UNIX ? ADDRESS_UNIX : ADDRESS_TCP,
+		.peer = conn->peer,
+		.accepted_ns = conn->accepted_ns,
+		.active_ns = conn->active_ns,
+		.state = conn->state,
+		.bytes_in = conn->bytes_in,
+		.bytes_out = conn->bytes_out,
+		.reads = conn->reads,
+		.pending_bytes = conn->waiting,
+		.read_paused = conn->read_paused,
+		.pauses = conn->pauses,
+		.paused_ns = conn->paused_ns };
+	if (conn->read_paused)
+		ret_info->paused_ns += clock_coarse_ns() - conn->paused_since_ns;
+	if (address_of_socket(conn->fd, &ret_info->local) < 0)
+		ret_info->local.length = 0;
+}
+
+static void
+connection_read_tcp_info(const struct connection *conn, struct connection_info *info)
+{
+	struct tcp_info kernel = { .tcpi_rtt = 0 };
+	socklen_t length = sizeof(kernel);
+
+	if (getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, &kernel, &length) < 0)
+		return;
+	info->has_tcp = true;
+	info->tcp = (struct connection_tcp_info){ .rtt_ns = kernel.tcpi_rtt * NS_PER_US,
+		.rttvar_ns = kernel.tcpi_rttvar * NS_PER_US,
+		.min_rtt_ns = kernel.tcpi_min_rtt * NS_PER_US,
+		.retransmits = kernel.tcpi_total_retrans,
+		.mss = kernel.tcpi_snd_mss,
+		.cwnd = kernel.tcpi_snd_cwnd,
+		.delivery_rate = kernel.tcpi_delivery_rate };
+}
+
+/* Look at one connection, which may be closed. Returns whether to go on. */
+static bool
+question_visit(struct question *question, struct connection *conn)
+{
+	const struct inspection_query *query = &question->query;
+	union inspection_row *row;
+
+	if (!connection_matches(query, conn))
+		return true;
+	question->found = query->id != 0;
+	if (query->kind == INSPECTION_CLOSE) {
+		connection_close(conn, CLOSE_ADMIN);
+		return false;
+	}
+	connection_account(conn);
+	row = question_keep(question, connection_key(query, conn), conn->id);
+	if (row != NULL) {
+		connection_describe(conn, &row->connection);
+		row->connection.worker = (unsigned)question->worker;
+		if (query->tcp && row->connection.transport == ADDRESS_TCP)
+			connection_read_tcp_info(conn, &row->connection);
+	}
+	return !question->found;
+}
 
 /* Return the next connection, and step beyond it before anybody can free it; NULL at the end. */
 static struct connection *
@@ -151,19 +257,17 @@ question_step(struct question *question, struct connection_set *set)
 {
 	struct connection *conn;
 
-	while (set->visited == NULL && question->shard != NULL) {
-		question->shard = TAILQ_NEXT(question->shard, next);
-		if (question->shard != NULL)
-			set->visited = TAILQ_FIRST(&question->shard->by_age);
+	while (set->visited == NULL) {
+		question->shard = question->shard == NULL ? TAILQ_FIRST(&set->shards)
+							  : TAILQ_NEXT(question->shard, next);
+		if (question->shard == NULL)
+			return NULL;
+		set->visited = TAILQ_FIRST(&question->shard->by_age);
 	}
 	conn = set->visited;
-	if (conn != NULL)
-		set->visited = TAILQ_NEXT(conn, by_age);
+	set->visited = TAILQ_NEXT(conn, by_age);
 	return conn;
 }
-
-static bool question_visit(struct question *question, struct connection *conn);
-static void question_do_visit_workers(void *arg);
 
 static void
 question_do_slice(void *arg)
@@ -187,17 +291,6 @@ question_do_slice(void *arg)
 	loop_post(worker->loop, &question->post, question_do_slice, question);
 }
 
-static void
-question_do_enter(void *arg)
-{
-	struct question *question = arg;
-	struct connection_set *set = &question->inspection->workers[question->worker]->connections;
-
-	question->shard = TAILQ_FIRST(&set->shards);
-	set->visited = question->shard != NULL ? TAILQ_FIRST(&question->shard->by_age) : NULL;
-	question_do_slice(question);
-}
-
 /* Whether a post to WORKER comes back: it runs, and its last one is not posted yet. */
 static bool
 question_may_ask(const struct worker *worker)
@@ -218,154 +311,29 @@ question_do_visit_workers(void *arg)
 
 		if (!question_may_ask(worker))
 			continue;
-		loop_post(worker->loop, &question->post, question_do_enter, question);
+		loop_post(worker->loop, &question->post, question_do_slice, question);
 		return;
 	}
 	question_finish(question);
 }
 
-/* What a connection is ordered by; age and idleness grow with time: distances from the epoch. */
-static uint64_t
-connection_key(const struct inspection_query *query, const struct connection_info *info)
-{
-	uint64_t key = UINT64_MAX - info->id;
-
-	switch (query->sort) {
-	case INSPECTION_BY_IDLE:
-		key = (uint64_t)(INT64_MAX - info->active_ns);
-		break;
-	case INSPECTION_BY_BYTES_IN:
-		key = info->bytes_in;
-		break;
-	case INSPECTION_BY_BYTES_OUT:
-		key = info->bytes_out;
-		break;
-	case INSPECTION_BY_PENDING:
-		key = info->pending_bytes;
-		break;
-	case INSPECTION_BY_AGE:
-		break;
-	}
-	return query->ascending ? UINT64_MAX - key : key;
-}
-
-static bool
-connection_matches(const struct inspection_query *query, const struct connection *conn)
-{
-	if ((query->id != 0 || query->kind == INSPECTION_CLOSE) && conn->id != query->id)
-		return false;
-	if (query->by_state && conn->state != query->state)
-		return false;
-	if (query->listener[0] != '\0' && strcmp(conn->shard->service->name, query->listener) != 0)
-		return false;
-	return !query->by_peer ||
-	       network_has(&query->peer, (const struct sockaddr *)&conn->peer.in6);
-}
+/* Sources: one endpoint after the other, the table of each in one go. */
 
 static void
-connection_copy(struct connection *conn, unsigned worker, struct connection_info *info)
-{
-	connection_account(conn);
-	*info = (struct connection_info){ .id = conn->id,
-		.listener = conn->shard->service->name,
-		.worker = worker,
-		.transport = conn->peer.family == AF_UNIX ? ADDRESS_UNIX : ADDRESS_TCP,
-		.peer = conn->peer,
-		.accepted_ns = conn->accepted_ns,
-		.active_ns = conn->active_ns,
-		.state = conn->state,
-		.bytes_in = conn->bytes_in,
-		.bytes_out = conn->bytes_out,
-		.reads = conn->reads,
-		.pending_bytes = conn->waiting,
-		.read_paused = conn->read_paused,
-		.pauses = conn->pauses,
-		.paused_ns = conn->paused_ns };
-	if (conn->read_paused)
-		info->paused_ns += clock_coarse_ns() - conn->paused_since_ns;
-}
-
-/* What only the kernel knows, a system call each. */
-static void
-connection_ask_kernel(const struct connection *conn, bool tcp, struct connection_info *info)
-{
-	struct tcp_info kernel;
-	socklen_t length = sizeof(kernel);
-
-	if (address_of_socket(conn->fd, &info->local) < 0)
-		info->local.length = 0;
-	if (!tcp || info->transport != ADDRESS_TCP)
-		return;
-	memset(&kernel, 0, sizeof(kernel));
-	if (getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, &kernel, &length) < 0)
-		return;
-	info->has_tcp = true;
-	info->tcp = (struct connection_tcp_info){ .rtt_ns = kernel.tcpi_rtt * NS_PER_US,
-		.rttvar_ns = kernel.tcpi_rttvar * NS_PER_US,
-		.min_rtt_ns = kernel.tcpi_min_rtt * NS_PER_US,
-		.retransmits = kernel.tcpi_total_retrans,
-		.mss = kernel.tcpi_snd_mss,
-		.cwnd = kernel.tcpi_snd_cwnd,
-		.delivery_rate = kernel.tcpi_delivery_rate };
-}
-
-/* Look at one connection, which may be closed. Returns whether to go on. */
-static bool
-question_visit(struct question *question, struct connection *conn)
-{
-	const struct inspection_query *query = &question->query;
-	struct connection_info info;
-	union inspection_row *row;
-
-	if (!connection_matches(query, conn))
-		return true;
-	question->found = query->id != 0;
-	if (query->kind == INSPECTION_CLOSE) {
-		connection_close(conn, CLOSE_ADMIN);
-		return false;
-	}
-	connection_copy(conn, (unsigned)question->worker, &info);
-	row = question_keep(question, connection_key(query, &info), conn->id);
-	if (row != NULL) {
-		connection_ask_kernel(conn, query->tcp, &info);
-		row->connection = info;
-	}
-	return !question->found;
-}
-
-/* Sources: one endpoint after the other; the table of each is copied and sifted in one go. */
-
-static void question_do_visit_endpoints(void *arg);
-
-static void
-question_do_copy(void *arg)
+question_do_visit_sources(void *arg)
 {
 	struct question *question = arg;
-	size_t count = sources_copy(question->endpoint->sources, question->sources);
+	const struct source *source = NULL;
 
-	for (size_t i = 0; i < count; i++) {
-		const struct source *source = &question->sources[i];
+	while ((source = sources_next(question->endpoint->sources, source)) != NULL) {
 		union inspection_row *row = question_keep(
 		    question, source->echoed + source->dropped, question->matched);
 
 		if (row != NULL)
-			row->source = (struct source_info){ question->listener, *source };
+			row->source = (struct source_info){ question->service->name, *source };
 	}
 	loop_post(
 	    question->inspection->loop, &question->post, question_do_visit_endpoints, question);
-}
-
-/* Return the open endpoint of SERVICE, NULL if it has none. */
-static const struct endpoint *
-question_endpoint(const struct inspection *inspection, const struct service *service)
-{
-	const struct endpoint *endpoint;
-
-	LIST_FOREACH (endpoint, inspection->endpoints, next) {
-		if (endpoint->service == service)
-			return endpoint;
-	}
-	return NULL;
 }
 
 /* Ask the next endpoint. It is open, so that the question comes before what ends it. */
@@ -375,20 +343,23 @@ question_do_visit_endpoints(void *arg)
 	struct question *question = arg;
 	const struct inspection *inspection = question->inspection;
 	const char *wanted = question->query.listener;
+	const struct service *service = question->service == NULL
+					    ? TAILQ_FIRST(inspection->services)
+					    : TAILQ_NEXT(question->service, next);
+	const struct endpoint *endpoint;
 
-	while (question->service != NULL && question_may_ask(inspection->workers[0])) {
-		const struct service *service = question->service;
-
-		question->service = TAILQ_NEXT(service, next);
-		if (*wanted != '\0' && strcmp(service->name, wanted) != 0)
-			continue;
-		question->endpoint = question_endpoint(inspection, service);
-		if (question->endpoint == NULL)
-			continue;
-		question->listener = service->name;
-		loop_post(
-		    question->endpoint->worker->loop, &question->post, question_do_copy, question);
-		return;
+	for (; service != NULL && question_may_ask(inspection->workers[0]);
+	     service = TAILQ_NEXT(service, next)) {
+		LIST_FOREACH (endpoint, inspection->endpoints, next) {
+			if (endpoint->service != service ||
+			    (*wanted != '\0' && strcmp(service->name, wanted) != 0))
+				continue;
+			question->service = service;
+			question->endpoint = endpoint;
+			loop_post(endpoint->worker->loop, &question->post,
+			    question_do_visit_sources, question);
+			return;
+		}
 	}
 	question_finish(question);
 }
@@ -406,33 +377,11 @@ question_prepare(struct question *question)
 	question->wanted = query->limit == 0 ? 0 : query->limit + query->offset;
 	question->places = reallocarray(NULL, question->wanted + 1, sizeof(question->places[0]));
 	question->rows = reallocarray(NULL, question->wanted + 1, sizeof(question->rows[0]));
-	question->sources = reallocarray(NULL, SOURCES_MAX, sizeof(question->sources[0]));
-	if (question->places == NULL || question->rows == NULL || question->sources == NULL)
+	if (question->places == NULL || question->rows == NULL)
 		return -ENOMEM;
 	for (size_t i = 0; i < question->wanted; i++)
 		question->places[i] = (struct place){ .id = UINT64_MAX, .row = i };
 	return 0;
-}
-
-static void
-question_do_begin(void *arg)
-{
-	struct question *question = arg;
-
-	question->service = TAILQ_FIRST(question->inspection->services);
-	if (question->query.kind == INSPECTION_SOURCES)
-		question_do_visit_endpoints(question);
-	else
-		question_do_visit_workers(question);
-}
-
-static void
-inspection_begin(struct inspection *inspection)
-{
-	struct question *question = TAILQ_FIRST(&inspection->questions);
-
-	if (question != NULL)
-		loop_post(question->inspection->loop, &question->post, question_do_begin, question);
 }
 
 /* Queue QUESTION; a closing goes ahead of a list that waits. */

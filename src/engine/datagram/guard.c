@@ -212,14 +212,13 @@ sources_get(struct sources *table, const struct in6_addr *address, int64_t now_n
 	return oldest;
 }
 
-size_t
-sources_copy(const struct sources *table, struct source *ret_sources)
+const struct source *
+sources_next(const struct sources *table, const struct source *source)
 {
-	size_t count = 0;
-
-	for (size_t i = 0; table != NULL && i < SOURCES_MAX; i++) {
-		if (table->places[i].seen_ns != 0)
-			ret_sources[count++] = table->places[i];
-	}
-	return count;
+	if (table == NULL)
+		return NULL;
+	source = source == NULL ? table->places : source + 1;
+	while (source < table->places + SOURCES_MAX && source->seen_ns == 0)
+		source++;
+	return source < table->places + SOURCES_MAX ? source : NULL;
 }

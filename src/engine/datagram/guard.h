@@ -83,8 +83,8 @@ struct sources *sources_new(void);
 /* Return the place of ADDRESS (IPv4 as IPv4-mapped), a fresh one if it has none. Never NULL. */
 struct source *sources_get(struct sources *table, const struct in6_addr *address, int64_t now_ns);
 
-/* Copy what TABLE (NULL: empty) holds to RET_SOURCES, with room for SOURCES_MAX; returns how many.
+/* Return the source of TABLE (NULL: empty) that follows SOURCE (NULL: the first), NULL at the end.
  */
-size_t sources_copy(const struct sources *table, struct source *ret_sources);
+const struct source *sources_next(const struct sources *table, const struct source *source);
 
 #endif
