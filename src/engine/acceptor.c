@@ -316,46 +316,38 @@ void
 listener_pause(struct listener *lis, enum pause_reason reason, bool on)
 {
 	unsigned was = lis->pauses;
-	int error;
 
-	errno = 0;
+	errno = ENOMEM; /* where libevent says nothing else */
 	lis->pauses = on ? was | reason : was & ~(unsigned)reason;
 	lis->accepting = (lis->pauses & ~(unsigned)PAUSE_BUSY) == 0;
 	if (was == 0 && on)
 		(void)event_del(&lis->readable);
 	else if (was != 0 && lis->pauses == 0 && event_add(&lis->readable, NULL) < 0) {
-		error = errno != 0 ? errno : ENOMEM;
 		counters_add(
-		    &lis->service->acceptor, error_counter(COUNTER_ACCEPT_OTHER, error), 1);
+		    &lis->service->acceptor, error_counter(COUNTER_ACCEPT_OTHER, errno), 1);
 		lis->failed_in_row++;
-		listener_back_off(lis, error);
+		listener_back_off(lis, errno);
 	}
 }
 
-int
-listener_new(
-    struct acceptor *acceptor, const struct listen_socket *socket, struct listener **ret_listener)
+struct listener *
+listener_new(struct acceptor *acceptor, const struct listen_socket *socket)
 {
 	struct event_base *base = loop_base(acceptor->loop);
 	struct listener *lis = calloc(1, sizeof(*lis));
 
 	if (lis == NULL)
-		return -ENOMEM;
+		return NULL;
 	lis->acceptor = acceptor;
-	lis->accepting = true;
+	lis->socket = *socket;
 	event_assign(
 	    &lis->readable, base, socket->fd, EV_READ | EV_PERSIST, listener_on_readable, lis);
 	event_assign(&lis->timer, base, -1, 0, listener_on_timer, lis);
-	errno = 0;
-	if (event_add(&lis->readable, NULL) < 0) {
-		int error = errno != 0 ? errno : ENOMEM;
-
-		free(lis);
-		return -error;
-	}
-	lis->socket = *socket;
-	*ret_listener = lis;
-	return 0;
+	errno = ENOMEM;
+	if (event_add(&lis->readable, NULL) == 0)
+		return lis;
+	free(lis);
+	return NULL;
 }
 
 void

@@ -77,10 +77,9 @@ void acceptor_set_limit(struct acceptor *acceptor, int64_t limit);
 /*
  * Build a listener on SOCKET (taken when this succeeds, left to the caller otherwise) that accepts
  * from the next turn of the loop on: until then listener_set() must have been called, or the
- * listener freed. Returns 0, or -errno: no memory, or the selector does not take it.
+ * listener freed. NULL with errno set: no memory, or the selector does not take it.
  */
-ATTR_MUSTCHECK int listener_new(
-    struct acceptor *acceptor, const struct listen_socket *socket, struct listener **ret_listener);
+struct listener *listener_new(struct acceptor *acceptor, const struct listen_socket *socket);
 
 /* Have LIS count under SERVICE, with a limit of its own of LIMIT connections (0: none). */
 void listener_set(struct listener *lis, struct service *service, int64_t limit);

@@ -252,27 +252,17 @@ engine_is_drained(const struct engine *engine)
 void
 engine_sum(const struct engine *engine, struct counters_sum *ret_sum)
 {
-	struct counters_sum sum = { .values = { 0 } }, one;
+	struct counters_sum sum = { .values = { 0 } };
 	const struct service *service;
 
 	TAILQ_FOREACH (service, &engine->services, next) {
+		struct counters_sum one;
+
 		service_sum(service, &one);
 		for (int i = 0; i < COUNTER_COUNT; i++)
 			sum.values[i] += one.values[i];
 	}
 	*ret_sum = sum;
-}
-
-bool
-engine_is_leaving(const struct engine *engine, const struct address *address)
-{
-	const struct endpoint *endpoint;
-
-	LIST_FOREACH (endpoint, &engine->leaving, next) {
-		if (address_equal(&endpoint->socket.configured, address))
-			return true;
-	}
-	return false;
 }
 
 const struct listen_socket *

@@ -91,9 +91,6 @@ bool engine_is_drained(const struct engine *engine);
 /* Add up everything that was ever counted into RET_SUM. */
 void engine_sum(const struct engine *engine, struct counters_sum *ret_sum);
 
-/* Return whether a listener that was configured with ADDRESS is about to be closed. */
-bool engine_is_leaving(const struct engine *engine, const struct address *address);
-
 /*
  * Return the open socket of a service, and in *ret_accepting whether what comes there is taken;
  * NULL and false while there is none.

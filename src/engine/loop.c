@@ -81,6 +81,7 @@ loop_new(void)
 
 	if (loop == NULL)
 		return NULL;
+	errno = ENOMEM; /* where libevent says nothing else */
 	pthread_mutex_init(&loop->lock, NULL);
 	STAILQ_INIT(&loop->inbox);
 	loop->mail_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -89,7 +90,7 @@ loop_new(void)
 		loop->mail = event_new(
 		    loop->base, loop->mail_fd, EV_READ | EV_PERSIST, loop_on_mail, loop);
 	if (loop->mail == NULL || event_add(loop->mail, NULL) < 0) {
-		int error = errno != 0 ? errno : ENOMEM;
+		int error = errno;
 
 		loop_free(loop);
 		errno = error;

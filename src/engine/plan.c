@@ -74,20 +74,30 @@ static int
 plan_make_server(
     struct engine *engine, struct plan_entry *entry, const struct listen_socket *socket)
 {
-	int r = 0;
-
 	if (address_is_datagram(&socket->address)) {
 		entry->endpoint = endpoint_new(
 		    engine->workers[engine->datagram_sockets++ % engine->worker_count], socket);
-		if (entry->endpoint == NULL)
-			return -errno;
-		entry->socket = &entry->endpoint->socket;
+		if (entry->endpoint != NULL)
+			entry->socket = &entry->endpoint->socket;
 	} else {
-		r = listener_new(&engine->acceptor, socket, &entry->lis);
-		if (r == 0)
+		entry->lis = listener_new(&engine->acceptor, socket);
+		if (entry->lis != NULL)
 			entry->socket = &entry->lis->socket;
 	}
-	return r;
+	return entry->socket != NULL ? 0 : -errno;
+}
+
+/* Whether a datagram socket of ours at ADDRESS is about to be closed. */
+static bool
+plan_overlaps(const struct engine *engine, const struct address *address)
+{
+	const struct endpoint *endpoint;
+
+	LIST_FOREACH (endpoint, &engine->leaving, next) {
+		if (address_equal(&endpoint->socket.configured, address))
+			return true;
+	}
+	return false;
 }
 
 static int
@@ -98,7 +108,7 @@ plan_open_socket(struct engine *engine, struct plan_entry *entry, struct inherit
 	int fd = inheritance_take(inheritance, cfg, errors), r;
 	struct listen_socket socket;
 
-	entry->options.overlap = engine_is_leaving(engine, &cfg->address);
+	entry->options.overlap = plan_overlaps(engine, &cfg->address);
 	if (fd >= 0)
 		r = listen_socket_adopt(cfg, &entry->options, fd, &socket, errors);
 	else if (fd == -ENOENT)
@@ -116,31 +126,20 @@ plan_open_socket(struct engine *engine, struct plan_entry *entry, struct inherit
 	return r;
 }
 
+/* Find the service of ENTRY or make it, and get memory for the settings of its endpoint. */
 static int
-plan_no_memory(const struct listener_config *cfg, struct error_list *errors)
+plan_get_memory(struct engine *engine, const struct config *cfg, struct plan_entry *entry)
 {
-	error_list_add(errors, "listeners.%s: out of memory", cfg->name);
-	return -ENOMEM;
-}
+	bool datagram = address_is_datagram(&entry->cfg->address);
 
-static int
-plan_find_service(struct engine *engine, struct plan_entry *entry, struct error_list *errors)
-{
 	entry->service = service_find(&engine->services, entry->cfg->name);
-	if (entry->service != NULL)
-		return 0;
-	entry->service = service_new(entry->cfg->name, engine->worker_count);
-	entry->new_service = true;
-	return entry->service != NULL ? 0 : plan_no_memory(entry->cfg, errors);
-}
-
-static int
-plan_make_settings(const struct config *cfg, struct plan_entry *entry, struct error_list *errors)
-{
-	if (!address_is_datagram(&entry->cfg->address))
-		return 0;
-	entry->settings = endpoint_settings_new(entry->cfg, cfg->listener_count);
-	return entry->settings != NULL ? 0 : plan_no_memory(entry->cfg, errors);
+	if (entry->service == NULL) {
+		entry->service = service_new(entry->cfg->name, engine->worker_count);
+		entry->new_service = true;
+	}
+	if (datagram)
+		entry->settings = endpoint_settings_new(entry->cfg, cfg->listener_count);
+	return entry->service == NULL || (datagram && entry->settings == NULL) ? -ENOMEM : 0;
 }
 
 static int
@@ -148,14 +147,15 @@ plan_make_entry(struct engine *engine, const struct config *cfg, struct plan_ent
     struct inheritance *inheritance, int64_t patience_ns, struct error_list *errors)
 {
 	struct error_list found = ERROR_LIST_EMPTY;
-	int r = plan_find_service(engine, entry, errors);
+	int r = listen_options_read(entry->cfg, &entry->options, errors);
 
-	if (r == 0)
-		r = listen_options_read(entry->cfg, &entry->options, errors);
-	if (r == 0)
-		r = plan_make_settings(cfg, entry, errors);
 	if (r < 0)
 		return r;
+	r = plan_get_memory(engine, cfg, entry);
+	if (r < 0) {
+		error_list_add(errors, "listeners.%s: out of memory", entry->cfg->name);
+		return r;
+	}
 	plan_match(engine, entry);
 	if (entry->socket != NULL) {
 		entry->before = entry->socket->options;

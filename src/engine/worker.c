@@ -105,7 +105,7 @@ worker_new(unsigned id, const struct config *config)
 
 	if (worker == NULL)
 		return NULL;
-	errno = 0;
+	errno = ENOMEM; /* where libevent says nothing else */
 	worker->id = id;
 	worker->messages = calloc(WORKER_WAITING_MAX, sizeof(*worker->messages));
 	worker->loop = loop_new();
@@ -117,7 +117,7 @@ worker_new(unsigned id, const struct config *config)
 		goto fail;
 	return worker;
 fail:
-	error = errno != 0 ? errno : ENOMEM;
+	error = errno;
 	worker_free(worker);
 	errno = error;
 	return NULL;

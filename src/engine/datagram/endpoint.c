@@ -308,14 +308,11 @@ endpoint_on_readable(evutil_socket_t fd, short what, void *arg)
 static void
 endpoint_wait(struct endpoint *endpoint)
 {
-	int error;
-
-	errno = 0;
+	errno = ENOMEM; /* where libevent says nothing else */
 	if (event_add(&endpoint->readable, NULL) == 0)
 		return;
-	error = errno != 0 ? errno : ENOMEM;
-	counters_add(endpoint->settings->counters, error_counter(COUNTER_RECEIVE_OTHER, error), 1);
-	endpoint_pause(endpoint, error);
+	counters_add(endpoint->settings->counters, error_counter(COUNTER_RECEIVE_OTHER, errno), 1);
+	endpoint_pause(endpoint, errno);
 }
 
 static void
