@@ -221,41 +221,39 @@ listen_socket_try(const struct listener_config *cfg, const struct listen_options
 	return 0;
 }
 
-/* Hand over what was made or adopted for CFG. */
-static void
-listen_socket_give(
-    struct listen_socket *sock, const struct listener_config *cfg, struct listen_socket *ret_socket)
+/* A socket that is to be made or adopted for CFG. */
+static struct listen_socket
+listen_socket_for(const struct listener_config *cfg)
 {
-	sock->configured = cfg->address;
-	sock->v6only = cfg->v6only;
-	sock->freebind = cfg->freebind;
-	*ret_socket = *sock;
+	return (struct listen_socket){ .fd = -1,
+		.file = SOCKET_FILE_NONE,
+		.configured = cfg->address,
+		.v6only = cfg->v6only,
+		.freebind = cfg->freebind };
 }
 
 int
 listen_socket_open(const struct listener_config *cfg, const struct listen_options *options,
     int64_t patience_ns, struct listen_socket *ret_socket, struct error_list *errors)
 {
+	const struct timespec pause = { .tv_nsec = RETRY_NS };
 	int64_t deadline_ns = clock_now_ns() + patience_ns;
 
 	for (;;) {
-		struct listen_socket sock = LISTEN_SOCKET_NONE;
+		struct listen_socket sock = listen_socket_for(cfg);
 		struct error_list found = ERROR_LIST_EMPTY;
-		struct timespec pause = { .tv_nsec = RETRY_NS };
 		int r = listen_socket_try(cfg, options, &sock, &found);
+		bool again = r == -EADDRINUSE && clock_now_ns() < deadline_ns;
 
-		if (r == 0) {
-			listen_socket_give(&sock, cfg, ret_socket);
-			error_list_done(&found);
-			return 0;
-		}
-		listen_socket_close(&sock);
-		if (r != -EADDRINUSE || clock_now_ns() >= deadline_ns) {
+		if (r == 0)
+			*ret_socket = sock;
+		else
+			listen_socket_close(&sock);
+		if (r < 0 && !again)
 			error_list_add(errors, "%s", error_list_first(&found));
-			error_list_done(&found);
-			return r;
-		}
 		error_list_done(&found);
+		if (!again)
+			return r;
 		(void)nanosleep(&pause, NULL);
 	}
 }
@@ -284,9 +282,9 @@ int
 listen_socket_adopt(const struct listener_config *cfg, const struct listen_options *options, int fd,
     struct listen_socket *ret_socket, struct error_list *errors)
 {
-	struct listen_socket sock = LISTEN_SOCKET_NONE;
-	int flags = fcntl(fd, F_GETFL);
-	int r = 0;
+	struct listen_socket sock = listen_socket_for(cfg);
+	const char *step = "take over";
+	int flags = fcntl(fd, F_GETFL), r = 0;
 
 	sock.fd = fd;
 	sock.inherited = true;
@@ -296,26 +294,23 @@ listen_socket_adopt(const struct listener_config *cfg, const struct listen_optio
 		r = -errno;
 	if (r == 0)
 		r = address_of_socket(fd, &sock.address);
+	if (r == 0 && address_is_datagram(&sock.address)) {
+		step = "serve";
+		r = listen_socket_begin(fd, &sock.address, options);
+	}
 	if (r < 0)
-		error_list_add(errors, "listeners.%s: cannot take over inherited descriptor %d: %s",
-		    cfg->name, fd, strerror(-r));
+		error_list_add(errors, "listeners.%s: cannot %s inherited descriptor %d: %s",
+		    cfg->name, step, fd, strerror(-r));
 	else
 		r = listen_socket_update(&sock, cfg, options, errors);
-	/* Linux hands options on when a handshake ends: who is here already has none of them */
-	if (r == 0 && sock.address.transport == ADDRESS_TCP)
-		sock.early = listen_socket_waiting(fd);
-	if (r == 0 && address_is_datagram(&sock.address)) {
-		r = listen_socket_begin(fd, &sock.address, options);
-		if (r < 0)
-			error_list_add(errors,
-			    "listeners.%s: cannot serve inherited descriptor %d: %s", cfg->name, fd,
-			    strerror(-r));
-	}
 	if (r < 0) {
 		listen_socket_close(&sock);
 		return r;
 	}
-	listen_socket_give(&sock, cfg, ret_socket);
+	/* Linux hands options on when a handshake ends: who is here already has none of them */
+	if (sock.address.transport == ADDRESS_TCP)
+		sock.early = listen_socket_waiting(fd);
+	*ret_socket = sock;
 	return 0;
 }
 
@@ -417,40 +412,45 @@ listen_socket_close(struct listen_socket *sock)
 	sock->fd = -1;
 }
 
-/* Whether a datagram socket has an address that somebody could send to. */
-static bool
-inheritance_is_bound(int fd)
+/* Return an option of FD at the level of sockets, -1 where it has none. */
+static int
+inherited_option(int fd, int option)
 {
-	struct address address;
+	int value = -1;
+	socklen_t length = sizeof(value);
 
-	if (address_of_socket(fd, &address) < 0)
-		return false;
-	if (address_is_ip(&address))
-		return address_port(&address) != 0;
-	return address.length > offsetof(struct sockaddr_un, sun_path);
+	return getsockopt(fd, SOL_SOCKET, option, &value, &length) < 0 ? -1 : value;
 }
 
-/* Return what is wrong with FD as a socket that a listener could serve, NULL when nothing is. */
-static const char *
-inheritance_fault(int fd)
+/* Whether a datagram socket has an address that somebody could send to. */
+static bool
+inherited_is_bound(const struct address *address)
 {
-	int family = 0, type = 0, listening = 0;
-	socklen_t length = sizeof(int);
+	if (address_is_ip(address))
+		return address_port(address) != 0;
+	return address->length > offsetof(struct sockaddr_un, sun_path);
+}
 
-	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0)
+/* Return what is wrong with a socket that a listener is to serve, NULL when nothing is. */
+static const char *
+inherited_fault(struct inherited_socket *inherited)
+{
+	int fd = inherited->fd;
+	int type = inherited_option(fd, SO_TYPE), family = inherited_option(fd, SO_DOMAIN);
+
+	if (type < 0)
 		return "is not a socket";
-	length = sizeof(int);
-	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &length) < 0 ||
-	    (family != AF_INET && family != AF_INET6 && family != AF_UNIX))
+	if (family != AF_INET && family != AF_INET6 && family != AF_UNIX)
 		return "is of a family that echod does not serve (use IPv4, IPv6 or UNIX sockets)";
-	if (type == SOCK_DGRAM)
-		return inheritance_is_bound(fd) ? NULL : "is not bound (use ListenDatagram=)";
-	if (type != SOCK_STREAM)
+	if (type != SOCK_STREAM && type != SOCK_DGRAM)
 		return "is no stream and no datagram socket (use ListenStream= or "
 		       "ListenDatagram=)";
-	length = sizeof(int);
-	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) < 0 || listening == 0)
+	if (type == SOCK_STREAM && inherited_option(fd, SO_ACCEPTCONN) != 1)
 		return "does not listen (use Accept=no)";
+	if (address_of_socket(fd, &inherited->address) < 0)
+		return "has no address";
+	if (type == SOCK_DGRAM && !inherited_is_bound(&inherited->address))
+		return "is not bound (use ListenDatagram=)";
 	return NULL;
 }
 
@@ -462,10 +462,8 @@ inheritance_check(struct inheritance *inheritance, struct error_list *errors)
 
 	for (size_t i = 0; i < inheritance->count; i++) {
 		struct inherited_socket *inherited = &inheritance->sockets[i];
-		const char *fault = inheritance_fault(inherited->fd);
+		const char *fault = inherited_fault(inherited);
 
-		if (fault == NULL && address_of_socket(inherited->fd, &inherited->address) < 0)
-			fault = "has no address";
 		if (fault == NULL)
 			continue;
 		error_list_add(errors, "inherited descriptor %d (name \"%s\") %s", inherited->fd,

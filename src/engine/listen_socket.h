@@ -49,11 +49,6 @@ struct listen_socket {
 	struct socket_file file;       /* of a UNIX socket with a path that we bound */
 };
 
-#define LISTEN_SOCKET_NONE \
-	{ \
-		.fd = -1, .file = SOCKET_FILE_NONE \
-	}
-
 /*
  * Take from CFG what to set. Returns 0, or -errno with a line in ERRORS: a group nobody
  * knows.

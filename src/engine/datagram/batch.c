@@ -152,7 +152,7 @@ batch_pin_socket(int fd)
 }
 
 struct batch *
-batch_new(int fd, bool ip, const struct datagram_local *pinned)
+batch_new(int fd, bool ip)
 {
 	struct batch *batch = calloc(1, sizeof(*batch));
 
@@ -160,7 +160,8 @@ batch_new(int fd, bool ip, const struct datagram_local *pinned)
 		return NULL;
 	batch->fd = fd;
 	batch->ip = ip;
-	batch->pinned = *pinned;
+	if (ip)
+		batch->pinned = batch_pin_socket(fd);
 	batch->read_size = batch->spent = BATCH_SIZE;
 	batch->segment_max = ip ? RUN_BYTES_MAX : 0;
 	/* memory is used up only where it is written to: as a rule one page of each buffer */

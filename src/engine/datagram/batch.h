@@ -43,11 +43,10 @@ struct received {
 struct datagram_local batch_pin_socket(int fd);
 
 /*
- * Build a batch with its buffers for the socket FD (borrowed), a UNIX socket unless IP. PINNED is
- * where all datagrams go to, see batch_pin_socket(); with AF_UNSPEC each tells. NULL: out of
- * memory.
+ * Build a batch with its buffers for the socket FD (borrowed), a UNIX socket unless IP; it is
+ * pinned where that is possible, else each datagram tells where it went to. NULL: out of memory.
  */
-struct batch *batch_new(int fd, bool ip, const struct datagram_local *pinned);
+struct batch *batch_new(int fd, bool ip);
 
 /* Free a batch; NULL is fine. */
 void batch_free(struct batch *batch);

@@ -337,34 +337,42 @@ endpoint_try_to_watch(int fd)
 	return r;
 }
 
+/* Free all but the socket. */
+static void
+endpoint_discard(struct endpoint *endpoint)
+{
+	batch_free(endpoint->batch);
+	free(endpoint->sources);
+	free(endpoint->settings);
+	free(endpoint);
+}
+
 struct endpoint *
 endpoint_new(struct worker *worker, const struct listen_socket *socket)
 {
+	struct event_base *base = loop_base(worker->loop);
 	struct endpoint *endpoint = calloc(1, sizeof(*endpoint));
 	bool ip = address_is_ip(&socket->address);
-	struct datagram_local pinned = { .family = AF_UNSPEC };
 	int r = endpoint_try_to_watch(socket->fd);
 
 	if (endpoint == NULL)
 		return NULL;
-	if (ip) {
-		pinned = batch_pin_socket(socket->fd);
+	if (ip)
 		endpoint->sources = sources_new();
-	}
-	endpoint->batch = batch_new(socket->fd, ip, &pinned);
+	endpoint->batch = batch_new(socket->fd, ip);
 	if (r == 0 && (endpoint->batch == NULL || (ip && endpoint->sources == NULL)))
 		r = -ENOMEM;
-	(void)event_assign(&endpoint->readable, loop_base(worker->loop), socket->fd,
-	    EV_READ | EV_PERSIST, endpoint_on_readable, endpoint);
-	(void)event_assign(
-	    &endpoint->retry, loop_base(worker->loop), -1, 0, endpoint_on_retry, endpoint);
+	if (r < 0) {
+		endpoint_discard(endpoint);
+		errno = -r;
+		return NULL;
+	}
+	(void)event_assign(&endpoint->readable, base, socket->fd, EV_READ | EV_PERSIST,
+	    endpoint_on_readable, endpoint);
+	(void)event_assign(&endpoint->retry, base, -1, 0, endpoint_on_retry, endpoint);
 	endpoint->worker = worker;
-	endpoint->socket = r < 0 ? (struct listen_socket)LISTEN_SOCKET_NONE : *socket;
-	if (r == 0)
-		return endpoint;
-	endpoint_free(endpoint);
-	errno = -r;
-	return NULL;
+	endpoint->socket = *socket;
+	return endpoint;
 }
 
 void
@@ -376,11 +384,8 @@ endpoint_free(struct endpoint *endpoint)
 		(void)event_del(&endpoint->readable);
 		(void)event_del(&endpoint->retry);
 	}
-	batch_free(endpoint->batch);
-	free(endpoint->sources);
-	free(endpoint->settings);
 	listen_socket_close(&endpoint->socket);
-	free(endpoint);
+	endpoint_discard(endpoint);
 }
 
 static void
