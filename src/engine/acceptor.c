@@ -203,10 +203,8 @@ acceptor_set_timer(struct event *timer, int64_t interval_ns)
 }
 
 static void
-acceptor_on_retry(evutil_socket_t fd, short what, void *arg)
+acceptor_on_retry(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, void *arg)
 {
-	(void)fd;
-	(void)what;
 	acceptor_open_spare(arg);
 	acceptor_pause_all(arg, PAUSE_NO_DESCRIPTORS, false);
 }
@@ -259,21 +257,17 @@ listener_fail(struct listener *lis, int error)
 }
 
 static void
-acceptor_on_patience(evutil_socket_t fd, short what, void *arg)
+acceptor_on_patience(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, void *arg)
 {
-	(void)fd;
-	(void)what;
 	acceptor_pause_all(arg, PAUSE_BUSY, false);
 }
 
 /* The selector reports again what a turn left in the backlog. */
 static void
-listener_on_readable(evutil_socket_t fd, short what, void *arg)
+listener_on_readable(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, void *arg)
 {
 	struct listener *lis = arg;
 
-	(void)fd;
-	(void)what;
 	for (int i = 0; i < BATCH_MAX && lis->pauses == 0; i++) {
 		struct worker *worker = acceptor_pick_worker(lis);
 		int error;
@@ -319,7 +313,6 @@ listener_pause(struct listener *lis, enum pause_reason reason, bool on)
 
 	errno = ENOMEM; /* where libevent says nothing else */
 	lis->pauses = on ? was | reason : was & ~(unsigned)reason;
-	lis->accepting = (lis->pauses & ~(unsigned)PAUSE_BUSY) == 0;
 	if (was == 0 && on)
 		(void)event_del(&lis->readable);
 	else if (was != 0 && lis->pauses == 0 && event_add(&lis->readable, NULL) < 0) {

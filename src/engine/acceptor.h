@@ -35,7 +35,6 @@ struct listener {
 	int64_t connections_limit;   /* 0: only the global one */
 	int most_waiting;    /* most of its connections that a worker has and has not yet begun */
 	bool limit_reported; /* its limit was reached and logged; cleared when well below */
-	bool accepting;      /* no reason to pause, but for a moment's PAUSE_BUSY */
 	unsigned pauses;     /* set of enum pause_reason */
 	unsigned failed_in_row; /* errors since something went well, or the last pause */
 	unsigned left;          /* while it is closed: how many connections it may still take */

@@ -43,18 +43,12 @@ connection_state_name(enum connection_state state)
 char *
 connection_peer_format(const union connection_peer *peer, char *buffer, size_t size)
 {
-	switch (peer->family) {
-	case AF_INET:
-		return address_format_sockaddr(
-		    (const struct sockaddr *)&peer->in, sizeof(peer->in), buffer, size);
-	case AF_INET6:
-		return address_format_sockaddr(
-		    (const struct sockaddr *)&peer->in6, sizeof(peer->in6), buffer, size);
-	default:
-		(void)snprintf(
-		    buffer, size, "unix:pid=%d,uid=%u", (int)peer->un.pid, (unsigned)peer->un.uid);
-		return buffer;
-	}
+	if (peer->family == AF_INET || peer->family == AF_INET6)
+		return address_format_sockaddr((const struct sockaddr *)&peer->in6,
+		    peer->family == AF_INET ? sizeof(peer->in) : sizeof(peer->in6), buffer, size);
+	(void)snprintf(
+	    buffer, size, "unix:pid=%d,uid=%u", (int)peer->un.pid, (unsigned)peer->un.uid);
+	return buffer;
 }
 
 /* The only writer of the state. */
@@ -108,13 +102,16 @@ connection_touch(struct connection *conn, int64_t now_ns)
 	connection_enter_activity(conn);
 }
 
-/* Return the bytes that the kernel took and the client's has not acknowledged. */
+/*
+ * Return how many bytes the kernel holds: QUEUE is FIONREAD for those to be read, SIOCOUTQ for
+ * those that it took and the client's has not acknowledged.
+ */
 static uint64_t
-connection_unacknowledged(const struct connection *conn)
+connection_in_kernel(const struct connection *conn, unsigned long queue)
 {
-	int unsent = 0;
+	int bytes = 0;
 
-	return ioctl(conn->fd, SIOCOUTQ, &unsent) == 0 && unsent > 0 ? (uint64_t)unsent : 0;
+	return ioctl(conn->fd, queue, &bytes) == 0 && bytes > 0 ? (uint64_t)bytes : 0;
 }
 
 /*
@@ -125,14 +122,14 @@ static bool
 connection_owes(const struct connection *conn)
 {
 	return conn->waiting > 0 ||
-	       (conn->peer.family != AF_UNIX && connection_unacknowledged(conn) > 0);
+	       (conn->peer.family != AF_UNIX && connection_in_kernel(conn, SIOCOUTQ) > 0);
 }
 
 /* Look whether the client took anything since the last look. */
 static bool
 connection_progressed(struct connection *conn, int64_t now_ns)
 {
-	uint64_t mark = conn->bytes_out - connection_unacknowledged(conn);
+	uint64_t mark = conn->bytes_out - connection_in_kernel(conn, SIOCOUTQ);
 
 	if (mark == conn->progress_mark)
 		return false;
@@ -266,15 +263,13 @@ connection_flush(struct connection *conn)
 static void
 connection_finish(struct connection *conn, enum close_reason reason)
 {
-	int unread = 0;
+	uint64_t unread = connection_in_kernel(conn, FIONREAD);
 
 	if (conn->state != CONNECTION_OPEN || conn->reason != CLOSE_NONE)
 		return;
 	connection_set_reason(conn, reason);
-	if (ioctl(conn->fd, FIONREAD, &unread) < 0 || unread < 0)
-		unread = 0;
-	if ((uint64_t)unread < conn->read_budget)
-		conn->read_budget = (uint64_t)unread;
+	if (unread < conn->read_budget)
+		conn->read_budget = unread;
 	if (conn->read_budget == 0)
 		connection_flush(conn);
 }
@@ -331,14 +326,8 @@ connection_log(const struct connection *conn, const char *message)
 static bool
 connection_end_is_logged(const struct connection *conn)
 {
-	switch ((enum config_log_connections)conn->set->config->log.connections) {
-	case CONFIG_LOG_CONNECTIONS_OFF:
-		return false;
-	case CONFIG_LOG_CONNECTIONS_ERRORS:
-		break;
-	default:
-		return true;
-	}
+	if (conn->set->config->log.connections != CONFIG_LOG_CONNECTIONS_ERRORS)
+		return conn->set->config->log.connections != CONFIG_LOG_CONNECTIONS_OFF;
 	switch (conn->reason) {
 	case CLOSE_CLIENT_RESET:
 		/* the usual health probe: connect, then reset */
@@ -409,12 +398,10 @@ connection_close(struct connection *conn, enum close_reason reason)
 }
 
 static void
-connection_on_readable(evutil_socket_t fd, short what, void *arg)
+connection_on_readable(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, void *arg)
 {
 	struct connection *conn = arg;
 
-	(void)fd;
-	(void)what;
 	if (conn->state == CONNECTION_OPEN)
 		echo_read(conn);
 	else if (conn->state == CONNECTION_LINGERING)
@@ -422,11 +409,10 @@ connection_on_readable(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-connection_on_write(struct bufferevent *bev, void *arg)
+connection_on_write(struct bufferevent *bev ATTR_UNUSED, void *arg)
 {
 	struct connection *conn = arg;
 
-	(void)bev;
 	connection_account(conn);
 	connection_touch(conn, clock_coarse_ns());
 	if (conn->state == CONNECTION_FLUSHING && conn->waiting == 0) {
@@ -440,12 +426,10 @@ connection_on_write(struct bufferevent *bev, void *arg)
 
 /* A write of the bufferevent failed; it does nothing else that could. */
 static void
-connection_on_event(struct bufferevent *bev, short what, void *arg)
+connection_on_event(struct bufferevent *bev ATTR_UNUSED, short what ATTR_UNUSED, void *arg)
 {
 	int error = errno;
 
-	(void)bev;
-	(void)what;
 	connection_fail(arg, error, CLOSE_WRITE_ERROR);
 }
 
@@ -512,16 +496,16 @@ static int64_t
 connection_idle_ns(struct connection *conn, int64_t now_ns)
 {
 	int64_t last_ns = 0;
-	int unread = 0;
 
 	connection_account(conn);
 	/* what nobody will read is no traffic */
 	if (conn->state == CONNECTION_OPEN && !conn->read_paused &&
-	    ioctl(conn->fd, FIONREAD, &unread) == 0 && unread > 0)
+	    connection_in_kernel(conn, FIONREAD) > 0)
 		last_ns = now_ns;
 	else if (conn->peer.family != AF_UNIX)
 		last_ns = now_ns - connection_tcp_quiet_ns(conn);
-	else if ((connection_unacknowledged(conn) > 0 || conn->progress_ns >= conn->active_ns) &&
+	else if ((connection_in_kernel(conn, SIOCOUTQ) > 0 ||
+		     conn->progress_ns >= conn->active_ns) &&
 		 connection_progressed(conn, now_ns))
 		last_ns = now_ns;
 	/* the kernel's clock for these is coarser than ours */
@@ -689,13 +673,11 @@ connection_set_close(struct connection_set *set, size_t limit)
 }
 
 static void
-connection_on_reap(evutil_socket_t fd, short what, void *arg)
+connection_on_reap(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, void *arg)
 {
 	struct connection_set *set = arg;
 	struct connection *conn;
 
-	(void)fd;
-	(void)what;
 	while ((conn = TAILQ_FIRST(&set->dead)) != NULL) {
 		TAILQ_REMOVE(&set->dead, conn, by_age);
 		free(conn);

@@ -272,7 +272,8 @@ engine_find_socket(const struct engine *engine, const struct service *service, b
 	const struct endpoint *endpoint;
 
 	TAILQ_FOREACH (lis, &engine->acceptor.listeners, next) {
-		*ret_accepting = lis->accepting;
+		/* a moment's wait for the workers does not count */
+		*ret_accepting = (lis->pauses & ~(unsigned)PAUSE_BUSY) == 0;
 		if (lis->service == service)
 			return &lis->socket;
 	}

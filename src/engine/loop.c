@@ -36,13 +36,12 @@ loop_handled(const struct loop *loop)
  * posts itself again (a sliced piece of work) lets the selector have its say in between.
  */
 static void
-loop_on_mail(evutil_socket_t fd, short what, void *arg)
+loop_on_mail(evutil_socket_t fd, short what ATTR_UNUSED, void *arg)
 {
 	struct loop *loop = arg;
 	struct post_queue taken = STAILQ_HEAD_INITIALIZER(taken);
 	uint64_t posts;
 
-	(void)what;
 	if (read(fd, &posts, sizeof(posts)) < 0 && errno != EAGAIN)
 		return;
 	pthread_mutex_lock(&loop->lock);

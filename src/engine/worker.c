@@ -62,10 +62,8 @@ worker_was_away(struct worker *worker, int64_t now_ns)
 }
 
 static void
-worker_on_tick(evutil_socket_t fd, short what, void *arg)
+worker_on_tick(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, void *arg)
 {
-	(void)fd;
-	(void)what;
 	struct worker *worker = arg;
 	int64_t now_ns = clock_now_ns();
 

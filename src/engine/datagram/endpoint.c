@@ -293,13 +293,11 @@ endpoint_pause(struct endpoint *endpoint, int error)
 }
 
 static void
-endpoint_on_readable(evutil_socket_t fd, short what, void *arg)
+endpoint_on_readable(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, void *arg)
 {
 	struct endpoint *endpoint = arg;
 	int r = endpoint_echo(endpoint, TURN_NS);
 
-	(void)fd;
-	(void)what;
 	if (r < 0)
 		endpoint_pause(endpoint, -r);
 }
@@ -316,10 +314,8 @@ endpoint_wait(struct endpoint *endpoint)
 }
 
 static void
-endpoint_on_retry(evutil_socket_t fd, short what, void *arg)
+endpoint_on_retry(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, void *arg)
 {
-	(void)fd;
-	(void)what;
 	endpoint_wait(arg);
 }
 
