@@ -129,68 +129,71 @@ engine_log_closed(const struct listen_socket *socket, const struct service *serv
 }
 
 void
-engine_remove_listener(struct engine *engine, struct listener *lis, struct listener_list *gone)
-{
-	engine_log_closed(&lis->socket, lis->service);
-	TAILQ_REMOVE(&engine->acceptor.listeners, lis, next);
-	TAILQ_INSERT_TAIL(gone, lis, next);
-}
-
-void
-engine_close_endpoint(struct engine *engine, struct endpoint *endpoint)
-{
-	engine_log_closed(&endpoint->socket, endpoint->service);
-	LIST_REMOVE(endpoint, next);
-	LIST_INSERT_HEAD(&engine->leaving, endpoint, next);
-	listen_socket_yield(&endpoint->socket);
-	endpoint_close(endpoint, engine->loop);
-}
-
-/* Close every listener and endpoint, or those whose socket could be had again. */
-static void
-engine_close_sockets(struct engine *engine, bool keep_inherited)
+engine_close_sockets(struct engine *engine,
+    bool (*keep)(
+	const struct listen_socket *socket, const struct service *service, const void *context),
+    const void *context)
 {
 	struct listener_list gone = TAILQ_HEAD_INITIALIZER(gone);
 	struct listener *lis, *next_lis;
 	struct endpoint *endpoint, *next;
 
 	TAILQ_FOREACH_SAFE (lis, &engine->acceptor.listeners, next, next_lis) {
-		if (keep_inherited && lis->socket.inherited)
-			listener_pause(lis, PAUSE_DRAIN, true);
-		else
-			engine_remove_listener(engine, lis, &gone);
+		if (keep(&lis->socket, lis->service, context))
+			continue;
+		engine_log_closed(&lis->socket, lis->service);
+		TAILQ_REMOVE(&engine->acceptor.listeners, lis, next);
+		TAILQ_INSERT_TAIL(&gone, lis, next);
 	}
 	LIST_FOREACH_SAFE (endpoint, &engine->endpoints, next, next) {
-		if (keep_inherited && endpoint->socket.inherited)
-			endpoint_serve(endpoint, false);
-		else
-			engine_close_endpoint(engine, endpoint);
+		if (keep(&endpoint->socket, endpoint->service, context))
+			continue;
+		engine_log_closed(&endpoint->socket, endpoint->service);
+		LIST_REMOVE(endpoint, next);
+		LIST_INSERT_HEAD(&engine->leaving, endpoint, next);
+		listen_socket_yield(&endpoint->socket);
+		endpoint_close(endpoint, engine->loop);
 	}
 	listeners_close(&gone);
 }
 
-void
-engine_close_listeners(struct engine *engine)
+static bool
+engine_keeps(const struct listen_socket *socket, const struct service *service ATTR_UNUSED,
+    const void *inherited)
 {
-	engine_close_sockets(engine, false);
+	return inherited != NULL && socket->inherited;
 }
 
-void
-engine_suspend_listeners(struct engine *engine)
-{
-	engine_close_sockets(engine, true);
-}
-
-void
-engine_resume_listeners(struct engine *engine)
+/* Have all that is open serve, or leave what comes in the kernel. */
+static void
+engine_serve(struct engine *engine, bool serve)
 {
 	struct listener *lis;
 	struct endpoint *endpoint;
 
 	TAILQ_FOREACH (lis, &engine->acceptor.listeners, next)
-		listener_pause(lis, PAUSE_DRAIN, false);
+		listener_pause(lis, PAUSE_DRAIN, !serve);
 	LIST_FOREACH (endpoint, &engine->endpoints, next)
-		endpoint_serve(endpoint, true);
+		endpoint_serve(endpoint, serve);
+}
+
+void
+engine_close_listeners(struct engine *engine)
+{
+	engine_close_sockets(engine, engine_keeps, NULL);
+}
+
+void
+engine_suspend_listeners(struct engine *engine)
+{
+	engine_close_sockets(engine, engine_keeps, engine);
+	engine_serve(engine, false);
+}
+
+void
+engine_resume_listeners(struct engine *engine)
+{
+	engine_serve(engine, true);
 }
 
 void
@@ -203,10 +206,7 @@ engine_drain(struct engine *engine, enum worker_phase phase, int64_t idle_grace_
 void
 engine_begin_stop(struct engine *engine)
 {
-	struct listener *lis;
-
-	TAILQ_FOREACH (lis, &engine->acceptor.listeners, next)
-		listener_pause(lis, PAUSE_DRAIN, true);
+	engine_serve(engine, false);
 	for (size_t i = 0; i < engine->worker_count; i++)
 		worker_begin_stop(engine->workers[i]);
 }

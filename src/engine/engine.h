@@ -48,12 +48,14 @@ void engine_free(struct engine *engine);
  */
 ATTR_MUSTCHECK int engine_start(struct engine *engine, struct error_list *errors);
 
-/* Take LIS off the list and put it into GONE, for listeners_close(). */
-void engine_remove_listener(
-    struct engine *engine, struct listener *lis, struct listener_list *gone);
-
-/* Have the worker of ENDPOINT serve what waits; after that it is closed and freed. */
-void engine_close_endpoint(struct engine *engine, struct endpoint *endpoint);
+/*
+ * Close the listeners and endpoints whose socket KEEP does not want, once what waits in them is
+ * served.
+ */
+void engine_close_sockets(struct engine *engine,
+    bool (*keep)(
+	const struct listen_socket *socket, const struct service *service, const void *context),
+    const void *context);
 
 /* Serve what is in the backlogs, then close every listener. */
 void engine_close_listeners(struct engine *engine);

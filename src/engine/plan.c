@@ -249,20 +249,21 @@ plan_make(struct engine *engine, const struct config *cfg, struct inheritance *i
 	return first == 0 ? plan_update_kept(plan, errors) : first;
 }
 
-/* Whether SOCKET, which serves SERVICE, is to be closed; warns where it goes on listening. */
+/* Whether SOCKET, which serves SERVICE, stays open; warns where others go on listening. */
 static bool
-plan_drops(
-    const struct plan *plan, const struct listen_socket *socket, const struct service *service)
+plan_keeps(const struct listen_socket *socket, const struct service *service, const void *context)
 {
+	const struct plan *plan = context;
+
 	for (size_t i = 0; i < plan->count; i++) {
 		if (plan->entries[i].socket == socket)
-			return false;
+			return true;
 	}
 	if (socket->inherited)
 		log_warning("listener %s is closed here, but the service manager goes on "
 			    "listening for it: stop its socket unit too",
 		    service->name);
-	return true;
+	return false;
 }
 
 static void
@@ -290,12 +291,8 @@ plan_warn_kept(const struct listen_socket *socket, const struct listener_config 
 }
 
 static void
-plan_commit_entry(struct engine *engine, struct plan *plan, struct plan_entry *entry)
+plan_commit_socket(struct engine *engine, struct plan_entry *entry)
 {
-	if (entry->new_service)
-		TAILQ_INSERT_TAIL(&engine->services, entry->service, next);
-	worker_update_add(plan->update, entry->service, entry->cfg);
-	entry->new_service = false;
 	if (entry->socket == NULL)
 		return;
 	if (entry->new_socket)
@@ -336,26 +333,22 @@ plan_name_own(struct plan *plan)
 static void
 plan_commit(struct engine *engine, const struct config *cfg, struct plan *plan)
 {
-	struct listener_list gone = TAILQ_HEAD_INITIALIZER(gone);
-	struct listener *lis, *next_lis;
-	struct endpoint *endpoint, *next;
-
 	acceptor_set_limit(&engine->acceptor, cfg->limits.connections);
-	TAILQ_FOREACH_SAFE (lis, &engine->acceptor.listeners, next, next_lis) {
-		if (plan_drops(plan, &lis->socket, lis->service))
-			engine_remove_listener(engine, lis, &gone);
-	}
-	LIST_FOREACH_SAFE (endpoint, &engine->endpoints, next, next) {
-		if (plan_drops(plan, &endpoint->socket, endpoint->service))
-			engine_close_endpoint(engine, endpoint);
-	}
-	listeners_close(&gone);
+	engine_close_sockets(engine, plan_keeps, plan);
 	plan_name_own(plan);
-	for (size_t i = 0; i < plan->count; i++)
-		plan_commit_entry(engine, plan, &plan->entries[i]);
-	/* ahead of every connection that is accepted from now on */
+	for (size_t i = 0; i < plan->count; i++) {
+		struct plan_entry *entry = &plan->entries[i];
+
+		if (entry->new_service)
+			TAILQ_INSERT_TAIL(&engine->services, entry->service, next);
+		entry->new_service = false;
+		worker_update_add(plan->update, entry->service, entry->cfg);
+	}
+	/* ahead of what is served from now on */
 	worker_update_apply(plan->update, engine->workers);
 	plan->update = NULL;
+	for (size_t i = 0; i < plan->count; i++)
+		plan_commit_socket(engine, &plan->entries[i]);
 }
 
 int

@@ -35,13 +35,8 @@
 struct endpoint_settings {
 	struct post post; /* to the worker */
 	struct endpoint *endpoint;
-	const char *name;          /* borrowed from the service */
-	struct counters *counters; /* borrowed: the worker's own of the service */
+	struct shard *shard; /* borrowed: what its worker has of the service */
 	struct guard guard;
-	uint64_t rate_per_source; /* datagrams a second, 0: no limit; the same for the others */
-	uint64_t burst_per_source;
-	uint64_t rate_total;
-	uint64_t budget; /* echoes to a source after which one is dropped */
 	size_t name_count;
 	/* What follows in the same piece of memory. */
 	in_port_t *ports;          /* the guard's own ports */
@@ -81,12 +76,6 @@ endpoint_settings_new(const struct listener_config *cfg, size_t own_count)
 		.allow_count = cfg->allow.count };
 	settings_parse(settings->networks, &cfg->deny);
 	settings_parse(settings->networks + cfg->deny.count, &cfg->allow);
-	/* the clients of a UNIX socket are one source, for which rate_total stands */
-	if (address_is_ip(&cfg->address))
-		settings->rate_per_source = (uint64_t)cfg->rate_per_source;
-	settings->burst_per_source = (uint64_t)cfg->burst_per_source;
-	settings->rate_total = (uint64_t)cfg->rate_total;
-	settings->budget = (uint64_t)cfg->budget_per_source;
 	return settings;
 }
 
@@ -102,18 +91,20 @@ endpoint_settings_add_own(struct endpoint_settings *settings, const struct addre
 static void
 endpoint_drop(struct endpoint *endpoint, enum datagram_drop drop, uint64_t count)
 {
-	counters_add(endpoint->settings->counters, drop, count);
+	counters_add(&endpoint->settings->shard->counters, drop, count);
 }
 
 /* How many of COUNT datagrams from SOURCE its rate and the listener's allow. */
 static uint64_t
 endpoint_rate(struct endpoint *endpoint, struct source *source, uint64_t count, int64_t now_ns)
 {
-	const struct endpoint_settings *settings = endpoint->settings;
+	const struct listener_config *cfg = endpoint->settings->shard->cfg;
+	/* the clients of a UNIX socket are one source, for which rate_total stands */
+	int64_t rate = source == &endpoint->everybody ? 0 : cfg->rate_per_source;
+	uint64_t total = (uint64_t)cfg->rate_total;
 	uint64_t by_source = token_bucket_take(
-	    &source->bucket, settings->rate_per_source, settings->burst_per_source, count, now_ns);
-	uint64_t allowed = token_bucket_take(
-	    &endpoint->total, settings->rate_total, settings->rate_total, by_source, now_ns);
+	    &source->bucket, (uint64_t)rate, (uint64_t)cfg->burst_per_source, count, now_ns);
+	uint64_t allowed = token_bucket_take(&endpoint->total, total, total, by_source, now_ns);
 
 	if (allowed < count) {
 		endpoint_drop(endpoint, DATAGRAM_SOURCE_RATE, count - by_source);
@@ -130,7 +121,7 @@ static uint64_t
 endpoint_spend(
     struct endpoint *endpoint, struct source *source, struct received *received, uint64_t count)
 {
-	const uint64_t budget = endpoint->settings->budget;
+	const uint64_t budget = (uint64_t)endpoint->settings->shard->cfg->budget_per_source;
 	uint64_t done = 0;
 
 	if (budget == 0)
@@ -199,8 +190,9 @@ endpoint_take(struct endpoint *endpoint, struct received *received, int64_t now_
 	struct source *source;
 	enum datagram_drop drop;
 
-	counters_add(endpoint->settings->counters, COUNTER_DATAGRAMS_RECEIVED, count);
-	counters_add(endpoint->settings->counters, COUNTER_RECEIVED_BYTES, received->length);
+	counters_add(&endpoint->settings->shard->counters, COUNTER_DATAGRAMS_RECEIVED, count);
+	counters_add(
+	    &endpoint->settings->shard->counters, COUNTER_RECEIVED_BYTES, received->length);
 	drop = endpoint_judge(endpoint, received, now_ns, &source);
 	if (drop != DATAGRAM_PASS) {
 		endpoint_drop(endpoint, drop, count);
@@ -253,7 +245,7 @@ endpoint_echo(struct endpoint *endpoint, int64_t time_ns)
 		if (count == 0)
 			return 0;
 		if (count < 0) {
-			counters_add(endpoint->settings->counters,
+			counters_add(&endpoint->settings->shard->counters,
 			    error_counter(COUNTER_RECEIVE_OTHER, -count), 1);
 			if (++errors == ERRORS_IN_A_ROW || count == -ESHUTDOWN)
 				return count;
@@ -262,7 +254,7 @@ endpoint_echo(struct endpoint *endpoint, int64_t time_ns)
 		errors = 0;
 		for (int i = 0; i < count; i++)
 			endpoint_take(endpoint, &received[i], now_ns);
-		batch_flush(endpoint->batch, endpoint->settings->counters);
+		batch_flush(endpoint->batch, &endpoint->settings->shard->counters);
 		now_ns = clock_now_ns();
 	} while (now_ns - begin_ns < time_ns);
 	return 0;
@@ -272,7 +264,8 @@ endpoint_echo(struct endpoint *endpoint, int64_t time_ns)
 static void
 endpoint_pause(struct endpoint *endpoint, int error)
 {
-	struct log_field fields[] = { LOG_TEXT("listener", endpoint->settings->name),
+	struct log_field fields[] = { LOG_TEXT(
+					  "listener", endpoint->settings->shard->service->name),
 		LOG_NUMBER("errno", error) };
 	int64_t now_ns = clock_now_ns();
 	struct timeval pause;
@@ -309,7 +302,8 @@ endpoint_wait(struct endpoint *endpoint)
 	errno = ENOMEM; /* where libevent says nothing else */
 	if (event_add(&endpoint->readable, NULL) == 0)
 		return;
-	counters_add(endpoint->settings->counters, error_counter(COUNTER_RECEIVE_OTHER, errno), 1);
+	counters_add(
+	    &endpoint->settings->shard->counters, error_counter(COUNTER_RECEIVE_OTHER, errno), 1);
 	endpoint_pause(endpoint, errno);
 }
 
@@ -399,8 +393,7 @@ endpoint_set(struct endpoint *endpoint, struct service *service, struct endpoint
 {
 	endpoint->service = service;
 	settings->endpoint = endpoint;
-	settings->name = service->name;
-	settings->counters = &service->shards[endpoint->worker->id].counters;
+	settings->shard = &service->shards[endpoint->worker->id];
 	loop_post(endpoint->worker->loop, &settings->post, endpoint_do_set, settings);
 }
 
