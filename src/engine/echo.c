@@ -102,20 +102,6 @@ echo_queued(struct connection *conn)
 		connection_close(conn, CLOSE_NO_MEMORY);
 }
 
-/* Send what the socket takes of LENGTH BYTES. Returns how much, or -errno. */
-static ssize_t
-echo_send(int fd, const char *bytes, size_t length)
-{
-	ssize_t n;
-
-	do
-		n = send(fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
-	if (n >= 0)
-		return n;
-	return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
-}
-
 void
 echo_take(struct connection *conn, const char *bytes, size_t length)
 {
@@ -125,12 +111,14 @@ echo_take(struct connection *conn, const char *bytes, size_t length)
 	echo_count_read(conn, length, now_ns);
 	if (conn->waiting == 0) {
 		echo_begin(conn, now_ns);
-		sent = echo_send(conn->fd, bytes, length);
-		if (sent < 0) {
+		sent = send(conn->fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (sent < 0 && errno != EAGAIN && errno != EINTR) {
 			conn->lost += length;
-			connection_fail(conn, (int)-sent, CLOSE_WRITE_ERROR);
+			connection_fail(conn, errno, CLOSE_WRITE_ERROR);
 			return;
 		}
+		if (sent < 0)
+			sent = 0;
 		connection_count_sent(conn, (size_t)sent);
 	}
 	if ((size_t)sent < length) {
@@ -227,12 +215,11 @@ echo_splice_step(struct connection *conn, size_t size)
 	ssize_t left;
 
 	if (in <= 0) {
-		/* an error is told once: this one has been taken off the socket */
-		if (in < 0 && errno != EAGAIN && errno != EINTR && errno != EINVAL &&
-		    errno != ENOSYS)
-			connection_fail(conn, errno, CLOSE_READ_ERROR);
-		else if (in < 0 && errno != EAGAIN && errno != EINTR)
+		if (in < 0 && (errno == EINVAL || errno == ENOSYS))
 			conn->splice_refused = true;
+		else if (in < 0 && errno != EAGAIN && errno != EINTR)
+			/* an error is told once: this one has been taken off the socket */
+			connection_fail(conn, errno, CLOSE_READ_ERROR);
 		return 0;
 	}
 	now_ns = clock_coarse_ns();

@@ -130,10 +130,8 @@ START_TEST(source_table_forgets_the_longest_silent)
 }
 END_TEST
 
-static const in_port_t own_ports[] = { 9, 7007 };
-static const struct guard plain = {
-	.min_source_port = 1024, .own_ports = own_ports, .own_port_count = 2
-};
+static struct address own[2];
+static const struct guard plain = { .min_source_port = 1024, .own = own, .own_count = 2 };
 
 static enum datagram_drop
 judge4(const struct guard *guard, const char *host, in_port_t port, const char *asked,
@@ -159,6 +157,15 @@ judge6(const struct guard *guard, const char *host, in_port_t port, const char *
 	struct in6_addr ignored;
 
 	return guard_judge(guard, (struct sockaddr *)&source, &to, &ignored);
+}
+
+static void
+setup_own(void)
+{
+	const char *error;
+
+	ck_assert_int_eq(address_parse("udp://192.0.2.9:9", &own[0], &error), 0);
+	ck_assert_int_eq(address_parse("udp://[2001:db8::9]:7007", &own[1], &error), 0);
 }
 
 START_TEST(every_port_is_judged)
@@ -591,6 +598,7 @@ main(void)
 	int failed;
 
 	suite_add_tcase(suite, tests);
+	tcase_add_checked_fixture(tests, setup_own, NULL);
 	tcase_add_test(tests, siphash_is_that_of_the_paper);
 	tcase_add_test(tests, siphash_keys_differ);
 	tcase_add_test(tests, bucket_gives_its_burst_then_its_rate);

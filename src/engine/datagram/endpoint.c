@@ -37,11 +37,9 @@ struct endpoint_settings {
 	struct endpoint *endpoint;
 	struct shard *shard; /* borrowed: what its worker has of the service */
 	struct guard guard;
-	size_t name_count;
-	/* What follows in the same piece of memory. */
-	in_port_t *ports;          /* the guard's own ports */
-	struct address *names;     /* own UNIX sockets */
-	struct network networks[]; /* the guard's deny, then its allow */
+	/* what follows is the guard's, in the same piece of memory */
+	struct address *own;
+	struct network networks[]; /* deny, then allow */
 };
 
 static void
@@ -60,16 +58,15 @@ struct endpoint_settings *
 endpoint_settings_new(const struct listener_config *cfg, size_t own_count)
 {
 	size_t network_count = cfg->deny.count + cfg->allow.count;
-	struct endpoint_settings *settings = calloc(
-	    1, sizeof(*settings) + network_count * sizeof(struct network) +
-		   own_count * (sizeof(struct address) + sizeof(in_port_t)));
+	struct endpoint_settings *settings = calloc(1, sizeof(*settings) +
+							   network_count * sizeof(struct network) +
+							   own_count * sizeof(struct address));
 
 	if (settings == NULL)
 		return NULL;
-	settings->names = (void *)(settings->networks + network_count);
-	settings->ports = (void *)(settings->names + own_count);
+	settings->own = (void *)(settings->networks + network_count);
 	settings->guard = (struct guard){ .min_source_port = (in_port_t)cfg->min_source_port,
-		.own_ports = settings->ports,
+		.own = settings->own,
 		.deny = settings->networks,
 		.deny_count = cfg->deny.count,
 		.allow = settings->networks + cfg->deny.count,
@@ -82,10 +79,7 @@ endpoint_settings_new(const struct listener_config *cfg, size_t own_count)
 void
 endpoint_settings_add_own(struct endpoint_settings *settings, const struct address *address)
 {
-	if (address_is_ip(address))
-		settings->ports[settings->guard.own_port_count++] = address_port(address);
-	else
-		settings->names[settings->name_count++] = *address;
+	settings->own[settings->guard.own_count++] = *address;
 }
 
 static void
@@ -146,7 +140,7 @@ endpoint_spend(
 static enum datagram_drop
 endpoint_judge_name(const struct endpoint *endpoint, const struct received *received)
 {
-	const struct endpoint_settings *settings = endpoint->settings;
+	const struct guard *guard = &endpoint->settings->guard;
 	const struct sockaddr_un *un = &received->source.un;
 	struct address address = { .transport = ADDRESS_UNIX_DATAGRAM,
 		.length = received->source_length };
@@ -155,8 +149,8 @@ endpoint_judge_name(const struct endpoint *endpoint, const struct received *rece
 	    (un->sun_path[0] != '\0' && un->sun_path[0] != '/'))
 		return DATAGRAM_UNNAMED;
 	address.u.un = *un;
-	for (size_t i = 0; i < settings->name_count; i++) {
-		if (address_equal(&settings->names[i], &address))
+	for (size_t i = 0; i < guard->own_count; i++) {
+		if (address_equal(&guard->own[i], &address))
 			return DATAGRAM_OWN_PORT;
 	}
 	return DATAGRAM_PASS;

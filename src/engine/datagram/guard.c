@@ -40,8 +40,8 @@ guard_judge_port(const struct guard *guard, in_port_t port)
 	/* nobody can be answered at port 0 */
 	if (port == 0 || port < guard->min_source_port)
 		return DATAGRAM_SOURCE_PORT;
-	for (size_t i = 0; i < guard->own_port_count; i++) {
-		if (guard->own_ports[i] == port)
+	for (size_t i = 0; i < guard->own_count; i++) {
+		if (address_port(&guard->own[i]) == port)
 			return DATAGRAM_OWN_PORT;
 	}
 	return guard_is_reflector(port) ? DATAGRAM_REFLECTOR_PORT : DATAGRAM_PASS;

@@ -27,8 +27,8 @@ struct datagram_local {
 /* Owned by who made it; the lists may be NULL with a count of 0. */
 struct guard {
 	in_port_t min_source_port; /* host order, as all ports here */
-	const in_port_t *own_ports;
-	size_t own_port_count;
+	const struct address *own; /* where the daemon itself serves datagrams */
+	size_t own_count;
 	const struct network *deny;
 	size_t deny_count;
 	const struct network *allow; /* with at least one, the rest is denied */
