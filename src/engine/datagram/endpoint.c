@@ -359,15 +359,19 @@ endpoint_new(struct worker *worker, const struct listen_socket *socket)
 	return endpoint;
 }
 
+static void
+endpoint_stop(struct endpoint *endpoint)
+{
+	(void)event_del(&endpoint->readable);
+	(void)event_del(&endpoint->retry);
+}
+
 void
 endpoint_free(struct endpoint *endpoint)
 {
 	if (endpoint == NULL)
 		return;
-	if (endpoint->running) {
-		(void)event_del(&endpoint->readable);
-		(void)event_del(&endpoint->retry);
-	}
+	endpoint_stop(endpoint);
 	listen_socket_close(&endpoint->socket);
 	endpoint_discard(endpoint);
 }
@@ -392,27 +396,16 @@ endpoint_set(struct endpoint *endpoint, struct service *service, struct endpoint
 }
 
 static void
-endpoint_run(struct endpoint *endpoint, bool run)
-{
-	if (run == endpoint->running)
-		return;
-	endpoint->running = run;
-	if (run) {
-		endpoint_wait(endpoint);
-	} else {
-		(void)event_del(&endpoint->readable);
-		(void)event_del(&endpoint->retry);
-	}
-}
-
-static void
 endpoint_do_serve(void *arg)
 {
 	struct endpoint *endpoint = arg;
 
 	/* in this order, so that a request that comes in between is not missed */
 	atomic_store(&endpoint->serve_posted, false);
-	endpoint_run(endpoint, atomic_load(&endpoint->serving));
+	if (atomic_load(&endpoint->serving))
+		endpoint_wait(endpoint);
+	else
+		endpoint_stop(endpoint);
 }
 
 void
@@ -439,9 +432,9 @@ endpoint_do_close(void *arg)
 {
 	struct endpoint *endpoint = arg;
 
-	if (endpoint->running)
+	if (atomic_load(&endpoint->serving))
 		(void)endpoint_echo(endpoint, STOP_NS);
-	endpoint_run(endpoint, false);
+	endpoint_stop(endpoint);
 	loop_post(endpoint->close_loop, &endpoint->close_post, endpoint_do_remove, endpoint);
 }
 

@@ -37,7 +37,6 @@ struct endpoint {
 	/* The worker's. */
 	struct event readable;
 	struct event retry;                 /* while waiting after an error, instead of readable */
-	bool running;                       /* one of the two is added */
 	int64_t pause_ns;                   /* how long it waits after an error */
 	int64_t episode_end_ns;             /* the next error is one more of the same until then */
 	struct endpoint_settings *settings; /* owned */
