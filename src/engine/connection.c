@@ -263,11 +263,12 @@ connection_flush(struct connection *conn)
 static void
 connection_finish(struct connection *conn, enum close_reason reason)
 {
-	uint64_t unread = connection_in_kernel(conn, FIONREAD);
+	uint64_t unread;
 
 	if (conn->state != CONNECTION_OPEN || conn->reason != CLOSE_NONE)
 		return;
 	connection_set_reason(conn, reason);
+	unread = connection_in_kernel(conn, FIONREAD);
 	if (unread < conn->read_budget)
 		conn->read_budget = unread;
 	if (conn->read_budget == 0)
@@ -428,9 +429,7 @@ connection_on_write(struct bufferevent *bev ATTR_UNUSED, void *arg)
 static void
 connection_on_event(struct bufferevent *bev ATTR_UNUSED, short what ATTR_UNUSED, void *arg)
 {
-	int error = errno;
-
-	connection_fail(arg, error, CLOSE_WRITE_ERROR);
+	connection_fail(arg, errno, CLOSE_WRITE_ERROR);
 }
 
 void
@@ -520,42 +519,32 @@ connection_is_idle(struct connection *conn, int64_t now_ns, int64_t limit_ns)
 	return now_ns - conn->active_ns >= limit_ns && connection_idle_ns(conn, now_ns) >= limit_ns;
 }
 
+/* Finish what has been idle for LIMIT; what waits for its client is not at rest for a drain. */
 static void
-connection_check_shard(struct shard *shard, int64_t now_ns)
-{
-	int64_t idle_ns = shard->cfg->idle_timeout, lifetime_ns = shard->cfg->lifetime;
-	struct connection *conn, *next;
-
-	if (idle_ns > 0) {
-		TAILQ_FOREACH_SAFE (conn, &shard->by_activity, by_time, next) {
-			if (now_ns - conn->queued_ns < idle_ns)
-				break;
-			if (connection_is_idle(conn, now_ns, idle_ns))
-				connection_finish(conn, CLOSE_IDLE_TIMEOUT);
-		}
-	}
-	if (lifetime_ns > 0) {
-		TAILQ_FOREACH_SAFE (conn, &shard->by_age, by_age, next) {
-			if (now_ns - conn->accepted_ns < lifetime_ns)
-				break;
-			connection_finish(conn, CLOSE_LIFETIME);
-		}
-	}
-}
-
-/* Finish what has been idle for idle_grace; once the deadline has passed, finish everything. */
-static void
-connection_check_drain(struct connection_set *set, struct shard *shard, int64_t now_ns)
+connection_check_idle(
+    struct shard *shard, int64_t now_ns, int64_t limit_ns, enum close_reason reason)
 {
 	struct connection *conn, *next;
 
 	TAILQ_FOREACH_SAFE (conn, &shard->by_activity, by_time, next) {
-		if (set->cutting)
-			connection_finish(conn, CLOSE_DRAIN_FORCED);
-		else if (now_ns - conn->queued_ns < set->idle_grace_ns)
+		if (now_ns - conn->queued_ns < limit_ns)
 			break;
-		else if (conn->waiting == 0 && connection_is_idle(conn, now_ns, set->idle_grace_ns))
-			connection_finish(conn, CLOSE_DRAIN);
+		if ((reason != CLOSE_DRAIN || conn->waiting == 0) &&
+		    connection_is_idle(conn, now_ns, limit_ns))
+			connection_finish(conn, reason);
+	}
+}
+
+static void
+connection_check_age(
+    struct shard *shard, int64_t now_ns, int64_t limit_ns, enum close_reason reason)
+{
+	struct connection *conn, *next;
+
+	TAILQ_FOREACH_SAFE (conn, &shard->by_age, by_age, next) {
+		if (now_ns - conn->accepted_ns < limit_ns)
+			break;
+		connection_finish(conn, reason);
 	}
 }
 
@@ -646,9 +635,16 @@ connection_set_check(struct connection_set *set)
 	}
 	connection_check_ending(&set->lingering, now_ns, limits->linger_timeout, CLOSE_NONE);
 	TAILQ_FOREACH (shard, &set->shards, next) {
-		if (set->draining)
-			connection_check_drain(set, shard, now_ns);
-		connection_check_shard(shard, now_ns);
+		const struct listener_config *cfg = shard->cfg;
+
+		if (set->cutting)
+			connection_check_age(shard, now_ns, 0, CLOSE_DRAIN_FORCED);
+		else if (set->draining)
+			connection_check_idle(shard, now_ns, set->idle_grace_ns, CLOSE_DRAIN);
+		if (cfg->idle_timeout > 0)
+			connection_check_idle(shard, now_ns, cfg->idle_timeout, CLOSE_IDLE_TIMEOUT);
+		if (cfg->lifetime > 0)
+			connection_check_age(shard, now_ns, cfg->lifetime, CLOSE_LIFETIME);
 		if (limits->stall_timeout > 0)
 			connection_check_quiet(shard, now_ns, limits->stall_timeout);
 	}

@@ -82,7 +82,7 @@ worker_set_tick(struct worker *worker, int64_t interval_ns)
 
 	worker->tick_ns = interval_ns;
 	worker->tick_due_ns = clock_now_ns() + interval_ns;
-	return event_add(worker->tick, &interval) < 0 ? -ENOMEM : 0;
+	return event_add(&worker->tick, &interval) < 0 ? -ENOMEM : 0;
 }
 
 /* A connection on its way to its worker. */
@@ -107,14 +107,15 @@ worker_new(unsigned id, const struct config *config)
 	worker->id = id;
 	worker->messages = calloc(WORKER_WAITING_MAX, sizeof(*worker->messages));
 	worker->loop = loop_new();
-	if (worker->messages == NULL || worker->loop == NULL ||
-	    connection_set_init(&worker->connections, loop_base(worker->loop), config) < 0)
-		goto fail;
-	worker->tick = event_new(loop_base(worker->loop), -1, EV_PERSIST, worker_on_tick, worker);
-	if (worker->tick == NULL || worker_set_tick(worker, TICK_NS) < 0)
-		goto fail;
-	return worker;
-fail:
+	if (worker->loop != NULL) {
+		struct event_base *base = loop_base(worker->loop);
+
+		(void)event_assign(&worker->tick, base, -1, EV_PERSIST, worker_on_tick, worker);
+		if (worker->messages != NULL &&
+		    connection_set_init(&worker->connections, base, config) == 0 &&
+		    worker_set_tick(worker, TICK_NS) == 0)
+			return worker;
+	}
 	error = errno;
 	worker_free(worker);
 	errno = error;
@@ -126,8 +127,8 @@ worker_free(struct worker *worker)
 {
 	if (worker == NULL)
 		return;
-	if (worker->tick != NULL)
-		event_free(worker->tick);
+	if (worker->loop != NULL)
+		(void)event_del(&worker->tick);
 	connection_set_done(&worker->connections);
 	loop_free(worker->loop);
 	free(worker->messages);

@@ -36,7 +36,7 @@ struct worker_update;
 
 struct worker {
 	struct loop *loop;
-	struct event *tick;
+	struct event tick;
 	pthread_t thread;
 	bool started;       /* M: thread is valid */
 	bool stopping;      /* M: was told to stop */
