@@ -442,7 +442,7 @@ setup_pinned_batch(void)
 static void
 teardown_batch(void)
 {
-	batch_free(batch);
+	free(batch);
 	close(server);
 	close(client);
 	close(second);

@@ -55,7 +55,6 @@ struct batch {
 	int fd;
 	bool ip;
 	struct datagram_local pinned; /* AF_UNSPEC: control messages tell where each went to */
-	unsigned char *buffers;
 	struct received received[BATCH_SIZE];
 	unsigned read_size; /* messages to ask for next */
 	struct run runs[BATCH_SIZE];
@@ -73,6 +72,7 @@ struct batch {
 	struct mmsghdr messages[BATCH_SIZE];
 	union control controls[BATCH_SIZE];
 	unsigned spent; /* entries that have to be prepared before the next read */
+	unsigned char buffers[BATCH_SIZE][BUFFER_SIZE]; /* as a rule one page of each is touched */
 };
 
 /*
@@ -94,16 +94,6 @@ batch_is_own_unicast(struct address address)
 	own = own && connect(fd, &address.u.sa, address.length) == 0;
 	close(fd);
 	return own;
-}
-
-/* Whether FD may be handed what went to others, which a socket that was passed in can. */
-static bool
-batch_is_transparent(int fd)
-{
-	int set = 0;
-	socklen_t size = sizeof(set);
-
-	return getsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &set, &size) < 0 || set != 0;
 }
 
 /* The one address that ADDRESS stands for; AF_UNSPEC where there may be more. */
@@ -138,12 +128,16 @@ batch_pin_socket(int fd)
 	const struct datagram_local many = { .family = AF_UNSPEC };
 	struct datagram_local local;
 	struct address address;
-	int off = 0;
+	int off = 0, transparent = 0;
+	socklen_t size = sizeof(transparent);
 
 	if (address_of_socket(fd, &address) < 0)
 		return many;
 	local = batch_one_local(&address);
-	if (local.family == AF_UNSPEC || batch_is_transparent(fd) || !batch_is_own_unicast(address))
+	if (local.family == AF_UNSPEC || !batch_is_own_unicast(address))
+		return many;
+	/* a socket that was passed in may be handed what went to others */
+	if (getsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &transparent, &size) < 0 || transparent != 0)
 		return many;
 	(void)setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &off, sizeof(off));
 	if (local.family == AF_INET6)
@@ -154,34 +148,20 @@ batch_pin_socket(int fd)
 struct batch *
 batch_new(int fd, bool ip)
 {
-	struct batch *batch = calloc(1, sizeof(*batch));
+	struct batch *batch = malloc(sizeof(*batch));
 
 	if (batch == NULL)
 		return NULL;
+	memset(batch, 0, offsetof(struct batch, buffers));
 	batch->fd = fd;
 	batch->ip = ip;
 	if (ip)
 		batch->pinned = batch_pin_socket(fd);
 	batch->read_size = batch->spent = BATCH_SIZE;
 	batch->segment_max = ip ? RUN_BYTES_MAX : 0;
-	/* memory is used up only where it is written to: as a rule one page of each buffer */
-	batch->buffers = malloc((size_t)BATCH_SIZE * BUFFER_SIZE);
-	if (batch->buffers == NULL) {
-		free(batch);
-		return NULL;
-	}
 	for (size_t i = 0; i < BATCH_SIZE; i++)
-		batch->received[i].bytes = batch->buffers + i * BUFFER_SIZE;
+		batch->received[i].bytes = batch->buffers[i];
 	return batch;
-}
-
-void
-batch_free(struct batch *batch)
-{
-	if (batch == NULL)
-		return;
-	free(batch->buffers);
-	free(batch);
 }
 
 /* Describe where the kernel shall put the message number INDEX. */
@@ -291,13 +271,9 @@ received_cut(struct received *received, uint64_t at)
 static bool
 received_same_way(const struct received *a, const struct received *b)
 {
-	if (a->source_length != b->source_length || a->local.family != b->local.family ||
-	    memcmp(&a->source, &b->source, a->source_length) != 0)
-		return false;
-	if (a->local.family == AF_INET)
-		return memcmp(&a->local.u.in, &b->local.u.in, sizeof(a->local.u.in)) == 0;
-	return a->local.family == AF_INET6 &&
-	       memcmp(&a->local.u.in6, &b->local.u.in6, sizeof(a->local.u.in6)) == 0;
+	return a->source_length == b->source_length &&
+	       memcmp(&a->source, &b->source, a->source_length) == 0 &&
+	       memcmp(&a->local, &b->local, sizeof(a->local)) == 0;
 }
 
 /* Whether the COUNT datagrams of RECEIVED, LENGTH bytes in all, may follow in RUN. */

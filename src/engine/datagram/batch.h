@@ -44,12 +44,10 @@ struct datagram_local batch_pin_socket(int fd);
 
 /*
  * Build a batch with its buffers for the socket FD (borrowed), a UNIX socket unless IP; it is
- * pinned where that is possible, else each datagram tells where it went to. NULL: out of memory.
+ * pinned where that is possible, else each datagram tells where it went to. For free(3);
+ * NULL: out of memory.
  */
 struct batch *batch_new(int fd, bool ip);
-
-/* Free a batch; NULL is fine. */
-void batch_free(struct batch *batch);
 
 /*
  * Read what waits in the socket, without waiting. Returns how many messages were read, *ret_first

@@ -325,7 +325,7 @@ endpoint_try_to_watch(int fd)
 static void
 endpoint_discard(struct endpoint *endpoint)
 {
-	batch_free(endpoint->batch);
+	free(endpoint->batch);
 	free(endpoint->sources);
 	free(endpoint->settings);
 	free(endpoint);
