@@ -50,7 +50,7 @@ phase_on_delay(struct server *server)
 static int64_t
 phase_on_drained(struct server *server)
 {
-	engine_suspend_listeners(server->engine);
+	engine_close_listeners(server->engine, true);
 	engine_drain(server->engine, WORKER_DRAINING, server->config->shutdown.idle_grace);
 	return 0;
 }
@@ -58,7 +58,7 @@ phase_on_drained(struct server *server)
 static int64_t
 phase_on_stop_drain(struct server *server)
 {
-	engine_close_listeners(server->engine);
+	engine_close_listeners(server->engine, false);
 	engine_drain(server->engine, WORKER_DRAINING, server->config->shutdown.idle_grace);
 	log_notice("draining %lld connections", (long long)engine_connections(server->engine));
 	return server->config->shutdown.timeout;
@@ -76,8 +76,8 @@ phase_on_stop_cut(struct server *server)
 static int64_t
 phase_on_ending(struct server *server)
 {
-	/* a backlog of our own listener ends too; that of an inherited socket is not ours */
-	engine_suspend_listeners(server->engine);
+	/* what waits at a listener of ours ends too, what waits at an inherited one is not ours */
+	engine_close_listeners(server->engine, true);
 	engine_begin_stop(server->engine);
 	return 0;
 }

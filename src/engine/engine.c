@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/cgroup.h"
 #include "base/clock.h"
@@ -159,9 +158,9 @@ engine_close_sockets(struct engine *engine,
 
 static bool
 engine_keeps(const struct listen_socket *socket, const struct service *service ATTR_UNUSED,
-    const void *inherited)
+    const void *keep_inherited)
 {
-	return inherited != NULL && socket->inherited;
+	return socket->inherited && *(const bool *)keep_inherited;
 }
 
 /* Have all that is open serve, or leave what comes in the kernel. */
@@ -178,15 +177,9 @@ engine_serve(struct engine *engine, bool serve)
 }
 
 void
-engine_close_listeners(struct engine *engine)
+engine_close_listeners(struct engine *engine, bool keep_inherited)
 {
-	engine_close_sockets(engine, engine_keeps, NULL);
-}
-
-void
-engine_suspend_listeners(struct engine *engine)
-{
-	engine_close_sockets(engine, engine_keeps, engine);
+	engine_close_sockets(engine, engine_keeps, &keep_inherited);
 	engine_serve(engine, false);
 }
 

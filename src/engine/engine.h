@@ -6,6 +6,7 @@
 #ifndef ECHOD_ENGINE_ENGINE_H
 #define ECHOD_ENGINE_ENGINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -57,14 +58,11 @@ void engine_close_sockets(struct engine *engine,
 	const struct listen_socket *socket, const struct service *service, const void *context),
     const void *context);
 
-/* Serve what is in the backlogs, then close every listener. */
-void engine_close_listeners(struct engine *engine);
-
 /*
- * Stop accepting in a way that can be taken back: what is ours is served and closed, what was
- * inherited is kept and left alone, because it could not be had again.
+ * Serve what waits in the kernel, then close every listener and endpoint. With KEEP_INHERITED this
+ * can be taken back: what was inherited could not be had again, so it is kept and left alone.
  */
-void engine_suspend_listeners(struct engine *engine);
+void engine_close_listeners(struct engine *engine, bool keep_inherited);
 
 /* Accept again on the listeners that were kept; plan_apply() brings the others back. */
 void engine_resume_listeners(struct engine *engine);

@@ -366,22 +366,29 @@ question_do_visit_endpoints(void *arg)
 
 /* The questions. */
 
-/* Get what QUESTION needs. The heap is full from the start, of what comes after all there is. */
-static int
-question_prepare(struct question *question)
+/*
+ * Build a question for the rows of QUERY; a closing has none. The heap is full from the start, of
+ * what comes after all there is. NULL: out of memory.
+ */
+static struct question *
+question_new(const struct inspection_query *query)
 {
-	const struct inspection_query *query = &question->query;
+	struct question *question = calloc(1, sizeof(*question));
 
-	if (query->kind == INSPECTION_CLOSE)
-		return 0;
-	question->wanted = query->limit == 0 ? 0 : query->limit + query->offset;
+	if (question == NULL)
+		return NULL;
+	question->query = *query;
+	if (query->kind != INSPECTION_CLOSE && query->limit > 0)
+		question->wanted = query->limit + query->offset;
 	question->places = reallocarray(NULL, question->wanted + 1, sizeof(question->places[0]));
 	question->rows = reallocarray(NULL, question->wanted + 1, sizeof(question->rows[0]));
-	if (question->places == NULL || question->rows == NULL)
-		return -ENOMEM;
+	if (question->places == NULL || question->rows == NULL) {
+		question_free(question);
+		return NULL;
+	}
 	for (size_t i = 0; i < question->wanted; i++)
 		question->places[i] = (struct place){ .id = UINT64_MAX, .row = i };
-	return 0;
+	return question;
 }
 
 /* Queue QUESTION; a closing goes ahead of a list that waits. */
@@ -412,17 +419,12 @@ inspection_ask(struct inspection *inspection, const struct inspection_query *que
 		return -EINVAL;
 	if (inspection->listing && query->kind != INSPECTION_CLOSE)
 		return -EBUSY;
-	question = calloc(1, sizeof(*question));
+	question = question_new(query);
 	if (question == NULL)
 		return -ENOMEM;
 	question->inspection = inspection;
-	question->query = *query;
 	question->done = done;
 	question->context = context;
-	if (question_prepare(question) < 0) {
-		question_free(question);
-		return -ENOMEM;
-	}
 	inspection_add(inspection, question);
 	return 0;
 }

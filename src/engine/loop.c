@@ -7,13 +7,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/attributes.h"
-
 STAILQ_HEAD(post_queue, post);
 
 struct loop {

@@ -292,7 +292,7 @@ START_TEST(stats_know_a_service_without_a_listener)
 {
 	json_t *document, *row;
 
-	engine_close_listeners(engine);
+	engine_close_listeners(engine, false);
 	document = json_of(stats_json_new(engine, &status));
 	row = json_array_get(json_object_get(document, "listeners"), 1);
 	ck_assert_str_eq(json_string_value(json_object_get(row, "name")), "two");

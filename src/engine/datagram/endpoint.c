@@ -16,7 +16,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/datagram/batch.h"
-#include "engine/datagram/guard.h"
 #include "engine/worker.h"
 
 /* One turn of the loop, after which the connections have theirs. */
