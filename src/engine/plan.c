@@ -23,6 +23,11 @@ struct plan_entry {
 };
 
 struct plan {
+	struct engine *engine;
+	const struct config *cfg;
+	struct inheritance *inheritance; /* NULL: there is none */
+	int64_t patience_ns;             /* for an address that is in use */
+	struct error_list *errors;
 	struct plan_entry *entries;
 	size_t count;
 	struct worker_update *update; /* had beforehand: a commit cannot fail */
@@ -43,17 +48,17 @@ plan_fits(const struct listen_socket *socket, const char *name, const struct lis
 
 /* Find what already serves ENTRY. */
 static void
-plan_match(const struct engine *engine, struct plan_entry *entry)
+plan_match(const struct plan *plan, struct plan_entry *entry)
 {
 	struct listener *lis;
 	struct endpoint *endpoint;
 
-	TAILQ_FOREACH (lis, &engine->acceptor.listeners, next) {
+	TAILQ_FOREACH (lis, &plan->engine->acceptor.listeners, next) {
 		if (entry->socket == NULL &&
 		    plan_fits(&lis->socket, lis->service->name, entry->cfg))
 			entry->socket = &(entry->lis = lis)->socket;
 	}
-	LIST_FOREACH (endpoint, &engine->endpoints, next) {
+	LIST_FOREACH (endpoint, &plan->engine->endpoints, next) {
 		if (entry->socket == NULL &&
 		    plan_fits(&endpoint->socket, endpoint->service->name, entry->cfg))
 			entry->socket = &(entry->endpoint = endpoint)->socket;
@@ -62,9 +67,9 @@ plan_match(const struct engine *engine, struct plan_entry *entry)
 
 /* A machine without IPv6 serves the defaults that it can; a file has to be met to the letter. */
 static bool
-plan_may_leave_out(const struct config *cfg, const struct listener_config *listener, int error)
+plan_may_leave_out(const struct plan *plan, const struct plan_entry *entry, int error)
 {
-	return cfg->path == NULL && listener->address.u.sa.sa_family == AF_INET6 &&
+	return plan->cfg->path == NULL && entry->cfg->address.u.sa.sa_family == AF_INET6 &&
 	       (error == -EAFNOSUPPORT || error == -EADDRNOTAVAIL);
 }
 
@@ -100,23 +105,22 @@ plan_overlaps(const struct engine *engine, const struct address *address)
 }
 
 static int
-plan_open_socket(struct engine *engine, struct plan_entry *entry, struct inheritance *inheritance,
-    int64_t patience_ns, struct error_list *errors)
+plan_open_socket(struct plan *plan, struct plan_entry *entry, struct error_list *errors)
 {
 	const struct listener_config *cfg = entry->cfg;
-	int fd = inheritance_take(inheritance, cfg, errors), r;
+	int fd = inheritance_take(plan->inheritance, cfg, errors), r;
 	struct listen_socket socket;
 
-	entry->options.overlap = plan_overlaps(engine, &cfg->address);
+	entry->options.overlap = plan_overlaps(plan->engine, &cfg->address);
 	if (fd >= 0)
 		r = listen_socket_adopt(cfg, &entry->options, fd, &socket, errors);
 	else if (fd == -ENOENT)
-		r = listen_socket_open(cfg, &entry->options, patience_ns, &socket, errors);
+		r = listen_socket_open(cfg, &entry->options, plan->patience_ns, &socket, errors);
 	else
 		r = fd;
 	if (r < 0)
 		return r;
-	r = plan_make_server(engine, entry, &socket);
+	r = plan_make_server(plan->engine, entry, &socket);
 	if (r < 0) {
 		listen_socket_close(&socket);
 		error_list_add(errors, "listeners.%s: cannot serve %s: %s", cfg->name,
@@ -127,47 +131,46 @@ plan_open_socket(struct engine *engine, struct plan_entry *entry, struct inherit
 
 /* Find the service of ENTRY or make it, and get memory for the settings of its endpoint. */
 static int
-plan_get_memory(struct engine *engine, const struct config *cfg, struct plan_entry *entry)
+plan_get_memory(struct plan *plan, struct plan_entry *entry)
 {
 	bool datagram = address_is_datagram(&entry->cfg->address);
 
-	entry->service = service_find(&engine->services, entry->cfg->name);
+	entry->service = service_find(&plan->engine->services, entry->cfg->name);
 	if (entry->service == NULL) {
-		entry->service = service_new(entry->cfg->name, engine->worker_count);
+		entry->service = service_new(entry->cfg->name, plan->engine->worker_count);
 		entry->new_service = true;
 	}
 	if (datagram)
-		entry->settings = endpoint_settings_new(entry->cfg, cfg->listener_count);
+		entry->settings = endpoint_settings_new(entry->cfg, plan->cfg->listener_count);
 	return entry->service == NULL || (datagram && entry->settings == NULL) ? -ENOMEM : 0;
 }
 
 static int
-plan_make_entry(struct engine *engine, const struct config *cfg, struct plan_entry *entry,
-    struct inheritance *inheritance, int64_t patience_ns, struct error_list *errors)
+plan_make_entry(struct plan *plan, struct plan_entry *entry)
 {
 	struct error_list found = ERROR_LIST_EMPTY;
-	int r = listen_options_read(entry->cfg, &entry->options, errors);
+	int r = listen_options_read(entry->cfg, &entry->options, plan->errors);
 
 	if (r < 0)
 		return r;
-	r = plan_get_memory(engine, cfg, entry);
+	r = plan_get_memory(plan, entry);
 	if (r < 0) {
-		error_list_add(errors, "listeners.%s: out of memory", entry->cfg->name);
+		error_list_add(plan->errors, "listeners.%s: out of memory", entry->cfg->name);
 		return r;
 	}
-	plan_match(engine, entry);
+	plan_match(plan, entry);
 	if (entry->socket != NULL) {
 		entry->before = entry->socket->options;
 		return 0;
 	}
 	entry->new_socket = true;
-	r = plan_open_socket(engine, entry, inheritance, patience_ns, &found);
-	if (r < 0 && plan_may_leave_out(cfg, entry->cfg, r)) {
+	r = plan_open_socket(plan, entry, &found);
+	if (r < 0 && plan_may_leave_out(plan, entry, r)) {
 		log_info("no IPv6 here: %s", error_list_first(&found));
 		r = 0;
 	} else {
 		for (size_t i = 0; i < found.count; i++)
-			error_list_add(errors, "%s", found.lines[i]);
+			error_list_add(plan->errors, "%s", found.lines[i]);
 	}
 	error_list_done(&found);
 	return r;
@@ -194,7 +197,7 @@ plan_done(struct plan *plan)
 
 /* Set the sockets that are kept to their new options; all, or none when one refuses. */
 static int
-plan_update_kept(struct plan *plan, struct error_list *errors)
+plan_update_kept(struct plan *plan)
 {
 	struct error_list undo = ERROR_LIST_EMPTY;
 	size_t done = 0;
@@ -205,7 +208,7 @@ plan_update_kept(struct plan *plan, struct error_list *errors)
 
 		if (!entry->new_socket)
 			r = listen_socket_update(
-			    entry->socket, entry->cfg, &entry->options, errors);
+			    entry->socket, entry->cfg, &entry->options, plan->errors);
 	}
 	if (r == 0)
 		return 0;
@@ -222,15 +225,15 @@ plan_update_kept(struct plan *plan, struct error_list *errors)
 
 /* Everything that can fail. The first failure decides the result, all are told. */
 static int
-plan_make(struct engine *engine, const struct config *cfg, struct inheritance *inheritance,
-    int64_t patience_ns, struct plan *plan, struct error_list *errors)
+plan_make(struct plan *plan)
 {
+	const struct config *cfg = plan->cfg;
 	int first = 0;
 
-	*plan = (struct plan){ .entries = calloc(cfg->listener_count + 1, sizeof(*plan->entries)),
-		.update = worker_update_new(cfg, engine->worker_count) };
+	plan->entries = calloc(cfg->listener_count + 1, sizeof(*plan->entries));
+	plan->update = worker_update_new(cfg, plan->engine->worker_count);
 	if (plan->entries == NULL || plan->update == NULL) {
-		error_list_add(errors, "out of memory");
+		error_list_add(plan->errors, "out of memory");
 		return -ENOMEM;
 	}
 	for (size_t i = 0; i < cfg->listener_count; i++) {
@@ -241,11 +244,11 @@ plan_make(struct engine *engine, const struct config *cfg, struct inheritance *i
 			continue;
 		plan->count++;
 		entry->cfg = &cfg->listeners[i];
-		r = plan_make_entry(engine, cfg, entry, inheritance, patience_ns, errors);
+		r = plan_make_entry(plan, entry);
 		if (first == 0)
 			first = r;
 	}
-	return first == 0 ? plan_update_kept(plan, errors) : first;
+	return first == 0 ? plan_update_kept(plan) : first;
 }
 
 /* Whether SOCKET, which serves SERVICE, stays open; warns where others go on listening. */
@@ -281,23 +284,17 @@ plan_announce(const struct listen_socket *socket, const struct listener_config *
 }
 
 static void
-plan_warn_kept(const struct listen_socket *socket, const struct listener_config *cfg)
-{
-	if (socket->v6only != cfg->v6only || socket->freebind != cfg->freebind)
-		log_warning("listeners.%s: the socket is kept, so v6only and freebind take effect "
-			    "only after a restart",
-		    cfg->name);
-}
-
-static void
 plan_commit_socket(struct engine *engine, struct plan_entry *entry)
 {
 	if (entry->socket == NULL)
 		return;
 	if (entry->new_socket)
 		plan_announce(entry->socket, entry->cfg);
-	else
-		plan_warn_kept(entry->socket, entry->cfg);
+	else if (entry->socket->v6only != entry->cfg->v6only ||
+		 entry->socket->freebind != entry->cfg->freebind)
+		log_warning("listeners.%s: the socket is kept, so v6only and freebind take effect "
+			    "only after a restart",
+		    entry->cfg->name);
 	if (entry->lis != NULL) {
 		listener_set(entry->lis, entry->service, entry->cfg->connections);
 		if (entry->new_socket)
@@ -330,9 +327,11 @@ plan_name_own(struct plan *plan)
 
 /* Nothing in here can fail. */
 static void
-plan_commit(struct engine *engine, const struct config *cfg, struct plan *plan)
+plan_commit(struct plan *plan)
 {
-	acceptor_set_limit(&engine->acceptor, cfg->limits.connections);
+	struct engine *engine = plan->engine;
+
+	acceptor_set_limit(&engine->acceptor, plan->cfg->limits.connections);
 	engine_close_sockets(engine, plan_keeps, plan);
 	plan_name_own(plan);
 	for (size_t i = 0; i < plan->count; i++) {
@@ -354,11 +353,15 @@ int
 plan_apply(struct engine *engine, const struct config *cfg, struct inheritance *inheritance,
     int64_t patience_ns, struct error_list *errors)
 {
-	struct plan plan;
-	int r = plan_make(engine, cfg, inheritance, patience_ns, &plan, errors);
+	struct plan plan = { .engine = engine,
+		.cfg = cfg,
+		.inheritance = inheritance,
+		.patience_ns = patience_ns,
+		.errors = errors };
+	int r = plan_make(&plan);
 
 	if (r == 0)
-		plan_commit(engine, cfg, &plan);
+		plan_commit(&plan);
 	plan_done(&plan);
 	return r;
 }
