@@ -27,15 +27,15 @@
 #define SHED_AFTER_NS (500 * NS_PER_MS)
 #define SHED_MAX 256
 
-/* A listener that fails: its first and its longest pause; and how long without an error is well. */
+/* A failing listener: its shortest and longest pause, and the time without errors that ends it. */
 #define BACKOFF_MIN_NS (10 * NS_PER_MS)
 #define BACKOFF_MAX_NS NS_PER_S
 #define EPISODE_END_NS NS_PER_S
 
-/* One error may be a client's bad luck, see accept(2); so many in a row are the listener's own. */
+/* A single error may concern one client only, see accept(2); this many in a row do not. */
 #define FAILED_IN_ROW_MAX 16
 
-/* All closing together, and how long nothing must have come: for handshakes that are under way. */
+/* How long closing may take, and how long nothing must have come: handshakes may be under way. */
 #define CLOSE_NS (200 * NS_PER_MS)
 #define CLOSE_QUIET_NS (10 * NS_PER_MS)
 
@@ -138,7 +138,7 @@ listener_accept(struct listener *lis, struct worker *worker)
 
 	if (fd < 0)
 		return errno;
-	/* something could be accepted: those that wait have reason to go on waiting */
+	/* accepting works again: who waits need not be shed */
 	lis->acceptor->starved_since_ns = 0;
 	fate = acceptor_check(lis);
 	counters_add(&lis->service->acceptor, fate, 1);
@@ -227,7 +227,7 @@ acceptor_starve(struct acceptor *acceptor, struct listener *lis, int error)
 		acceptor_set_timer(&acceptor->retry, RETRY_NS);
 }
 
-/* LIS cannot accept: longer and longer pauses, one line for all of it. */
+/* Pause LIS, each time longer; the first error of an episode is logged. */
 static void
 listener_back_off(struct listener *lis, int error)
 {
@@ -286,7 +286,7 @@ listener_on_readable(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, voi
 	}
 }
 
-/* First the end of a pause, then, when all went well for long enough, of the episode. */
+/* The timer first ends a pause, then, when no error came since, the episode. */
 static void
 listener_on_timer(evutil_socket_t fd, short what, void *arg)
 {

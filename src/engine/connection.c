@@ -62,7 +62,7 @@ connection_set_state(struct connection *conn, enum connection_state state)
 	conn->state = state;
 }
 
-/* By_activity knows where those begin that nobody has looked at since their last byte. */
+/* shard->unseen is the first of by_activity that was not looked at since its last byte. */
 static void
 connection_enter_activity(struct connection *conn)
 {
@@ -175,8 +175,8 @@ connection_count_sent(struct connection *conn, size_t n)
 }
 
 /*
- * What was read, was not lost and no longer waits has gone out: so bufferevent's own writes are
- * counted without a callback on its buffer.
+ * Bytes that were read, not lost and are no longer queued have been sent: so the bufferevent's own
+ * writes are counted without a callback on its buffer.
  */
 void
 connection_account(struct connection *conn)
@@ -204,7 +204,7 @@ connection_pause(struct connection *conn)
 	conn->paused_since_ns = clock_coarse_ns();
 	counters_add(&conn->shard->counters, COUNTER_READ_PAUSES, 1);
 	(void)event_del(&conn->readable);
-	/* a stream in bulk goes on inside the kernel, for which the output has to be empty */
+	/* splice(2), with which a stream in bulk goes on, needs an empty output */
 	bufferevent_setwatermark(
 	    conn->bev, EV_WRITE, conn->bulk ? 0 : (size_t)conn->set->config->limits.output_low, 0);
 }
@@ -230,7 +230,7 @@ connection_start_reading(struct connection *conn)
 static void
 connection_linger(struct connection *conn)
 {
-	/* with the client's FIN read nothing can arrive that a close would turn into a reset */
+	/* after the client's FIN nothing can arrive that would make the kernel send a reset */
 	if (conn->peer_fin || shutdown(conn->fd, SHUT_WR) < 0) {
 		connection_close(conn, conn->reason);
 		return;
@@ -284,12 +284,12 @@ connection_fail(struct connection *conn, int error, enum close_reason otherwise)
 		otherwise = CLOSE_CLIENT_RESET;
 		break;
 	case ETIMEDOUT:
-	/* the network had told why nothing gets there, which takes the place of the timeout */
+	/* a timeout too, whose reason the network had told */
 	case ECONNREFUSED:
 	case EHOSTDOWN:
 	case EHOSTUNREACH:
 	case ENETUNREACH:
-		/* what the kernel had for the client is still counted in the dead socket */
+		/* SIOCOUTQ still tells what the dead socket held */
 		otherwise = connection_owes(conn) ? CLOSE_STALLED : CLOSE_TIMED_OUT;
 		break;
 	case ENOMEM:
@@ -376,7 +376,7 @@ connection_close(struct connection *conn, enum close_reason reason)
 	distribution_record(
 	    &shard->duration, &distribution_lives, clock_coarse_ns() - conn->accepted_ns);
 
-	/* a client that is owed echo must not take what it got for the whole */
+	/* a client that did not get all of its echo must not take it for the whole */
 	if (conn->waiting > 0 || conn->lost > 0 || reason == CLOSE_STALLED) {
 		struct linger reset = { .l_onoff = 1, .l_linger = 0 };
 
@@ -575,7 +575,7 @@ connection_check_pending(struct connection_set *set, int64_t now_ns, int64_t tim
 }
 
 /*
- * Echo that the kernel has and the client does not take shows in nothing that we do: look once at
+ * Echo that stays in the kernel because the client does not take it causes no event: look once at
  * each connection that has become quiet.
  */
 static void
@@ -584,7 +584,7 @@ connection_check_quiet(struct shard *shard, int64_t now_ns, int64_t timeout_ns)
 	int64_t quiet_ns = timeout_ns / PROGRESS_CHECKS;
 	struct connection *conn;
 
-	/* sooner, more traffic would not move it in by_activity, and nobody would look again */
+	/* earlier, more traffic would not move it in by_activity: there would be no second look */
 	if (quiet_ns < ACTIVITY_SLACK_NS)
 		quiet_ns = ACTIVITY_SLACK_NS;
 	while ((conn = shard->unseen) != NULL && now_ns - conn->queued_ns >= quiet_ns) {
@@ -628,7 +628,8 @@ connection_set_check(struct connection_set *set)
 
 	if (limits->stall_timeout > 0) {
 		connection_check_pending(set, now_ns, limits->stall_timeout);
-		/* who takes a few bytes at a time makes progress, but must not keep us for ever */
+		/* a client that takes a few bytes at a time makes progress, but gets no more time
+		 */
 		connection_check_ending(&set->ending, now_ns, limits->stall_timeout, CLOSE_STALLED);
 	} else {
 		connection_check_untaken(set, now_ns);

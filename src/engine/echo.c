@@ -91,8 +91,8 @@ echo_settle(struct connection *conn)
 }
 
 /*
- * Something was queued. The bufferevent asks for the socket's readiness by itself as a rule, but
- * keeps it to itself when that was refused, or when memory was short at its making.
+ * Something was queued. A bufferevent enables writing by itself, but does not tell when that
+ * failed, now or when it was made.
  */
 static void
 echo_queued(struct connection *conn)
@@ -203,8 +203,8 @@ echo_splice_out(struct connection *conn, size_t size)
 
 /*
  * Move up to SIZE bytes from the socket to its echo inside the kernel; what the client does not
- * take comes out of the pipe into the output buffer. Returns the bytes moved; 0 when that came to
- * nothing, or closed the connection: what is the matter, recv(2) tells.
+ * take comes out of the pipe into the output buffer. Returns the bytes moved; 0 when there were
+ * none, of which recv(2) tells the reason, or when the connection was closed.
  */
 static size_t
 echo_splice_step(struct connection *conn, size_t size)
@@ -292,7 +292,7 @@ echo_discard(struct connection *conn)
 	int flags = conn->peer.family != AF_UNIX ? MSG_DONTWAIT | MSG_TRUNC : MSG_DONTWAIT;
 	ssize_t n = recv(conn->fd, conn->set->buffer, ECHO_BUFFER_SIZE, flags);
 
-	/* all was echoed and our FIN sent: how the client leaves is its own affair */
+	/* all was echoed and our FIN sent: an error now is no failure */
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
 		connection_close(conn, conn->reason);
 }

@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-/* Descriptors for what is neither a connection nor counted by engine_descriptors(). */
+/* Descriptors for all that engine_descriptors() does not count one by one. */
 #define DESCRIPTOR_RESERVE 48
 
 static size_t

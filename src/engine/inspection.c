@@ -64,8 +64,8 @@ place_compare(const void *a, const void *b)
 }
 
 /*
- * Return the row that one with KEY and ID is to be written to, NULL when all that are kept come
- * before it. It takes the row of the one that it pushes out.
+ * Return the row to write one with KEY and ID to, which replaces the last of those that are kept;
+ * NULL when it comes after all of them.
  */
 static union inspection_row *
 question_keep(struct question *question, uint64_t key, uint64_t id)
@@ -157,7 +157,7 @@ question_finish(struct question *question)
 
 /* Connections: one worker after the other. */
 
-/* What a connection is ordered by; age and idleness grow with time: distances from the epoch. */
+/* The sort key, largest first: the oldest has the smallest id, the most idle the smallest time. */
 static uint64_t
 connection_key(const struct inspection_query *query, const struct connection *conn)
 {
@@ -336,7 +336,7 @@ question_do_visit_sources(void *arg)
 	    question->inspection->loop, &question->post, question_do_visit_endpoints, question);
 }
 
-/* Ask the next endpoint. It is open, so that the question comes before what ends it. */
+/* Ask the next endpoint. It is open: the question reaches its worker before what closes it. */
 static void
 question_do_visit_endpoints(void *arg)
 {
@@ -368,7 +368,7 @@ question_do_visit_endpoints(void *arg)
 
 /*
  * Build a question for the rows of QUERY; a closing has none. The heap is full from the start, of
- * what comes after all there is. NULL: out of memory.
+ * places that come after every real one. NULL: out of memory.
  */
 static struct question *
 question_new(const struct inspection_query *query)

@@ -25,7 +25,7 @@
 /* Datagrams that may wait for a busy worker, in bytes; net.core.rmem_max caps it. */
 #define RECEIVE_BUFFER (4 << 20)
 
-/* Probes of a silent peer: so many, each after this part of keepalive. */
+/* Keepalive: how many probes, and their interval as a part of the silence before them. */
 #define KEEPALIVE_PROBES 3
 #define KEEPALIVE_PART 4
 
@@ -97,8 +97,8 @@ listen_socket_set_bind_options(
 	if (family == AF_UNIX)
 		return 0;
 	/*
-	 * Of datagrams it would let another process take the same port, and the traffic: there it
-	 * is set for the moment of the bind alone, and where two sockets of ours meet.
+	 * With SO_REUSEADDR another process could take the port of a datagram socket, and its
+	 * traffic: there it is set for the bind alone, where two sockets of ours overlap.
 	 */
 	if (address->transport == ADDRESS_TCP || overlap)
 		r = listen_socket_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
@@ -147,8 +147,8 @@ listen_socket_prepare_datagrams(int fd, sa_family_t family)
 	if (r < 0)
 		return r;
 	/*
-	 * A socket that was passed in may queue ICMP errors for somebody to read, of which nobody
-	 * does: it would be ready to read for ever.
+	 * A socket that was passed in may queue ICMP errors, which nobody reads: it would be
+	 * ready to read for ever.
 	 */
 	(void)listen_socket_set(fd, IPPROTO_IP, IP_RECVERR, 0);
 	if (v6)

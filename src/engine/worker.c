@@ -42,9 +42,9 @@ worker_record_lag(struct worker *worker, int64_t now_ns)
 }
 
 /*
- * Return whether the thread comes back after a long absence (a stopped process, say). That time is
- * nobody's, and what came meanwhile is to be read before anybody is judged: a wait that a signal
- * ended has brought timers alone.
+ * Return whether the thread comes back after a long absence (a stopped process, say). That time
+ * counts for no deadline, and what came meanwhile is to be read before a connection is judged: when
+ * a signal ended the wait, timers run first.
  */
 static bool
 worker_was_away(struct worker *worker, int64_t now_ns)
@@ -346,11 +346,11 @@ void
 worker_take(struct worker *worker, struct service *service, int fd, uint64_t id,
     const union connection_peer *peer)
 {
-	/* the worker reads them in this order, and the oldest has been read: few enough wait */
+	/* few enough wait, and they are read in this order: this place is free */
 	struct worker_message *message = &worker->messages[worker->taken++ % WORKER_WAITING_MAX];
 	struct shard *shard = &service->shards[worker->id];
 
-	/* counted before the hand-over: the worker gives it back, perhaps at once */
+	/* counted before the hand-over: the worker may close it at once and count down */
 	atomic_fetch_add_explicit(&worker->connections.load, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&service->connections, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&shard->waiting, 1, memory_order_relaxed);
@@ -371,7 +371,7 @@ worker_do_drain(void *arg)
 	enum worker_phase phase;
 	bool away = worker_was_away(worker, clock_now_ns()) || worker->tick_skipped;
 
-	/* first open for the next word, then read: a word that comes in between is not missed */
+	/* cleared before the request is read: one that comes in between is posted again */
 	atomic_store(&worker->drain_posted, false);
 	phase = (enum worker_phase)atomic_load(&worker->wanted_phase);
 	set->draining = phase != WORKER_SERVING;

@@ -15,7 +15,7 @@
 /* Most messages that are read or sent at a time. */
 #define BATCH_SIZE 32
 
-/* One byte more than the largest UDP payload would do: what is larger shows as truncated. */
+/* More than the largest UDP payload: what does not fit is marked as truncated. */
 #define BUFFER_SIZE 65536
 
 /* Room for what we ask for, and for what an inherited socket may have been told to add. */
@@ -32,7 +32,7 @@
 /* How long segments of a size that was refused are not tried: another route may take them. */
 #define REFUSAL_NS NS_PER_S
 
-/* Any port does to ask for a route. */
+/* The port of a connect(2) that only asks for a route. */
 #define SOME_PORT 9
 
 union control {
@@ -76,8 +76,8 @@ struct batch {
 };
 
 /*
- * Whether ADDRESS is this machine's and one host's: others cannot be bound as a rule, and the
- * kernel connects nobody to a broadcast address who did not ask for it. Nothing is sent.
+ * Whether ADDRESS is a unicast address of this machine: bind(2) refuses those of others, and
+ * connect(2) a broadcast address without SO_BROADCAST. Nothing is sent.
  */
 static bool
 batch_is_own_unicast(struct address address)
@@ -87,7 +87,7 @@ batch_is_own_unicast(struct address address)
 
 	if (fd < 0)
 		return false;
-	/* at the same place for IPv6 */
+	/* the port is at the same place for IPv6 */
 	address.u.in.sin_port = 0;
 	own = bind(fd, &address.u.sa, address.length) == 0;
 	address.u.in.sin_port = htons(SOME_PORT);

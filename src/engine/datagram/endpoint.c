@@ -18,13 +18,13 @@
 #include "engine/datagram/batch.h"
 #include "engine/worker.h"
 
-/* One turn of the loop, after which the connections have theirs. */
+/* How long one turn may last: the worker's connections wait meanwhile. */
 #define TURN_NS (500 * NS_PER_US)
 
 /* The last turn, before the socket is closed: what waits, and what comes in meanwhile. */
 #define STOP_NS (20 * NS_PER_MS)
 
-/* An error that an earlier send left in the socket is reported once. So many in a row last. */
+/* This many errors in a row are lasting: one that an earlier send left behind comes once. */
 #define ERRORS_IN_A_ROW 4
 
 /* After a lasting error the endpoint waits, each time twice as long. */
@@ -273,7 +273,7 @@ endpoint_pause(struct endpoint *endpoint, int error)
 	}
 	endpoint->episode_end_ns = now_ns + endpoint->pause_ns + NS_PER_S;
 	pause = clock_timeval(endpoint->pause_ns);
-	/* where there is no memory for the timer, it is tried again at once */
+	/* without memory for the timer the next turn tries again */
 	if (event_add(&endpoint->retry, &pause) == 0)
 		(void)event_del(&endpoint->readable);
 }

@@ -58,7 +58,7 @@ guard_judge_in(const struct in_addr *source, const struct datagram_local *local)
 		return DATAGRAM_SOURCE_BROADCAST;
 	if (IN_MULTICAST(host))
 		return DATAGRAM_SOURCE_MULTICAST;
-	/* of a broadcast or a multicast the header names the group, and we another address */
+	/* of a broadcast or multicast, ipi_addr is its group and ipi_spec_dst an address of ours */
 	if (local->u.in.ipi_addr.s_addr != local->u.in.ipi_spec_dst.s_addr ||
 	    IN_MULTICAST(ntohl(local->u.in.ipi_addr.s_addr)))
 		return DATAGRAM_DESTINATION;
