@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "engine/acceptor.h"
 #include "engine/engine.h"
 
 /* One enabled listener of the configuration that is being applied. */

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "engine/echo.h"
 
 /* How often the checks by time run: the precision of every timeout. */
 #define TICK_NS (250 * NS_PER_MS)
