@@ -370,7 +370,10 @@ endpoint_free(struct endpoint *endpoint)
 {
 	if (endpoint == NULL)
 		return;
-	endpoint_stop(endpoint);
+	/* only the thread of the worker, or one that joined it, may touch the worker's loop */
+	if (event_pending(&endpoint->readable, EV_READ, NULL) ||
+	    event_pending(&endpoint->retry, EV_TIMEOUT, NULL))
+		endpoint_stop(endpoint);
 	listen_socket_close(&endpoint->socket);
 	endpoint_discard(endpoint);
 }
