@@ -375,7 +375,7 @@ control_listener_new(struct loop *loop, const struct listen_socket *sock,
 	if (lis == NULL)
 		return NULL;
 	TAILQ_INIT(&lis->clients);
-	lis->socket = (struct listen_socket)LISTEN_SOCKET_NONE;
+	lis->socket = (struct listen_socket){ .fd = -1, .file = SOCKET_FILE_NONE };
 	lis->cfg = cfg;
 	lis->routes = routes;
 	lis->swept_ns = clock_now_ns();

@@ -91,7 +91,7 @@ do_log_level(void *context, enum log_level level, struct error_list *errors)
 static void
 serve(struct served *served, const struct address *address)
 {
-	struct listen_socket sock = LISTEN_SOCKET_NONE;
+	struct listen_socket sock = { .fd = -1, .file = SOCKET_FILE_NONE };
 
 	sock.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	sock.address = *address;

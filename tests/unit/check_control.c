@@ -399,7 +399,7 @@ static const char *const documents[] = { "GET /stats", "GET /connections", "GET 
 /* Whole, or a 503 without a body: figures may change from one to the next, quotes may not. */
 START_TEST(an_allocation_that_fails_tears_no_answer)
 {
-	const struct address *address = &TAILQ_FIRST(&engine->listeners)->socket.address;
+	const struct address *address = &TAILQ_FIRST(&engine->acceptor.listeners)->socket.address;
 	int client = socket(address->u.sa.sa_family, SOCK_STREAM, 0), code, now;
 	unsigned number = 0, refused = 0;
 	char request[128];
