@@ -50,10 +50,10 @@ char *echoctl_json_format(const char *key, double value, bool human, char *buffe
  */
 char *echoctl_json_fill(const json_t *document, const char *template);
 
+/* One more than the widest view has. */
 #define ECHOCTL_VIEW_COLUMNS 12
 
-/* Where in an answer the rows of a table are, and its columns; the first without a key ends them.
- */
+/* Where in an answer the rows of a table are, and its columns: one without a key ends them. */
 struct echoctl_view {
 	const char *list; /* path of the list of rows */
 	struct echoctl_column columns[ECHOCTL_VIEW_COLUMNS];
