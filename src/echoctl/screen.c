@@ -8,7 +8,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -40,8 +39,6 @@ struct echoctl_screen {
 	int out_fd;   /* non-blocking; opened anew, so that others keep their mode */
 	bool entered; /* the terminal is ours */
 	enum escape escape;
-	char keys[64];
-	size_t keys_used, keys_read;
 };
 
 /*
@@ -221,24 +218,14 @@ screen_is_key(struct echoctl_screen *screen, unsigned char character)
 static struct echoctl_event
 screen_next_key(struct echoctl_screen *screen)
 {
-	for (;;) {
-		ssize_t n;
+	unsigned char character;
 
-		while (screen->keys_used < screen->keys_read) {
-			unsigned char key = (unsigned char)screen->keys[screen->keys_used++];
-
-			if (screen_is_key(screen, key))
-				return (struct echoctl_event){ ECHOCTL_EVENT_KEY, key };
-		}
-		/* an Escape key alone: nothing follows at once */
-		if (screen->escape == ESCAPE_BEGUN)
-			screen->escape = ESCAPE_NONE;
-		n = read(STDIN_FILENO, screen->keys, sizeof(screen->keys));
-		if (n <= 0)
-			break;
-		screen->keys_used = 0;
-		screen->keys_read = (size_t)n;
-	}
+	while (read(STDIN_FILENO, &character, 1) == 1)
+		if (screen_is_key(screen, character))
+			return (struct echoctl_event){ ECHOCTL_EVENT_KEY, character };
+	/* an Escape key alone: nothing follows at once */
+	if (screen->escape == ESCAPE_BEGUN)
+		screen->escape = ESCAPE_NONE;
 	return (struct echoctl_event){ .kind = ECHOCTL_EVENT_NONE };
 }
 
