@@ -211,7 +211,7 @@ lifecycle_undrain(void *context, struct error_list *errors)
 		return r;
 	}
 	(void)event_del(lc->timer);
-	engine_resume_listeners(server->engine);
+	engine_serve(server->engine, true);
 	engine_drain(server->engine, WORKER_SERVING, 0);
 	lc->phase = PHASE_SERVING;
 	lc->delay_end_ns = 0;

@@ -163,8 +163,7 @@ engine_keeps(const struct listen_socket *socket, const struct service *service A
 	return socket->inherited && *(const bool *)keep_inherited;
 }
 
-/* Have all that is open serve, or leave what comes in the kernel. */
-static void
+void
 engine_serve(struct engine *engine, bool serve)
 {
 	struct listener *lis;
@@ -181,12 +180,6 @@ engine_close_listeners(struct engine *engine, bool keep_inherited)
 {
 	engine_close_sockets(engine, engine_keeps, &keep_inherited);
 	engine_serve(engine, false);
-}
-
-void
-engine_resume_listeners(struct engine *engine)
-{
-	engine_serve(engine, true);
 }
 
 void

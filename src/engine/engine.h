@@ -64,8 +64,8 @@ void engine_close_sockets(struct engine *engine,
  */
 void engine_close_listeners(struct engine *engine, bool keep_inherited);
 
-/* Accept again on the listeners that were kept; plan_apply() brings the others back. */
-void engine_resume_listeners(struct engine *engine);
+/* Have what is open serve, or leave what comes in the kernel; plan_apply() opens what is not. */
+void engine_serve(struct engine *engine, bool serve);
 
 /* Tell every worker the next step of a stop; see worker_drain(). */
 void engine_drain(struct engine *engine, enum worker_phase phase, int64_t idle_grace_ns);

@@ -391,27 +391,12 @@ question_new(const struct inspection_query *query)
 	return question;
 }
 
-/* Queue QUESTION; a closing goes ahead of a list that waits. */
-static void
-inspection_add(struct inspection *inspection, struct question *question)
-{
-	struct question *first = TAILQ_FIRST(&inspection->questions);
-	struct question *last = TAILQ_LAST(&inspection->questions, question_list);
-
-	if (question->query.kind != INSPECTION_CLOSE)
-		inspection->listing = true;
-	if (last != first && last->query.kind != INSPECTION_CLOSE)
-		TAILQ_INSERT_BEFORE(last, question, next);
-	else
-		TAILQ_INSERT_TAIL(&inspection->questions, question, next);
-	if (first == NULL)
-		inspection_begin(inspection);
-}
-
 int
 inspection_ask(struct inspection *inspection, const struct inspection_query *query,
     void (*done)(void *context, int r, struct inspection_list *list), void *context)
 {
+	struct question *first = TAILQ_FIRST(&inspection->questions);
+	struct question *last = TAILQ_LAST(&inspection->questions, question_list);
 	struct question *question;
 
 	if (query->limit > INSPECTION_ROWS_MAX ||
@@ -425,7 +410,15 @@ inspection_ask(struct inspection *inspection, const struct inspection_query *que
 	question->inspection = inspection;
 	question->done = done;
 	question->context = context;
-	inspection_add(inspection, question);
+	if (query->kind != INSPECTION_CLOSE)
+		inspection->listing = true;
+	/* a closing goes ahead of a list that waits */
+	if (last != first && last->query.kind != INSPECTION_CLOSE)
+		TAILQ_INSERT_BEFORE(last, question, next);
+	else
+		TAILQ_INSERT_TAIL(&inspection->questions, question, next);
+	if (first == NULL)
+		inspection_begin(inspection);
 	return 0;
 }
 

@@ -21,19 +21,6 @@
 static const in_port_t guard_reflectors[] = { 7, 13, 17, 19, 37, 53, 69, 111, 123, 137, 161, 389,
 	520, 1900, 3702, 5353, 11211 };
 
-static bool
-guard_is_reflector(in_port_t port)
-{
-	/* clients' ports are larger as a rule */
-	if (port > guard_reflectors[ARRAY_SIZE(guard_reflectors) - 1])
-		return false;
-	for (size_t i = 0; i < ARRAY_SIZE(guard_reflectors); i++) {
-		if (guard_reflectors[i] == port)
-			return true;
-	}
-	return false;
-}
-
 static enum datagram_drop
 guard_judge_port(const struct guard *guard, in_port_t port)
 {
@@ -44,7 +31,12 @@ guard_judge_port(const struct guard *guard, in_port_t port)
 		if (address_port(&guard->own[i]) == port)
 			return DATAGRAM_OWN_PORT;
 	}
-	return guard_is_reflector(port) ? DATAGRAM_REFLECTOR_PORT : DATAGRAM_PASS;
+	/* from the largest on: clients' ports are larger as a rule */
+	for (size_t i = ARRAY_SIZE(guard_reflectors); i-- > 0 && port <= guard_reflectors[i];) {
+		if (port == guard_reflectors[i])
+			return DATAGRAM_REFLECTOR_PORT;
+	}
+	return DATAGRAM_PASS;
 }
 
 static enum datagram_drop
@@ -174,22 +166,14 @@ token_bucket_take(
 	return there;
 }
 
-static struct in6_addr
-source_prefix(const struct in6_addr *address)
-{
-	struct in6_addr prefix = *address;
-
-	if (!IN6_IS_ADDR_V4MAPPED(address))
-		memset(&prefix.s6_addr[8], 0, 8);
-	return prefix;
-}
-
 struct source *
 sources_get(struct sources *table, const struct in6_addr *address, int64_t now_ns)
 {
-	struct in6_addr prefix = source_prefix(address);
+	struct in6_addr prefix = *address;
 	struct source *set, *oldest;
 
+	if (!IN6_IS_ADDR_V4MAPPED(address))
+		memset(&prefix.s6_addr[8], 0, 8);
 	if (table->last != NULL && IN6_ARE_ADDR_EQUAL(&table->last->prefix, &prefix)) {
 		table->last->seen_ns = now_ns;
 		return table->last;
