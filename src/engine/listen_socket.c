@@ -422,21 +422,14 @@ inherited_option(int fd, int option)
 	return getsockopt(fd, SOL_SOCKET, option, &value, &length) < 0 ? -1 : value;
 }
 
-/* Whether a datagram socket has an address that somebody could send to. */
-static bool
-inherited_is_bound(const struct address *address)
-{
-	if (address_is_ip(address))
-		return address_port(address) != 0;
-	return address->length > offsetof(struct sockaddr_un, sun_path);
-}
-
 /* Return what is wrong with a socket that a listener is to serve, NULL when nothing is. */
 static const char *
 inherited_fault(struct inherited_socket *inherited)
 {
+	struct address *address = &inherited->address;
 	int fd = inherited->fd;
 	int type = inherited_option(fd, SO_TYPE), family = inherited_option(fd, SO_DOMAIN);
+	bool bound;
 
 	if (type < 0)
 		return "is not a socket";
@@ -447,11 +440,12 @@ inherited_fault(struct inherited_socket *inherited)
 		       "ListenDatagram=)";
 	if (type == SOCK_STREAM && inherited_option(fd, SO_ACCEPTCONN) != 1)
 		return "does not listen (use Accept=no)";
-	if (address_of_socket(fd, &inherited->address) < 0)
+	if (address_of_socket(fd, address) < 0)
 		return "has no address";
-	if (type == SOCK_DGRAM && !inherited_is_bound(&inherited->address))
-		return "is not bound (use ListenDatagram=)";
-	return NULL;
+	/* whether somebody could send to it */
+	bound = family == AF_UNIX ? address->length > offsetof(struct sockaddr_un, sun_path)
+				  : address_port(address) != 0;
+	return type == SOCK_DGRAM && !bound ? "is not bound (use ListenDatagram=)" : NULL;
 }
 
 int

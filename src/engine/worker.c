@@ -284,16 +284,18 @@ worker_update_free(struct worker_update *update)
 }
 
 static void
-worker_obey(struct worker *worker, const struct worker_update *update)
+worker_do_obey(void *arg)
 {
-	struct connection_set *set = &worker->connections;
+	struct worker_update_message *message = arg;
+	struct worker_update *update = message->update;
+	struct connection_set *set = &message->worker->connections;
 
 	for (size_t i = 0; i < update->config->listener_count; i++) {
 		struct shard *shard;
 
 		if (update->services[i] == NULL)
 			continue;
-		shard = &update->services[i]->shards[worker->id];
+		shard = &update->services[i]->shards[message->worker->id];
 		if (shard->config == NULL)
 			TAILQ_INSERT_TAIL(&set->shards, shard, next);
 		config_unref(shard->config);
@@ -302,15 +304,6 @@ worker_obey(struct worker *worker, const struct worker_update *update)
 	}
 	config_unref(set->config);
 	set->config = config_ref(update->config);
-}
-
-static void
-worker_do_obey(void *arg)
-{
-	struct worker_update_message *message = arg;
-	struct worker_update *update = message->update;
-
-	worker_obey(message->worker, update);
 	if (atomic_fetch_sub(&update->count, 1) == 1)
 		worker_update_free(update);
 }
