@@ -136,30 +136,26 @@ static int
 set_value(
     struct reader *r, const struct directive *row, void *base, const config_setting_t *setting)
 {
-	bool quoted = directive_is_quoted(row->type), boolean = row->type == DIRECTIVE_BOOLEAN;
+	bool quoted = directive_is_quoted(row->type), bare;
 	int type = config_setting_type(setting);
-	const char *text = NULL;
+	const char *text;
 
-	if (directive_is_list(row->type))
-		return type == CONFIG_TYPE_LIST
-			   ? set_list(r, row, base, setting)
-			   : report_value(r, row, setting, "does not belong here");
-	if (type == CONFIG_TYPE_BOOL && boolean)
-		text = config_setting_get_bool(setting) ? "true" : "false";
-	else if (type == CONFIG_TYPE_STRING)
-		text = config_setting_get_string(setting);
-	else
+	if (directive_is_list(row->type) && type == CONFIG_TYPE_LIST)
+		return set_list(r, row, base, setting);
+	if (row->type == DIRECTIVE_BOOLEAN && type == CONFIG_TYPE_BOOL)
+		return directive_set(row, base, config_setting_get_bool(setting) ? "true" : "false",
+		    r->prefix, r->errors);
+	if (directive_is_list(row->type) || type != CONFIG_TYPE_STRING)
 		return report_value(r, row, setting, "does not belong here");
+	text = config_setting_get_string(setting);
 	if (text == NULL)
 		return -ENOMEM;
-	if (type == CONFIG_TYPE_STRING && *text == CONFIG_SCAN_BARE) {
-		text++;
-		if (quoted)
-			return report_unquoted(r, row, text);
-	} else if (type == CONFIG_TYPE_STRING && !quoted) {
+	bare = *text == CONFIG_SCAN_BARE;
+	if (bare && quoted)
+		return report_unquoted(r, row, text + 1);
+	if (!bare && !quoted)
 		return report_value(r, row, setting, "has quotes");
-	}
-	return directive_set(row, base, text, r->prefix, r->errors);
+	return directive_set(row, base, bare ? text + 1 : text, r->prefix, r->errors);
 }
 
 static struct config_origin
