@@ -37,7 +37,7 @@ add_listener(const char *name)
 }
 
 static void
-setup(void)
+new_config(void)
 {
 	cfg = config_new_empty();
 	ck_assert_ptr_nonnull(cfg);
@@ -45,6 +45,12 @@ setup(void)
 	cfg->limits.connections = 77;
 	add_listener("one");
 	add_listener("two");
+}
+
+static void
+setup(void)
+{
+	new_config();
 	status = (struct process_status){ .started_ns = clock_now_ns(),
 		.started_wall_ns = clock_wall_ns(),
 		.last_reload_succeeded = true,
@@ -242,6 +248,9 @@ START_TEST(labels_are_escaped)
 	for (int i = 0; i < CONFIG_LISTENER_NAME_MAX; i++)
 		strcat(line, "\\\"");
 	strcat(line, "\"} 0");
+	/* the one in force is never written again */
+	config_unref(cfg);
+	new_config();
 	add_listener("a\\b\"c\nd");
 	add_listener("");
 	add_listener(name);
