@@ -507,13 +507,11 @@ START_TEST(a_system_without_control_groups_has_no_quota)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
 	Suite *suite = suite_create("base");
 	TCase *tests = tcase_create("base");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tests);
 	tcase_add_test(tests, durations_are_parsed);
@@ -535,8 +533,5 @@ main(void)
 	tcase_add_loop_test(
 	    tests, control_groups_lower_what_the_machine_has, 0, (int)ARRAY_SIZE(systems));
 	tcase_add_test(tests, a_system_without_control_groups_has_no_quota);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite;
 }

@@ -764,8 +764,8 @@ START_TEST(each_kind_has_its_keys)
 }
 END_TEST
 
-static Suite *
-config_suite(void)
+Suite *
+test_suite(void)
 {
 	Suite *suite = suite_create("config");
 	TCase *tests = tcase_create("config");
@@ -793,16 +793,4 @@ config_suite(void)
 	tcase_add_test(tests, each_kind_has_its_keys);
 	suite_add_tcase(suite, tests);
 	return suite;
-}
-
-int
-main(void)
-{
-	SRunner *runner = srunner_create(config_suite());
-	int failed;
-
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

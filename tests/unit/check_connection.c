@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "engine/service.h"
 #include "engine/worker.h"
+#include "suite.h"
 
 #define DEADLINE_NS (20 * NS_PER_S)
 
@@ -505,13 +506,11 @@ START_TEST(finish_echoes_what_was_acknowledged)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
 	Suite *suite = suite_create("connection");
 	TCase *tests = tcase_create("connection");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tests);
 	tcase_add_checked_fixture(tests, setup, teardown);
@@ -530,8 +529,5 @@ main(void)
 	tcase_add_test(tests, what_waits_in_the_mailbox_at_a_stop_is_closed_and_counted);
 	tcase_add_test(tests, a_worker_that_runs_no_post_hangs);
 	tcase_add_test(tests, finish_echoes_what_was_acknowledged);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite;
 }

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "control_bed.h"
+#include "suite.h"
 
 static const struct {
 	const char *request;
@@ -429,13 +430,11 @@ START_TEST(an_allocation_that_fails_tears_no_answer)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
 	Suite *suite = suite_create("control");
 	TCase *wire = tcase_create("wire");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(wire, setup, teardown);
 	tcase_set_timeout(wire, 30);
@@ -458,9 +457,5 @@ main(void)
 	tcase_add_loop_test(
 	    wire, an_allocation_that_fails_tears_no_answer, 0, ARRAY_SIZE(documents));
 	suite_add_tcase(suite, wire);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite;
 }

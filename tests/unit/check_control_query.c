@@ -12,6 +12,7 @@
 #include "control/config_json.h"
 #include "control/request.h"
 #include "document_text.h"
+#include "suite.h"
 
 START_TEST(accept_decides_the_format)
 {
@@ -292,13 +293,11 @@ START_TEST(changes_are_told_apart)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
 	Suite *suite = suite_create("control_query");
 	TCase *tests = tcase_create("query");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, accept_decides_the_format);
 	tcase_add_test(tests, queries_are_read);
@@ -308,9 +307,5 @@ main(void)
 	tcase_add_test(tests, config_begins_anew_after_a_reload);
 	tcase_add_test(tests, changes_are_told_apart);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite;
 }

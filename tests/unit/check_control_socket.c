@@ -8,6 +8,7 @@
 #include <sys/un.h>
 
 #include "control_bed.h"
+#include "suite.h"
 
 static const struct {
 	const char *request;
@@ -184,13 +185,11 @@ START_TEST(descriptors_are_held_in_reserve)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
 	Suite *suite = suite_create("control_socket");
 	TCase *wire = tcase_create("wire");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(wire, setup, teardown);
 	tcase_set_timeout(wire, 30);
@@ -203,9 +202,5 @@ main(void)
 	tcase_add_test(wire, clients_may_have_long_names);
 	tcase_add_test(wire, descriptors_are_held_in_reserve);
 	suite_add_tcase(suite, wire);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite;
 }

@@ -13,38 +13,16 @@
 #include "base/clock.h"
 #include "control/stats_json.h"
 #include "document_text.h"
-#include "engine/engine.h"
+#include "engine_bed.h"
+#include "suite.h"
 
-static struct loop *loop;
-static struct engine *engine;
-static struct config *cfg;
 static struct process_status status;
-static struct error_list errors = ERROR_LIST_EMPTY;
-
-static void
-add_listener(const char *name)
-{
-	struct listener_config *lis = config_add_listener(cfg);
-	const char *error;
-
-	ck_assert_ptr_nonnull(lis);
-	free(lis->name);
-	free(lis->address_text);
-	lis->name = strdup(name);
-	lis->address_text = strdup("tcp://127.0.0.1:0");
-	ck_assert_int_eq(address_parse(lis->address_text, &lis->address, &error), 0);
-	lis->enabled = true;
-}
 
 static void
 new_config(void)
 {
-	cfg = config_new_empty();
-	ck_assert_ptr_nonnull(cfg);
-	cfg->workers = 2;
+	bed_configure();
 	cfg->limits.connections = 77;
-	add_listener("one");
-	add_listener("two");
 }
 
 static void
@@ -56,20 +34,7 @@ setup(void)
 		.last_reload_succeeded = true,
 		.reloads_succeeded = 3,
 		.reloads_failed = 4 };
-	loop = loop_new();
-	ck_assert_ptr_nonnull(loop);
-	engine = engine_new(loop, cfg, &errors);
-	ck_assert_ptr_nonnull(engine);
-	ck_assert_int_eq(plan_apply(engine, cfg, NULL, 0, &errors), 0);
-}
-
-static void
-teardown(void)
-{
-	engine_free(engine);
-	loop_free(loop);
-	config_unref(cfg);
-	error_list_done(&errors);
+	bed_open();
 }
 
 /* Give every counter of every service a value of its own. */
@@ -251,9 +216,9 @@ START_TEST(labels_are_escaped)
 	/* the one in force is never written again */
 	config_unref(cfg);
 	new_config();
-	add_listener("a\\b\"c\nd");
-	add_listener("");
-	add_listener(name);
+	bed_add_listener("a\\b\"c\nd", "tcp://127.0.0.1:0");
+	bed_add_listener("", "tcp://127.0.0.1:0");
+	bed_add_listener(name, "tcp://127.0.0.1:0");
 	ck_assert_int_eq(plan_apply(engine, cfg, NULL, 0, &errors), 0);
 	text = metrics_new(false);
 	assert_line(text, "echod_connections{listener=\"a\\\\b\\\"c\\nd\"} 0");
@@ -362,15 +327,13 @@ START_TEST(stats_fail_as_a_whole)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
 	Suite *suite = suite_create("control_text");
 	TCase *documents = tcase_create("documents");
-	SRunner *runner;
-	int failed;
 
-	tcase_add_checked_fixture(documents, setup, teardown);
+	tcase_add_checked_fixture(documents, setup, bed_close);
 	tcase_add_test(documents, metrics_have_every_counter);
 	tcase_add_test(documents, metrics_come_in_families);
 	tcase_add_test(documents, openmetrics_come_in_families);
@@ -381,9 +344,5 @@ main(void)
 	tcase_add_test(documents, stats_tell_how_late_loops_are);
 	tcase_add_test(documents, stats_fail_as_a_whole);
 	suite_add_tcase(suite, documents);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite;
 }

@@ -588,14 +588,12 @@ add_batch_tests(TCase *tests)
 	tcase_add_test(tests, batch_joins_no_more_than_one_send_carries);
 }
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
 	Suite *suite = suite_create("datagram");
 	TCase *tests = tcase_create("parts"), *batches = tcase_create("batch");
 	TCase *pinned = tcase_create("pinned batch");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tests);
 	tcase_add_checked_fixture(tests, setup_own, NULL);
@@ -621,8 +619,5 @@ main(void)
 	suite_add_tcase(suite, pinned);
 	tcase_add_checked_fixture(pinned, setup_pinned_batch, teardown_batch);
 	add_batch_tests(pinned);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite;
 }

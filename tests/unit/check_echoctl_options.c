@@ -269,13 +269,11 @@ START_TEST(the_search_takes_what_exists)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
 	Suite *suite = suite_create("echoctl_options");
 	TCase *tests = tcase_create("echoctl_options");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tests);
 	tcase_add_checked_fixture(tests, start, end);
@@ -288,8 +286,5 @@ main(void)
 	tcase_add_test(tests, an_operand_becomes_a_part_of_the_target);
 	tcase_add_test(tests, what_is_given_is_not_searched_for);
 	tcase_add_test(tests, the_search_takes_what_exists);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite;
 }

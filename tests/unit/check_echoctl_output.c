@@ -13,6 +13,7 @@
 #include "echoctl/json.h"
 #include "echoctl/table.h"
 #include "echoctl/text.h"
+#include "suite.h"
 
 #define CLEAR_SCREEN "\033[2J"
 
@@ -357,13 +358,11 @@ START_TEST(json_is_not_trusted)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
 	Suite *suite = suite_create("echoctl_output");
 	TCase *tests = tcase_create("echoctl_output");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tests);
 	tcase_add_checked_fixture(tests, start, end);
@@ -383,8 +382,5 @@ main(void)
 	tcase_add_test(tests, a_document_is_a_list);
 	tcase_add_test(tests, a_long_path_is_cut);
 	tcase_add_test(tests, json_is_not_trusted);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite;
 }

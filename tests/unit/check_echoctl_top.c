@@ -11,6 +11,7 @@
 
 #include "echoctl/json.h"
 #include "echoctl/top.h"
+#include "suite.h"
 
 /* A rate that is not known is missing. */
 #define UNKNOWN (-1.0)
@@ -258,13 +259,11 @@ START_TEST(a_frame_fits_the_screen)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
 	Suite *suite = suite_create("echoctl_top");
 	TCase *tests = tcase_create("echoctl_top");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tests);
 	tcase_add_checked_fixture(tests, start, NULL);
@@ -276,8 +275,5 @@ main(void)
 	tcase_add_test(tests, rows_are_put_in_order);
 	tcase_add_test(tests, keys_choose);
 	tcase_add_test(tests, a_frame_fits_the_screen);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite;
 }

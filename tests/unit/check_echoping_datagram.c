@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "echoping/load.h"
+#include "suite.h"
 
 /* Fewer than net.unix.max_dgram_qlen. */
 #define PIPELINE 8
@@ -352,13 +353,11 @@ START_TEST(each_of_those_that_came_together_is_judged)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
 	Suite *suite = suite_create("echoping_datagram");
 	TCase *together = tcase_create("together"), *failures = tcase_create("failures");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(together, start, end);
 	tcase_add_test(together, what_may_begin_goes_out_with_one_call);
@@ -380,9 +379,5 @@ main(void)
 	tcase_add_test(failures, lost_ones_make_room_after_the_timeout);
 	suite_add_tcase(suite, failures);
 
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite;
 }

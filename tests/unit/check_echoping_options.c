@@ -343,13 +343,11 @@ START_TEST(a_drawing_fits_the_screen)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
 	Suite *suite = suite_create("echoping_options");
 	TCase *tests = tcase_create("echoping_options");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tests);
 	tcase_add_checked_fixture(tests, start, end);
@@ -366,8 +364,5 @@ main(void)
 	tcase_add_test(tests, bad_addresses_are_refused);
 	tcase_add_test(tests, a_timetable_does_not_drift);
 	tcase_add_test(tests, a_drawing_fits_the_screen);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite;
 }

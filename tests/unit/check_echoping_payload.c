@@ -11,6 +11,7 @@
 
 #include "echoping/payload.h"
 #include "echoping/window.h"
+#include "suite.h"
 
 #define SIZE 256
 
@@ -219,13 +220,11 @@ START_TEST(a_window_that_is_full_gives_up_its_oldest)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
 	Suite *suite = suite_create("echoping_payload");
 	TCase *tests = tcase_create("echoping_payload");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tests);
 	tcase_add_checked_fixture(tests, start, end);
@@ -241,8 +240,5 @@ main(void)
 	tcase_add_test(tests, order_is_counted);
 	tcase_add_test(tests, what_is_given_up_is_late_when_it_comes);
 	tcase_add_test(tests, a_window_that_is_full_gives_up_its_oldest);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite;
 }

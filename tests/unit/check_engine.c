@@ -24,6 +24,7 @@
 #include "base/socket_file.h"
 #include "engine/engine.h"
 #include "engine/listen_socket.h"
+#include "suite.h"
 
 #define POSTS 20000
 
@@ -410,13 +411,11 @@ START_TEST(limits_reject_and_count)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
 	Suite *suite = suite_create("engine");
 	TCase *tests = tcase_create("engine");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tests);
 	tcase_set_timeout(tests, 60);
@@ -429,8 +428,5 @@ main(void)
 	tcase_add_test(tests, what_is_no_socket_is_left_alone);
 	tcase_add_test(tests, a_plan_that_fails_changes_nothing);
 	tcase_add_test(tests, limits_reject_and_count);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite;
 }

@@ -131,13 +131,11 @@ START_TEST(an_empty_one_changes_nothing_when_merged)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
 	Suite *suite = suite_create("histogram");
 	TCase *tests = tcase_create("histogram");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tests);
 	tcase_add_checked_fixture(tests, start, NULL);
@@ -149,8 +147,5 @@ main(void)
 	tcase_add_test(tests, percentiles_stay_within_what_was_recorded);
 	tcase_add_test(tests, merging_adds_up);
 	tcase_add_test(tests, an_empty_one_changes_nothing_when_merged);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite;
 }

@@ -5,7 +5,6 @@
 
 #include <check.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,15 +12,12 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "engine/engine.h"
+#include "engine_bed.h"
+#include "suite.h"
 
 #define PATIENCE_NS (10 * NS_PER_S)
 #define CLIENTS_MAX 64
 
-static struct loop *loop;
-static struct engine *engine;
-static struct config *cfg;
-static struct error_list errors = ERROR_LIST_EMPTY;
 static int clients[CLIENTS_MAX];
 static size_t client_count;
 
@@ -34,41 +30,13 @@ static struct inspection_list last;
 static struct connection_info rows[CLIENTS_MAX];
 
 static void
-add_listener(const char *name, const char *address)
-{
-	struct listener_config *lis = config_add_listener(cfg);
-	const char *error;
-
-	ck_assert_ptr_nonnull(lis);
-	free(lis->name);
-	free(lis->address_text);
-	lis->name = strdup(name);
-	lis->address_text = strdup(address);
-	ck_assert_int_eq(address_parse(address, &lis->address, &error), 0);
-	lis->enabled = true;
-}
-
-static void
 setup(void)
 {
-	sigset_t all;
-
-	signal(SIGPIPE, SIG_IGN);
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, NULL);
 	client_count = 0;
 	asked = answers = closings = told = 0;
-	cfg = config_new_empty();
-	ck_assert_ptr_nonnull(cfg);
-	cfg->workers = 2;
-	add_listener("one", "tcp://127.0.0.1:0");
-	add_listener("two", "tcp://127.0.0.1:0");
-	add_listener("local", "unix:@check_inspection");
-	loop = loop_new();
-	ck_assert_ptr_nonnull(loop);
-	engine = engine_new(loop, cfg, &errors);
-	ck_assert_ptr_nonnull(engine);
-	ck_assert_int_eq(plan_apply(engine, cfg, NULL, 0, &errors), 0);
+	bed_configure();
+	bed_add_listener("local", "unix:@check_inspection");
+	bed_open();
 }
 
 static void
@@ -76,14 +44,10 @@ teardown(void)
 {
 	for (size_t i = 0; i < client_count; i++)
 		close(clients[i]);
-	ck_assert_int_eq(engine_stop(engine), 0);
-	loop_run_once(loop);
-	engine_free(engine);
+	bed_stop();
+	bed_close();
 	ck_assert_uint_eq(answers, asked);
 	ck_assert_uint_eq(told, closings);
-	loop_free(loop);
-	config_unref(cfg);
-	error_list_done(&errors);
 }
 
 static void
@@ -493,13 +457,11 @@ START_TEST(what_is_asked_is_answered_at_the_end)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
 	Suite *suite = suite_create("inspection");
 	TCase *tcase = tcase_create("inspection");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 30);
@@ -516,9 +478,5 @@ main(void)
 	tcase_add_test(tcase, connections_that_go_during_a_walk_are_stepped_over);
 	tcase_add_test(tcase, what_is_asked_is_answered_at_the_end);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite;
 }

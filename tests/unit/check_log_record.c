@@ -167,13 +167,11 @@ START_TEST(long_lines_are_cut)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
 	Suite *suite = suite_create("log_record");
 	TCase *tcase = tcase_create("log_record");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, text_has_time_level_fields);
 	tcase_add_test(tcase, text_quotes_values);
@@ -183,9 +181,5 @@ main(void)
 	tcase_add_test(tcase, journal_fields);
 	tcase_add_test(tcase, long_lines_are_cut);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite;
 }

@@ -19,6 +19,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "suite.h"
+
 static char directory[64];
 static char path[128];
 static char content[1 << 17];
@@ -338,13 +340,11 @@ START_TEST(syslog_gets_lines)
 }
 END_TEST
 
-int
-main(void)
+Suite *
+test_suite(void)
 {
 	Suite *suite = suite_create("log_sink");
 	TCase *tcase = tcase_create("log_sink");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 20);
@@ -357,9 +357,5 @@ main(void)
 	tcase_add_test(tcase, interrupt_ends_the_wait);
 	tcase_add_test(tcase, syslog_gets_lines);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite;
 }

@@ -8,7 +8,6 @@
 
 #include <check.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,37 +16,18 @@
 
 #include "base/clock.h"
 #include "control/control_server.h"
-#include "engine/engine.h"
+#include "engine_bed.h"
 
 #define PATIENCE_NS (10 * NS_PER_S)
 #define OWN "Host: localhost\r\n"
 
-static struct loop *loop;
-static struct engine *engine;
-static struct config *cfg;
 static struct control_server *control;
 static struct process_status status;
 static struct control_actions actions;
-static struct error_list errors = ERROR_LIST_EMPTY;
 static struct address http;
 static struct address local;
 static char folder[] = "/tmp/check_control.XXXXXX";
 static char reply[1 << 20];
-
-static inline void
-add_listener(const char *name)
-{
-	struct listener_config *lis = config_add_listener(cfg);
-	const char *error;
-
-	ck_assert_ptr_nonnull(lis);
-	free(lis->name);
-	free(lis->address_text);
-	lis->name = strdup(name);
-	lis->address_text = strdup("tcp://127.0.0.1:0");
-	ck_assert_int_eq(address_parse(lis->address_text, &lis->address, &error), 0);
-	lis->enabled = true;
-}
 
 /* The last verb that was asked for, and how it is to go. */
 static struct {
@@ -125,14 +105,8 @@ static inline void
 setup(void)
 {
 	const char *error;
-	sigset_t all;
 
-	signal(SIGPIPE, SIG_IGN);
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, NULL);
-	cfg = config_new_empty();
-	ck_assert_ptr_nonnull(cfg);
-	cfg->workers = 2;
+	bed_configure();
 	cfg->limits.connections = 77;
 	cfg->control.clients = 8;
 	cfg->control.timeout = 5 * NS_PER_S;
@@ -143,8 +117,6 @@ setup(void)
 	ck_assert_ptr_nonnull(mkdtemp(folder));
 	free(cfg->control.socket);
 	ck_assert_int_gt(asprintf(&cfg->control.socket, "%s/made/control.sock", folder), 0);
-	add_listener("one");
-	add_listener("two");
 	memset(&asked, 0, sizeof(asked));
 	actions = (struct control_actions){ .config = do_config,
 		.reload = do_reload,
@@ -159,11 +131,7 @@ setup(void)
 		.reloads_succeeded = 3,
 		.reloads_failed = 4 };
 	control = NULL;
-	loop = loop_new();
-	ck_assert_ptr_nonnull(loop);
-	engine = engine_new(loop, cfg, &errors);
-	ck_assert_ptr_nonnull(engine);
-	ck_assert_int_eq(plan_apply(engine, cfg, NULL, 0, &errors), 0);
+	bed_open();
 }
 
 static inline void
@@ -171,17 +139,13 @@ teardown(void)
 {
 	char made[64];
 
-	ck_assert_int_eq(engine_stop(engine), 0);
-	loop_run_once(loop);
+	bed_stop();
 	control_server_free(control);
-	engine_free(engine);
-	loop_free(loop);
+	bed_close();
 	snprintf(made, sizeof(made), "%s/made", folder);
 	(void)rmdir(made);
 	ck_assert_int_eq(rmdir(folder), 0);
 	strcpy(folder + strlen(folder) - 6, "XXXXXX");
-	config_unref(cfg);
-	error_list_done(&errors);
 }
 
 /* The addresses of the control port: its sockets are those that listen and are no listener's. */
