@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # usage: tests/fuzz/run.sh TAP-FILE TARGET...
-# Runs each fuzz target for FUZZ_SECONDS (20) from its seeds in tests/fuzz/seeds/ROOM/ and with its
-# dictionary tests/fuzz/ROOM.dict, where there are such. What a run finds (inputs that reach new
-# code, inputs that crash) stays in the build folder, in tests/fuzz/ROOM.corpus/.
+# Runs each fuzz target for FUZZ_SECONDS (20) from its seeds, tests/fuzz/seeds/ROOM/ or what other
+# tests have in tests/ROOM/good/ and bad/, and with its dictionary tests/fuzz/ROOM.dict, where there
+# are such. What a run finds (inputs that reach new code, inputs that crash) stays in the build
+# folder, in tests/fuzz/ROOM.corpus/.
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
@@ -29,9 +30,11 @@ for target in "$@"; do
         set -- "$@" -dict="$here/$room.dict"
     fi
     set -- "$@" "$corpus"
-    if [ -d "$here/seeds/$room" ]; then
-        set -- "$@" "$here/seeds/$room"
-    fi
+    for seeds in "$here/seeds/$room" "$here/../$room/good" "$here/../$room/bad"; do
+        if [ -d "$seeds" ]; then
+            set -- "$@" "$seeds"
+        fi
+    done
     echo "fuzz $room for $seconds seconds"
     if timeout -k 10 $((seconds + 60)) "./$target" "$@" >"$corpus.log" 2>&1; then
         grep -E '^stat::(number_of_executed_units|peak_rss_mb)' "$corpus.log"
