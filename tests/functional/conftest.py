@@ -8,13 +8,20 @@ import tempfile
 
 import pytest
 
-from harness import BINARY, SANITIZED, Echod, settings
+from harness import BINARY, Echod, settings
 from harness.faults import Faults, build
+from harness.needs import lacking, need
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "needs(tool, ...): what the test cannot do without")
     if not os.access(BINARY, os.X_OK) and not config.option.collectonly:
         pytest.exit(f"no daemon to test at {BINARY}: build it, or say where in ECHOD", 2)
+
+
+def pytest_runtest_setup(item):
+    for marker in item.iter_markers("needs"):
+        need(*marker.args)
 
 
 @pytest.fixture
@@ -55,17 +62,12 @@ def open_directory():
 def as_root():
     """For tests that need to be root: mount a file system, change to another user."""
     if os.geteuid() != 0:
-        pytest.skip("needs root")
+        lacking("root")
 
 
 @pytest.fixture(scope="session")
 def faults_library(tmp_path_factory):
-    compiler = shutil.which("cc")
-    if not compiler:
-        pytest.skip("needs a C compiler")
-    if SANITIZED:
-        pytest.skip("a sanitizer wants to be the first library")
-    return build(compiler, tmp_path_factory.mktemp("faults"))
+    return build(tmp_path_factory.mktemp("faults"))
 
 
 @pytest.fixture

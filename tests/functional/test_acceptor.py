@@ -8,7 +8,6 @@ import errno
 import fcntl
 import os
 import resource
-import shutil
 import signal
 import socket
 import sys
@@ -30,19 +29,13 @@ from harness import (
     wait_until,
 )
 from harness.activation import listening_socket, passing, tcp_address
-from harness.accept_faults import Faults
-from harness.namespaces import Namespace, join
+from harness.namespaces import wired
 from harness.process import cpu_seconds, frozen_thread, standing_still, worker_threads
 
 _TWO = [
     {"name": "echo", "address": "tcp://127.0.0.1:0"},
     {"name": "other", "address": "tcp://127.0.0.1:0"},
 ]
-
-
-@pytest.fixture
-def faults(tmp_path):
-    return Faults(tmp_path)
 
 
 def port_of(daemon, name="echo"):
@@ -104,7 +97,7 @@ def test_a_drain_taken_back_while_descriptors_are_short_serves_later(launch, fau
         daemon = launch(
             options, listeners=[{"name": "echo", "address": tcp_address(inherited)}]
         )
-        faults.set("accept4", "EMFILE", port_of(daemon))
+        faults.set("accept4", "EMFILE", port=port_of(daemon))
         with daemon.connect() as sock:
             daemon.log.wait_for("cannot accept")
             assert daemon.local.post("/drain").status == 200
@@ -116,7 +109,7 @@ def test_a_drain_taken_back_while_descriptors_are_short_serves_later(launch, fau
             hold(
                 lambda: daemon.control.totals()["connections_accepted"] == 0, 0.5, "still short"
             )
-            faults.set()
+            faults.clear()
             assert receive_exactly(sock, 5) == b"hello"
 
 
@@ -153,7 +146,7 @@ _ERRORS = {
 @pytest.mark.parametrize("error", _ERRORS)
 def test_a_listener_that_fails_for_ever_backs_off(launch, faults, error):
     daemon = launch(faults.options, listeners=_TWO)
-    faults.set("accept4", error, port_of(daemon))
+    faults.set("accept4", error, port=port_of(daemon))
     with daemon.connect() as sock:
         sock.sendall(b"hello")
         text = os.strerror(getattr(errno, error))
@@ -161,7 +154,7 @@ def test_a_listener_that_fails_for_ever_backs_off(launch, faults, error):
         wait_until(
             lambda: not daemon.control.listener("echo")["accepting"], 5, "it says that it pauses"
         )
-        faults.set()
+        faults.clear()
         assert receive_exactly(sock, 5) == b"hello", "it goes on where it stopped"
     line = daemon.log.wait_for("listener echo accepts connections again")[0]
     assert str(sum(errors_of(daemon).values())) in line["message"]
@@ -183,7 +176,7 @@ def test_an_inherited_socket_that_another_holder_shut_down(launch):
 @pytest.mark.parametrize("signals", [[signal.SIGQUIT], [signal.SIGTERM], [signal.SIGTERM] * 2])
 def test_a_stop_ends_while_a_listener_fails(launch, faults, error, signals):
     daemon = launch(faults.options, listeners=_TWO)
-    faults.set("accept4", error, port_of(daemon))
+    faults.set("accept4", error, port=port_of(daemon))
     with daemon.connect():
         wait_until(lambda: sum(errors_of(daemon).values()) > 3, 10, "it fails")
         for number in signals:
@@ -216,7 +209,7 @@ def test_a_refused_selector_is_tried_again(launch, faults, error):
         )
         assert daemon.local.post("/drain").status == 200
         wait_until(lambda: not daemon.control.listener("echo")["accepting"], 5, "it is drained")
-        faults.set("epoll_ctl", error, port_of(daemon))
+        faults.set("epoll_ctl", error, listening=True, port=port_of(daemon))
         assert daemon.local.post("/undrain").status == 200
         wait_until(lambda: errors_of(daemon).get(error, 0) > 3, 5, "it is tried again")
         assert not daemon.control.listener("echo")["accepting"]
@@ -225,7 +218,7 @@ def test_a_refused_selector_is_tried_again(launch, faults, error):
         assert not daemon.log.find("libevent", level="warning")
         with daemon.connect() as sock:
             sock.sendall(b"hello")
-            faults.set()
+            faults.clear()
             assert receive_exactly(sock, 5) == b"hello"
         daemon.log.wait_for("listener echo accepts connections again")
         assert daemon.control.listener("echo")["accepting"]
@@ -233,7 +226,7 @@ def test_a_refused_selector_is_tried_again(launch, faults, error):
 
 def test_a_start_without_its_selector_is_none(launch, faults):
     daemon = launch(faults.options, ready=False)
-    faults.set("epoll_ctl", "ENOSPC")
+    faults.set("epoll_ctl", "ENOSPC", listening=True)
     daemon.spawn()
     assert daemon.wait_exit() == 71
     assert "listeners.echo: cannot serve tcp://127.0.0.1:0: No space" in daemon.log.text()
@@ -242,7 +235,7 @@ def test_a_start_without_its_selector_is_none(launch, faults):
 
 def test_a_reload_without_its_selector_changes_nothing(launch, faults):
     daemon = launch(faults.options)
-    faults.set("epoll_ctl", "ENOSPC")
+    faults.set("epoll_ctl", "ENOSPC", listening=True)
     more = {"name": "more", "address": f"tcp://127.0.0.1:{free_port()}"}
     daemon.configure({**daemon.config, "listeners": [*daemon.config["listeners"], more]})
     assert daemon.local.post("/reload").status == 422
@@ -408,17 +401,8 @@ def test_urgent_bytes_are_bytes(launch, tmp_path, kind):
 @pytest.fixture
 def wire(as_root):
     """Two networks with a wire between them, the client's and the daemon's."""
-    for tool in ("ip", "nsenter"):
-        if not shutil.which(tool):
-            pytest.skip(f"needs {tool}")
-    try:
-        client, server = Namespace(), Namespace()
-    except OSError as error:
-        pytest.skip(f"needs networks of its own: {error}")
-    join(client, server)
-    client.add_addresses("veth0", "10.77.0.1/24")
-    server.add_addresses("veth0", "10.77.0.2/24")
-    yield client, server
+    with wired() as networks:
+        yield networks
     client.close()
     server.close()
 
@@ -490,7 +474,7 @@ def test_a_stop_has_one_deadline_for_all_backlogs(launch, faults):
     daemon = launch(faults.options, listeners=rows, limits={"connections": 5000})
     with standing_still(daemon.pid):
         crowd = [begin_connect(daemon, row["name"]) for _ in range(300) for row in rows]
-        faults.set("slow", 2)
+        faults.set("accept4", delay_ms=2)
         daemon.signal(signal.SIGTERM)
     daemon.log.wait_for("draining", deadline=10)
     for sock in crowd:
@@ -537,7 +521,7 @@ def test_who_got_in_is_served_when_a_listener_closes(launch, faults, tmp_path, k
         faults.options,
         listeners=[{"name": "echo", "address": address, "idle_timeout": "100ms"}],
     )
-    faults.set("close", 300)
+    faults.set("close", listening=True, delay_ms=300)
     over, failures, counts = threading.Event(), [], []
     clients = [
         threading.Thread(target=_storm, args=(daemon, over, failures, counts), daemon=True)

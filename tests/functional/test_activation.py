@@ -3,7 +3,6 @@
 
 import fcntl
 import os
-import shutil
 import signal
 import socket
 
@@ -11,12 +10,11 @@ import pytest
 
 from harness import exchange, free_port, parse_metrics, receive_exactly, scaled, wait_until
 from harness.activation import listening_socket, passing, tcp_address
+from harness.needs import need
 
 
 def test_systemd_socket_activate_with_two_names(launch):
-    tool = shutil.which("systemd-socket-activate")
-    if not tool:
-        pytest.skip("needs systemd-socket-activate")
+    tool = need("systemd-socket-activate")
     ports = {"first": free_port(), "second": free_port()}
     command = [tool, "--fdname=first:second"]
     for port in ports.values():

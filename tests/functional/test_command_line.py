@@ -143,11 +143,9 @@ def test_disabled_listener_is_not_opened(launch):
         socket.create_connection(("127.0.0.1", port), timeout=1)
 
 
+@pytest.mark.needs("unshare", "nsenter", "ip", "nc")
 def test_no_configuration_file_means_defaults(as_root, tmp_path):
     """In a network of its own, where the default ports are free for certain."""
-    for tool in ("unshare", "nsenter", "ip", "nc"):
-        if not shutil.which(tool):
-            pytest.skip(f"needs {tool}")
     script = 'ip link set lo up && exec "$0"'
     with open(tmp_path / "stderr", "wb") as stderr:
         process = subprocess.Popen(

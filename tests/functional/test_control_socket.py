@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import socket
 import stat
 import subprocess
@@ -26,6 +25,7 @@ from harness import (
     settings,
     wait_until,
 )
+from harness.needs import need
 
 VERBS = (
     "/reload /drain /undrain /stop /log/reopen /log/level?level=info /connections/1/close"
@@ -33,9 +33,7 @@ VERBS = (
 
 
 def curl(daemon, target, *options):
-    tool = shutil.which("curl")
-    if not tool:
-        pytest.skip("no curl")
+    tool = need("curl")
     result = subprocess.run(
         [tool, "-sS", "--unix-socket", daemon.local.address, *options, f"http://localhost{target}"],
         capture_output=True,

@@ -3,7 +3,6 @@
 
 import collections
 import re
-import shutil
 import signal
 import subprocess
 
@@ -23,7 +22,7 @@ from harness.process import worker_threads
 
 pytestmark = [
     pytest.mark.skipif(SANITIZED, reason="a sanitizer makes calls of its own"),
-    pytest.mark.skipif(not shutil.which("strace"), reason="needs strace"),
+    pytest.mark.needs("strace"),
 ]
 
 

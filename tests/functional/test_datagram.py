@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Every datagram comes back equal, from the address that it was sent to."""
 
-import os
-import shutil
 import socket
 import subprocess
 
@@ -153,9 +151,7 @@ def test_address_in_use_is_named(launch):
         assert address in daemon.log.text()
 
 
-@pytest.mark.skipif(
-    not os.access(ECHOPING, os.X_OK), reason=f"no echoping at {ECHOPING}: say where in ECHOPING"
-)
+@pytest.mark.needs(str(ECHOPING))
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
 def test_echoping(launch, tmp_path, host):
     daemon = launch(listeners=[udp_listener("udp://*:0")])
@@ -169,7 +165,7 @@ def test_echoping(launch, tmp_path, host):
     assert wait_counted(daemon, 15 + count) == (15 + count, {})
 
 
-@pytest.mark.skipif(not shutil.which("nc"), reason="needs nc")
+@pytest.mark.needs("nc")
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 @pytest.mark.parametrize("size", [1, 1472, 9000])
 def test_netcat(launch, tmp_path, host, size):

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What is told about datagrams: /stats, /metrics, and /sources with who sends them."""
 
-import os
 import subprocess
 
 import pytest
 
 from harness import abstract_name, pattern, seconds
 from harness.datagrams import client_of, datagram_figures, udp_listener, wait_counted
+from harness.needs import need
 from test_metrics import moved, sample
 
 REASONS = set(
@@ -120,11 +120,7 @@ def test_metrics_and_stats_agree(launch):
 
 
 def test_promtool_has_nothing_to_say(launch):
-    tool = os.environ.get("PROMTOOL")
-    if not tool:
-        if os.environ.get("CI"):
-            pytest.fail("PROMTOOL must be set where CI is set")
-        pytest.skip("PROMTOOL is not set")
+    tool = need("PROMTOOL")
     daemon = launch(listeners=[ECHO, OTHER, {"name": "tcp", "address": "tcp://127.0.0.1:0"}])
     client_of(daemon).exchange()
     result = subprocess.run(

@@ -2,17 +2,14 @@
 """Datagram sockets that fail: no worker spins, nobody else suffers, and the end still comes."""
 
 import errno
-import pathlib
-import shutil
 import signal
 import socket
-import subprocess
 import time
 from select import select
 
 import pytest
 
-from harness import SANITIZED, exchange, free_port, hold, seconds, settings, wait_until
+from harness import exchange, free_port, hold, settings, wait_until
 from harness.activation import datagram_socket, passing
 from harness.datagrams import DatagramClient, client_of, udp_listener, wait_counted
 from harness.process import cpu_seconds
@@ -23,88 +20,6 @@ UDP_GRO = 104
 
 OTHER = udp_listener(name="other")
 TCP = {"name": "tcp", "address": "tcp://127.0.0.1:0"}
-
-# Calls about the socket of a port fail as the file FAULTS says: "CALL ERRNO PORT".
-_FAULTS = r"""
-#include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-static int
-fails(const char *call, int fd)
-{
-	struct sockaddr_in address = { 0 };
-	socklen_t length = sizeof(address);
-	char text[100] = "", name[20] = "";
-	int file, error = 0, port = -1, before = errno;
-
-	if (getsockname(fd, (struct sockaddr *)&address, &length) == 0 &&
-	    (file = open(getenv("FAULTS"), O_RDONLY | O_CLOEXEC)) >= 0) {
-		if (read(file, text, sizeof(text) - 1) < 0 ||
-		    sscanf(text, "%19s %d %d", name, &error, &port) != 3 ||
-		    strcmp(name, call) != 0 || port != ntohs(address.sin_port))
-			error = 0;
-		close(file);
-	}
-	errno = error != 0 ? error : before;
-	return error != 0;
-}
-
-int
-recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)
-{
-	int (*real)(int, struct mmsghdr *, unsigned, int, struct timespec *) =
-	    dlsym(RTLD_NEXT, "recvmmsg");
-
-	return fails("recvmmsg", fd) ? -1 : real(fd, messages, count, flags, timeout);
-}
-
-int
-epoll_ctl(int selector, int what, int fd, struct epoll_event *event)
-{
-	int (*real)(int, int, int, struct epoll_event *) = dlsym(RTLD_NEXT, "epoll_ctl");
-
-	return what == EPOLL_CTL_ADD && fails("epoll_ctl", fd) ? -1 : real(selector, what, fd, event);
-}
-"""
-
-
-class Faults:
-    """Lets calls of a daemon fail. options are arguments for Echod."""
-
-    def __init__(self, library, path):
-        self.path = path
-        self.env = {"LD_PRELOAD": str(library), "FAULTS": str(path)}
-        self.options = {"env": self.env}
-
-    def begin(self, call, error, port):
-        self.path.with_suffix(".new").write_text(f"{call} {error} {port}\n")
-        self.path.with_suffix(".new").replace(self.path)
-
-    def end(self):
-        self.path.unlink()
-
-
-@pytest.fixture
-def faults(tmp_path):
-    compiler = shutil.which("cc")
-    if not compiler:
-        pytest.skip("needs a C compiler")
-    if SANITIZED:
-        pytest.skip("a sanitizer wants to be the first library")
-    source, library = tmp_path / "faults.c", tmp_path / "faults.so"
-    source.write_text(_FAULTS)
-    command = [compiler, "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", library, source, "-ldl"]
-    subprocess.run(command, check=True, timeout=seconds(60))
-    return Faults(library, pathlib.Path(tmp_path / "faults"))
-
 
 def port_of(daemon, name="echo"):
     return int(daemon.addresses[name].rpartition(":")[2])
@@ -140,7 +55,7 @@ def check_at_rest(daemon):
 def launch_failing(launch, faults, error, **changes):
     """A daemon whose listener echo cannot be read, and a client of it that has sent ten."""
     daemon = launch(faults.options, workers=1, listeners=[udp_listener(), OTHER, TCP], **changes)
-    faults.begin("recvmmsg", error, port_of(daemon))
+    faults.set("recvmmsg", error, port=port_of(daemon))
     client = client_of(daemon)
     for number in range(10):
         client.send(b"%d" % number)
@@ -159,7 +74,7 @@ def test_lasting_error_makes_the_endpoint_wait(launch, faults, name):
     (line,) = warnings(daemon)
     assert line["errno"] == getattr(errno, name)
     assert errors_of(daemon, "other") == {}
-    faults.end()
+    faults.clear()
     client.expect([b"%d" % number for number in range(10)])
     client.exchange()
     assert len(warnings(daemon)) == 1
@@ -172,7 +87,7 @@ def test_lasting_error_makes_the_endpoint_wait(launch, faults, name):
 def test_second_episode_is_told_again(launch, faults):
     daemon, client = launch_failing(launch, faults, errno.EIO)
     daemon.log.wait_for("cannot read datagrams")
-    faults.end()
+    faults.clear()
     client.expect([b"%d" % number for number in range(10)])
 
     def served():
@@ -181,10 +96,10 @@ def test_second_episode_is_told_again(launch, faults):
         return True
 
     hold(served, 2.2, "an episode is over two seconds after its last error at the latest")
-    faults.begin("recvmmsg", errno.EIO, port_of(daemon))
+    faults.set("recvmmsg", errno.EIO, port=port_of(daemon))
     client.send()
     daemon.log.wait_for("cannot read datagrams", count=2)
-    faults.end()
+    faults.clear()
     assert client.receive() == b"hello"
 
 
@@ -201,7 +116,7 @@ def test_reload_and_drain_while_reading_fails(launch, faults):
     daemon.log.wait_for("cannot read datagrams")
     assert daemon.local.post("/reload").status == 200
     assert daemon.local.post("/drain").status == 200
-    faults.end()
+    faults.clear()
     assert daemon.local.post("/undrain").status == 200
     client = DatagramClient(("127.0.0.1", int(
         daemon.control.listener("echo")["address"].rpartition(":")[2])))
@@ -273,7 +188,7 @@ def test_errors_of_earlier_sends_are_not_lasting(launch, told):
 
 def test_start_that_cannot_watch_the_socket_fails(launch, faults):
     listener = udp_listener(f"udp://127.0.0.1:{free_port(kind=socket.SOCK_DGRAM)}")
-    faults.begin("epoll_ctl", errno.ENOSPC, int(listener["address"].rpartition(":")[2]))
+    faults.set("epoll_ctl", errno.ENOSPC, port=int(listener["address"].rpartition(":")[2]))
     daemon = launch(faults.options, ready=False, listeners=[listener, TCP])
     daemon.spawn()
     assert daemon.wait_exit() > 0
@@ -283,14 +198,14 @@ def test_start_that_cannot_watch_the_socket_fails(launch, faults):
 
 def test_reload_that_cannot_watch_the_socket_fails(launch, faults):
     listener = udp_listener(f"udp://127.0.0.1:{free_port(kind=socket.SOCK_DGRAM)}")
-    faults.begin("epoll_ctl", errno.ENOMEM, int(listener["address"].rpartition(":")[2]))
+    faults.set("epoll_ctl", errno.ENOMEM, port=int(listener["address"].rpartition(":")[2]))
     daemon = launch(faults.options, listeners=[OTHER, TCP])
     daemon.configure(settings(listeners=[OTHER, TCP, listener]))
     reply = daemon.local.post("/reload")
     assert reply.status not in (200, 202), reply.text
     assert "listeners.echo" in reply.text
     client_of(daemon, "other").exchange()
-    faults.end()
+    faults.clear()
     assert daemon.local.post("/reload").status == 200
     daemon.more_descriptors += 1
     daemon.addresses["echo"] = listener["address"]
@@ -313,12 +228,12 @@ def test_socket_that_cannot_be_watched_is_tried_again(launch, faults, name):
             return True
 
         wait_until(left_alone, 5, "the worker has heard of the drain")
-        faults.begin("epoll_ctl", getattr(errno, name), port_of(daemon))
+        faults.set("epoll_ctl", name, port=port_of(daemon))
         wait_until(lambda: daemon.local.post("/undrain").status == 200, 5)
         wait_until(lambda: sum(errors_of(daemon).values()) >= 3, 5, "it is tried again")
         assert set(errors_of(daemon)) == {name}
         hold(lambda: not client.waiting(), 0.3, "nobody reads")
-        faults.end()
+        faults.clear()
         assert client.receive() == b"early"
         client.exchange()
         assert len(warnings(daemon)) == 1

@@ -4,7 +4,6 @@
 import hashlib
 import os
 import random
-import shutil
 import socket
 import subprocess
 import threading
@@ -84,7 +83,7 @@ def test_end_without_data_is_answered_with_end(launch):
     wait_until(lambda: daemon.control.closed("client_fin") == 1, 5, "closed as client_fin")
 
 
-@pytest.mark.skipif(not shutil.which("nc"), reason="needs nc")
+@pytest.mark.needs("nc")
 def test_netcat_prints_hello_and_returns(launch):
     daemon = launch()
     port = daemon.addresses["echo"].rpartition(":")[2]

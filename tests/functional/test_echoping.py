@@ -31,9 +31,7 @@ from harness import (
 
 ECHOPING = pathlib.Path(os.environ.get("ECHOPING") or BINARY.with_name("echoping")).absolute()
 
-pytestmark = pytest.mark.skipif(
-    not os.access(ECHOPING, os.X_OK), reason=f"no echoping at {ECHOPING}: say where in ECHOPING"
-)
+pytestmark = pytest.mark.needs(str(ECHOPING))
 
 OK, LOSS, MISMATCH, USAGE, UNREACHABLE, SYSTEM = 0, 1, 2, 64, 69, 71
 

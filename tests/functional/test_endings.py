@@ -89,8 +89,18 @@ def check_cut(sock, taken, place, sent, unread=False):
         assert not error
 
 
-@pytest.mark.parametrize("high", ["64MiB", "256KiB"])
-@pytest.mark.parametrize("cause", ["lifetime", "idle_timeout", "byte_limit", "half-close"])
+# With a low mark the limit or the end would stand behind what the daemon has not read yet.
+@pytest.mark.parametrize(
+    "cause, high",
+    [
+        ("lifetime", "64MiB"),
+        ("idle_timeout", "64MiB"),
+        ("byte_limit", "64MiB"),
+        ("half-close", "64MiB"),
+        ("lifetime", "256KiB"),
+        ("idle_timeout", "256KiB"),
+    ],
+)
 @pytest.mark.parametrize("place", BOTH)
 def test_a_nibbler_is_closed_in_time(launch, place, cause, high):
     """It takes a little all the time and is never stalled; once there is a reason, it ends."""
@@ -99,8 +109,6 @@ def test_a_nibbler_is_closed_in_time(launch, place, cause, high):
         "idle_timeout": {"idle_timeout": "1s"},
         "byte_limit": {"byte_limit": "8MiB"},
     }.get(cause)
-    if high != "64MiB" and cause in ("byte_limit", "half-close"):
-        pytest.skip("the limit or the end stands behind what the daemon has not read yet")
     daemon, sock, sent = owing(launch, place, high, keys=keys)
     if cause == "half-close":
         sock.shutdown(socket.SHUT_WR)

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from harness import KIB, MIB, exchange, fill, pattern, receive_to_end, reset, seconds, wait_until
+from harness.faults import FOREVER, MOVERS
 from harness.places import BOTH, launch_at, only_row
 from harness.process import cpu_seconds, descriptors, steady_descriptors
 
@@ -70,12 +71,13 @@ def test_any_allocation_may_fail(launch, faults, place, most):
     for number in range(301):
         data = pattern(number, SIZE)
         # the most of each read has to wait in the daemon
-        faults.set(send_most=1000, alloc_skip=number, alloc_fail=most)
+        faults.set("send", times=0, most=1000)
+        faults.set("alloc", "ENOMEM", skip=number, times=most)
         # one client takes a dozen: as many as it takes to come to that number
         for _ in range(100):
             ended += not _Client(daemon, data).run()
             daemon.clients.clear()
-            if faults.get("alloc_fail") < most:
+            if faults.left("alloc") < most:
                 break
         faults.clear()
         assert _Client(daemon, data[: 10 * KIB]).run(), f"a fresh client after number {number}"
@@ -86,14 +88,14 @@ def test_any_allocation_may_fail(launch, faults, place, most):
     assert daemon.is_served()
 
 
-@pytest.mark.parametrize("number", [12, 28])  # ENOMEM, ENOSPC
+@pytest.mark.parametrize("number", ["ENOMEM", "ENOSPC"])
 @pytest.mark.parametrize("place", BOTH)
 def test_a_selector_that_takes_no_more(launch, faults, place, number):
     """max_user_watches is reached: that costs the connections it was refused for."""
     daemon = launch_at(launch, place, faults.options, workers=1)
     regular = daemon.connect()
     exchange(regular)
-    faults.set(workers_only=1, epoll_errno=number, epoll_fail=5)
+    faults.set("epoll_ctl", number, workers=True, times=5)
     for _ in range(5):
         with daemon.connect() as sock:
             with contextlib.suppress(ConnectionError):
@@ -120,7 +122,7 @@ def test_a_selector_that_refuses_to_wait_for_a_full_socket(launch, faults, place
     data = fill(sock, 1)
     assert data == 0
     # taking all of it makes the daemon read on, and add what it had deleted
-    faults.set(workers_only=1, epoll_errno=28, epoll_fail=1000)
+    faults.set("epoll_ctl", "ENOSPC", workers=True)
     with contextlib.suppress(ConnectionError):
         receive_to_end(sock)
     faults.clear()
@@ -156,7 +158,7 @@ def pipes(daemon):
 
 
 @pytest.mark.parametrize("skip", [0, 1, 2, 3, 4, 5, 10, 11])
-@pytest.mark.parametrize("number", [5, 12])  # EIO, ENOMEM
+@pytest.mark.parametrize("number", ["EIO", "ENOMEM"])
 @pytest.mark.parametrize("place", BOTH)
 def test_a_splice_that_fails_midway(launch, faults, place, number, skip):
     """It costs that stream; bytes that were in the pipe meet nobody else, and a pipe is had again."""
@@ -167,21 +169,19 @@ def test_a_splice_that_fails_midway(launch, faults, place, number, skip):
     others = [threading.Thread(target=stream, args=(daemon,), daemon=True) for _ in range(3)]
     for other in others:
         other.start()
-    faults.set(
-        workers_only=1, splice_errno=number, splice_skip=skip, pipe_errno=24, pipe_fail=2,
-        splice_fail=1,
-    )
+    faults.set("pipe2", "EMFILE", workers=True, times=2)
+    faults.set("splice", number, workers=True, skip=skip, times=1)
     results = [stream(daemon) for _ in range(3)]
     for other in others:
         other.join(seconds(10))
         assert not other.is_alive(), "a stream hangs"
-    assert faults.get("splice_fail") == 0
+    assert faults.left("splice") == 0
     faults.clear()
     assert sum(not result for result in results) <= 1
     wait_until(lambda: pipes(daemon) == before, 5, "the worker has a pipe again")
-    faults.set(splice_errno=5, splice_skip=10000, splice_fail=1)
+    faults.set("splice", "EIO", workers=True, skip=10000, times=1)
     assert stream(daemon)
-    assert faults.get("splice_skip") < 10000, "bulk goes through the pipe again"
+    assert faults.still_good("splice") < 10000, "bulk goes through the pipe again"
     faults.clear()
     closed = daemon.control.totals()["connections_closed"]
     assert closed["read_error"] + closed["write_error"] + closed["no_memory"] == 1, closed
@@ -189,7 +189,7 @@ def test_a_splice_that_fails_midway(launch, faults, place, number, skip):
 
 def test_a_worker_without_a_pipe_from_the_start(launch, faults):
     """There is none at first: streams are copied; later there is one."""
-    faults.set(pipe_errno=24, pipe_fail=8)
+    faults.set("pipe2", "EMFILE", times=8)
     daemon = launch_at(launch, "tcp4", faults.options, workers=1)
     daemon.descriptors = {}
     assert stream(daemon)
@@ -203,7 +203,10 @@ def test_a_worker_without_a_pipe_from_the_start(launch, faults):
 def test_short_and_interrupted_calls(launch, faults, place, most, every):
     """Reads and writes of a byte, and calls that a signal interrupts: nothing is lost."""
     daemon = launch_at(launch, place, faults.options, workers=1)
-    faults.set(workers_only=1, io_most=most, eintr_every=every)
+    for call in MOVERS:
+        faults.set(call, "EINTR", FOREVER if every else 0, workers=True, every=every, most=most)
+    if every:
+        faults.set("epoll_wait", "EINTR", workers=True, every=every)
     sock = daemon.connect()
     sock.settimeout(seconds(60))
     data = pattern(most, MIB)

@@ -23,7 +23,6 @@ from harness import (
     seconds,
     wait_until,
 )
-from harness.preload import preloaded
 from harness.process import frozen_thread, is_over, standing_still, worker_threads
 
 # Connects and resets for as long as it is left to run.
@@ -222,23 +221,10 @@ def test_control_port_is_served_while_a_worker_is_waited_for(launch):
     assert answered > 0
 
 
-CLOCK_AHEAD = """
-/* the kernel's own clock is an hour behind what we say: as after a step back */
-int
-clock_gettime(clockid_t clock, struct timespec *ts)
-{
-	int (*real)(clockid_t, struct timespec *) = dlsym(RTLD_NEXT, "clock_gettime");
-	int r = real(clock, ts);
-
-	if (clock == CLOCK_REALTIME)
-		ts->tv_sec += 3600;
-	return r;
-}
-"""
-
-
-def test_wall_clock_is_not_waited_for(launch, tmp_path):
-    daemon = launch(preloaded(tmp_path, CLOCK_AHEAD), workers=2)
+def test_wall_clock_is_not_waited_for(launch, faults):
+    """The kernel's own clock is an hour behind what the daemon reads: as after a step back."""
+    faults.set("clock_gettime", value=3600)
+    daemon = launch(faults.options, workers=2)
     crowd(daemon, 2)
     daemon.outlives.add(daemon.directory / "control.sock")
     with frozen_thread(worker_threads(daemon.pid)[0]):
@@ -396,52 +382,19 @@ def test_log_is_opened_again_while_draining(launch, tmp_path, number, verb):
 # workers
 
 
-def processors(directory, count, kernel):
-    """Options for a daemon that may use that many CPUs under a kernel that knows so many."""
-    return preloaded(
-        directory,
-        f"""
-int
-sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
-{{
-	(void)pid;
-	if (size * 8 < {kernel}) {{
-		errno = EINVAL;
-		return -1;
-	}}
-	memset(set, 0, size);
-	for (size_t cpu = 0; cpu < {count}; cpu++)
-		CPU_SET_S(cpu, size, set);
-	return 0;
-}}
-""",
-    )
-
-
 @pytest.mark.parametrize("count, kernel", [(65, 128), (1024, 1024), (3, 4096), (2000, 8192)])
-def test_workers_are_as_many_as_cpus_up_to_the_maximum(launch, tmp_path, count, kernel):
-    daemon = launch(processors(tmp_path, count, kernel), workers=0)
+def test_workers_are_as_many_as_cpus_up_to_the_maximum(launch, faults, count, kernel):
+    """It may use that many under a kernel that knows so many."""
+    faults.set("sched_getaffinity", value=count, most=kernel)
+    daemon = launch(faults.options, workers=0)
     assert daemon.control.stats()["process"]["workers"] == min(count, 64)
     assert len(worker_threads(daemon.pid)) == min(count, 64)
 
 
-def test_thread_that_cannot_be_had_names_the_limits(launch, tmp_path):
+def test_thread_that_cannot_be_had_names_the_limits(launch, faults):
     """The log has the first, the workers the others."""
-    options = preloaded(
-        tmp_path,
-        """
-int
-pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg)
-{
-	static int count;
-	int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *) =
-	    dlsym(RTLD_NEXT, "pthread_create");
-
-	return ++count > 5 ? EAGAIN : real(thread, attr, run, arg);
-}
-""",
-    )
-    daemon = launch(options, ready=False, workers=8)
+    faults.set("pthread_create", "EAGAIN", skip=5)
+    daemon = launch(faults.options, ready=False, workers=8)
     daemon.spawn()
     assert daemon.wait_exit() == 71
     text = daemon.stderr_path.read_text()

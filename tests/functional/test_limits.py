@@ -2,9 +2,7 @@
 """Limits in time, bytes, connections and descriptors."""
 
 import resource
-import shutil
 import statistics
-import subprocess
 import time
 
 import pytest
@@ -12,7 +10,6 @@ import pytest
 from harness import (
     KIB,
     MIB,
-    SANITIZED,
     ended,
     exchange,
     hold,
@@ -262,47 +259,11 @@ def test_waiting_clients_hear_soon_that_there_is_no_descriptor(launch):
     )
 
 
-# Every third call of accept4(2) fails as it does for a connection with a broken protocol.
-_BROKEN_ACCEPT = r"""
-#include <dlfcn.h>
-#include <errno.h>
-#include <stdatomic.h>
-#include <sys/socket.h>
-
-int
-accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
-{
-	static atomic_uint calls;
-	int (*real)(int, struct sockaddr *, socklen_t *, int) = dlsym(RTLD_NEXT, "accept4");
-
-	if (atomic_fetch_add(&calls, 1) % 3 == 2) {
-		errno = EPROTO;
-		return -1;
-	}
-	return real(fd, address, length, flags);
-}
-"""
-
-
-@pytest.fixture
-def broken_accept(tmp_path):
-    """Options for a daemon whose accept4(2) fails with EPROTO now and then."""
-    compiler = shutil.which("cc")
-    if not compiler:
-        pytest.skip("needs a C compiler")
-    if SANITIZED:
-        pytest.skip("a sanitizer wants to be the first library")
-    source, library = tmp_path / "accept.c", tmp_path / "accept.so"
-    source.write_text(_BROKEN_ACCEPT)
-    command = [compiler, "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", library, source, "-ldl"]
-    subprocess.run(command, check=True, timeout=seconds(60))
-    return {"env": {"LD_PRELOAD": str(library)}}
-
-
-def test_one_clients_error_is_nobody_elses(launch, broken_accept):
+def test_one_clients_error_is_nobody_elses(launch, faults):
     """An error that is one connection's own neither pauses listeners nor costs good clients."""
+    faults.set("accept4", "EPROTO", skip=2, every=3)
     daemon = launch(
-        broken_accept,
+        faults.options,
         listeners=[
             {"name": "echo", "address": "tcp://127.0.0.1:0"},
             {"name": "other", "address": "tcp://127.0.0.1:0"},

@@ -2,13 +2,13 @@
 """The metrics in both formats, read by a parser that is stricter than Prometheus."""
 
 import math
-import os
 import re
 import subprocess
 
 import pytest
 
 from harness import exchange, seconds, wait_until
+from harness.needs import need
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 # What Prometheus 2.42 sends.
@@ -200,11 +200,7 @@ def test_no_series_for_a_peer(launch):
 
 
 def test_promtool_reads_histograms(launch):
-    tool = os.environ.get("PROMTOOL")
-    if not tool:
-        if os.environ.get("CI"):
-            pytest.fail("PROMTOOL must be set where CI is set")
-        pytest.skip("PROMTOOL is not set")
+    tool = need("PROMTOOL")
     daemon = under_traffic(launch)
     result = subprocess.run(
         [tool, "check", "metrics"],

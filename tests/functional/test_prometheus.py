@@ -6,7 +6,6 @@ PROMETHEUS and PROMTOOL name the programs.
 
 import contextlib
 import json
-import os
 import re
 import shutil
 import signal
@@ -28,6 +27,7 @@ from harness import (
     settings,
     wait_until,
 )
+from harness.needs import need
 
 CONTRIB = PROJECT / "contrib"
 ALERTS = CONTRIB / "prometheus" / "alerts.yml"
@@ -39,18 +39,9 @@ TWO = [
 ]
 
 
-def tool(variable):
-    path = os.environ.get(variable)
-    if not path:
-        if os.environ.get("CI"):
-            pytest.fail(f"{variable} must be set where CI is set")
-        pytest.skip(f"{variable} is not set")
-    return path
-
-
 def promtool(*arguments):
     return subprocess.run(
-        [tool("PROMTOOL"), *map(str, arguments)],
+        [need("PROMTOOL"), *map(str, arguments)],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -77,7 +68,7 @@ class Prometheus:
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 [
-                    tool("PROMETHEUS"),
+                    need("PROMETHEUS"),
                     f"--config.file={self.config}",
                     f"--storage.tsdb.path={directory / 'data'}",
                     f"--web.listen-address={self.url.removeprefix('http://')}",

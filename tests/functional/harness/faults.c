@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Makes calls of the daemon fail: loaded in front of the C library, steered by faults.py through
- * a file that both have mapped. A fault is a slot with a count: it is taken as often as that.
+ * Stands in front of the C library and makes calls of the daemon fail, dawdle, move less or answer
+ * otherwise, from one moment to another. Each call has one row of a table in a file, named by the
+ * environment variable ECHOD_FAULTS, which both we and faults.py have mapped. faults.py reads the
+ * two lists below, so a new call is one line in CALLS and one function.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,29 +21,51 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
-/* The same names in the same order as in faults.py. */
-enum slot {
-	WORKERS_ONLY, /* not 0: only threads of workers have faults */
-	HITS,         /* how many faults were had */
-	ALLOC_SKIP,   /* allocations that succeed first */
-	ALLOC_FAIL,   /* allocations that fail then */
-	EPOLL_ERRNO,
-	EPOLL_FAIL, /* epoll_ctl(2) with EPOLL_CTL_ADD */
-	PIPE_ERRNO,
-	PIPE_FAIL, /* pipe2(2) */
-	SPLICE_ERRNO,
-	SPLICE_SKIP,
-	SPLICE_FAIL, /* splice(2) */
-	IO_MOST,     /* not 0: the most bytes that one call moves */
-	SEND_MOST,   /* not 0: the most bytes that one send(2) takes */
-	EINTR_EVERY, /* not 0: this many calls that move bytes or wait, then one that fails */
-	SLOTS,
+/* alloc is any of malloc(3), calloc(3), realloc(3); of epoll_ctl(2) it is EPOLL_CTL_ADD. */
+#define CALLS(X) \
+	X(accept4) \
+	X(alloc) \
+	X(clock_gettime) \
+	X(close) \
+	X(epoll_ctl) \
+	X(epoll_wait) \
+	X(pipe2) \
+	X(pthread_create) \
+	X(readv) \
+	X(recv) \
+	X(recvmmsg) \
+	X(sched_getaffinity) \
+	X(send) \
+	X(splice) \
+	X(writev)
+
+/* 0 in any of them: it is not used. */
+#define FIELDS(X) \
+	X(times)     /* how many calls it is still to happen to; negative: for ever */ \
+	X(skip)      /* calls that go well first */ \
+	X(every)     /* then it happens to one in so many, the first of them included */ \
+	X(workers)   /* to threads of workers only */ \
+	X(listening) /* to calls about listening sockets only */ \
+	X(port)      /* to calls about sockets of that port only */ \
+	X(error)     /* the errno to fail with; without one the call is made */ \
+	X(delay_ms)  /* how long the call takes before that */ \
+	X(most)      /* the most bytes that calls move, whatever times says; CPUs there may be */ \
+	X(value)     /* seconds that the wall clock is ahead; CPUs there are */ \
+	X(hits)      /* counted here: how often it has happened */
+
+#define NUMBER(name) CALL_##name,
+enum call { CALLS(NUMBER) CALL_COUNT };
+
+struct fault {
+#define MEMBER(name) _Atomic int64_t name;
+	FIELDS(MEMBER)
 };
 
-static _Atomic int64_t none[SLOTS];
-static _Atomic int64_t *slots = none;
+static struct fault none[CALL_COUNT];
+static struct fault *faults = none;
 
 #define REAL(name) \
 	({ \
@@ -60,163 +87,188 @@ faults_open(void)
 	if (fd < 0)
 		return;
 	memory = mmap(NULL, sizeof(none), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	close(fd);
+	REAL(close)(fd);
 	if (memory != MAP_FAILED)
-		slots = memory;
-}
-
-static bool
-faults_apply(void)
-{
-	char name[16] = "";
-
-	if (slots[WORKERS_ONLY] == 0)
-		return true;
-	return prctl(PR_GET_NAME, name) == 0 && strncmp(name, "echod-w", 7) == 0;
+		faults = memory;
 }
 
 /* Take one from a count that is left; false when none is. */
 static bool
-faults_take(enum slot slot)
+faults_take(_Atomic int64_t *count)
 {
-	int64_t left = slots[slot];
+	int64_t left = *count;
 
 	while (left > 0) {
-		if (atomic_compare_exchange_weak(&slots[slot], &left, left - 1))
+		if (atomic_compare_exchange_weak(count, &left, left - 1))
 			return true;
 	}
 	return false;
 }
 
-/* Whether this call is to fail, the first ones of SKIP excepted (SLOTS: there are none). */
 static bool
-faults_due(enum slot count, enum slot skip)
+faults_is_worker(void)
 {
-	if (slots[count] <= 0 || !faults_apply())
+	char name[16] = "";
+
+	return prctl(PR_GET_NAME, name) == 0 && strncmp(name, "echod-w", 7) == 0;
+}
+
+/* Whether a fault is for this thread and for this descriptor (-1: the call is about none). */
+static bool
+faults_apply(const struct fault *fault, int fd)
+{
+	struct sockaddr_in6 address = { 0 };
+	socklen_t length = sizeof(int);
+	int listening = 0;
+
+	if (fault->workers != 0 && !faults_is_worker())
 		return false;
-	if ((skip != SLOTS && faults_take(skip)) || !faults_take(count))
+	if (fault->listening != 0 &&
+	    (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) < 0 || !listening))
 		return false;
-	atomic_fetch_add(&slots[HITS], 1);
+	if (fault->port == 0)
+		return true;
+	length = sizeof(address);
+	/* IPv4 has its port at the same place */
+	return getsockname(fd, (struct sockaddr *)&address, &length) == 0 &&
+	       fault->port == ntohs(address.sin6_port);
+}
+
+/* Whether it happens to this call. */
+static bool
+faults_due(enum call call, int fd)
+{
+	static _Atomic int64_t calls[CALL_COUNT];
+	struct fault *fault = &faults[call];
+	int before = errno;
+	bool due;
+
+	if (fault->times == 0)
+		return false;
+	due = faults_apply(fault, fd) && !faults_take(&fault->skip) &&
+	      (fault->every == 0 || atomic_fetch_add(&calls[call], 1) % fault->every == 0) &&
+	      (fault->times < 0 || faults_take(&fault->times));
+	if (due)
+		fault->hits++;
+	errno = before;
+	return due;
+}
+
+/* Dawdle if that is due. Returns whether the call is to fail, with errno set. */
+static bool
+faults_fail(enum call call, int fd)
+{
+	struct fault *fault = &faults[call];
+	struct timespec delay;
+
+	if (!faults_due(call, fd))
+		return false;
+	delay.tv_sec = fault->delay_ms / 1000;
+	delay.tv_nsec = fault->delay_ms % 1000 * 1000000;
+	(void)nanosleep(&delay, NULL);
+	if (fault->error == 0)
+		return false;
+	errno = (int)fault->error;
 	return true;
 }
 
-static bool
-faults_interrupt(void)
-{
-	static _Atomic int64_t calls;
-	int64_t every = slots[EINTR_EVERY];
-
-	if (every == 0 || !faults_apply() || atomic_fetch_add(&calls, 1) % every != 0)
-		return false;
-	atomic_fetch_add(&slots[HITS], 1);
-	errno = EINTR;
-	return true;
-}
-
+/* How many of LENGTH bytes the call moves at most. */
 static size_t
-faults_clip(enum slot slot, size_t length)
+faults_clip(enum call call, int fd, size_t length)
 {
-	int64_t most = slots[slot];
+	int64_t most = faults[call].most;
 
-	return most > 0 && (uint64_t)most < length && faults_apply() ? (size_t)most : length;
+	return most > 0 && (uint64_t)most < length && faults_apply(&faults[call], fd) ? (size_t)most
+										      : length;
+}
+
+/* The same for a vector: fewer bytes are the first of the first part that has any. */
+static int
+faults_clip_vector(
+    enum call call, int fd, const struct iovec **vector, int count, struct iovec *first)
+{
+	if (count < 1 || faults[call].most == 0 || !faults_apply(&faults[call], fd))
+		return count;
+	while (count > 1 && (*vector)->iov_len == 0) {
+		(*vector)++;
+		count--;
+	}
+	*first = **vector;
+	first->iov_len = faults_clip(call, fd, first->iov_len);
+	*vector = first;
+	return 1;
 }
 
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *memory, size_t size);
 
-static bool
-faults_no_memory(void)
-{
-	if (!faults_due(ALLOC_FAIL, ALLOC_SKIP))
-		return false;
-	errno = ENOMEM;
-	return true;
-}
-
 void *
 malloc(size_t size)
 {
-	return faults_no_memory() ? NULL : __libc_malloc(size);
+	return faults_fail(CALL_alloc, -1) ? NULL : __libc_malloc(size);
 }
 
 void *
 calloc(size_t count, size_t size)
 {
-	return faults_no_memory() ? NULL : __libc_calloc(count, size);
+	return faults_fail(CALL_alloc, -1) ? NULL : __libc_calloc(count, size);
 }
 
 void *
 realloc(void *memory, size_t size)
 {
-	return size > 0 && faults_no_memory() ? NULL : __libc_realloc(memory, size);
+	return size > 0 && faults_fail(CALL_alloc, -1) ? NULL : __libc_realloc(memory, size);
+}
+
+int
+accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
+{
+	return faults_fail(CALL_accept4, fd) ? -1 : REAL(accept4)(fd, address, length, flags);
+}
+
+int
+clock_gettime(clockid_t clock, struct timespec *ret_time)
+{
+	int r = REAL(clock_gettime)(clock, ret_time);
+
+	if (r == 0 && clock == CLOCK_REALTIME && faults_due(CALL_clock_gettime, -1))
+		ret_time->tv_sec += faults[CALL_clock_gettime].value;
+	return r;
+}
+
+int
+close(int fd)
+{
+	return faults_fail(CALL_close, fd) ? -1 : REAL(close)(fd);
 }
 
 int
 epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
 {
-	if (op == EPOLL_CTL_ADD && faults_due(EPOLL_FAIL, SLOTS)) {
-		errno = (int)slots[EPOLL_ERRNO];
-		return -1;
-	}
-	return REAL(epoll_ctl)(epoll, op, fd, event);
+	return op == EPOLL_CTL_ADD && faults_fail(CALL_epoll_ctl, fd)
+		   ? -1
+		   : REAL(epoll_ctl)(epoll, op, fd, event);
 }
 
 int
 epoll_wait(int epoll, struct epoll_event *events, int most, int timeout)
 {
-	return faults_interrupt() ? -1 : REAL(epoll_wait)(epoll, events, most, timeout);
+	return faults_fail(CALL_epoll_wait, epoll) ? -1
+						   : REAL(epoll_wait)(epoll, events, most, timeout);
 }
 
 int
 pipe2(int fds[2], int flags)
 {
-	if (faults_due(PIPE_FAIL, SLOTS)) {
-		errno = (int)slots[PIPE_ERRNO];
-		return -1;
-	}
-	return REAL(pipe2)(fds, flags);
+	return faults_fail(CALL_pipe2, -1) ? -1 : REAL(pipe2)(fds, flags);
 }
 
-ssize_t
-splice(int in, off_t *in_offset, int out, off_t *out_offset, size_t length, unsigned flags)
+int
+pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg)
 {
-	if (faults_due(SPLICE_FAIL, SPLICE_SKIP)) {
-		errno = (int)slots[SPLICE_ERRNO];
-		return -1;
-	}
-	if (faults_interrupt())
-		return -1;
-	return REAL(splice)(in, in_offset, out, out_offset, faults_clip(IO_MOST, length), flags);
-}
-
-ssize_t
-recv(int fd, void *buffer, size_t length, int flags)
-{
-	return faults_interrupt() ? -1
-				  : REAL(recv)(fd, buffer, faults_clip(IO_MOST, length), flags);
-}
-
-ssize_t
-send(int fd, const void *buffer, size_t length, int flags)
-{
-	length = faults_clip(SEND_MOST, faults_clip(IO_MOST, length));
-	return faults_interrupt() ? -1 : REAL(send)(fd, buffer, length, flags);
-}
-
-/* Fewer bytes than asked for are the first of the first that has any. */
-static int
-faults_clip_vector(const struct iovec *vector, int count, struct iovec *first)
-{
-	if (count < 1 || slots[IO_MOST] == 0 || !faults_apply())
-		return 0;
-	while (count > 1 && vector->iov_len == 0) {
-		vector++;
-		count--;
-	}
-	*first = *vector;
-	first->iov_len = faults_clip(IO_MOST, vector->iov_len);
-	return 1;
+	return faults_fail(CALL_pthread_create, -1) ? errno
+						    : REAL(pthread_create)(thread, attr, run, arg);
 }
 
 ssize_t
@@ -224,10 +276,59 @@ readv(int fd, const struct iovec *vector, int count)
 {
 	struct iovec first;
 
-	if (faults_interrupt())
+	if (faults_fail(CALL_readv, fd))
 		return -1;
-	return faults_clip_vector(vector, count, &first) ? REAL(readv)(fd, &first, 1)
-							 : REAL(readv)(fd, vector, count);
+	count = faults_clip_vector(CALL_readv, fd, &vector, count, &first);
+	return REAL(readv)(fd, vector, count);
+}
+
+ssize_t
+recv(int fd, void *buffer, size_t length, int flags)
+{
+	if (faults_fail(CALL_recv, fd))
+		return -1;
+	return REAL(recv)(fd, buffer, faults_clip(CALL_recv, fd, length), flags);
+}
+
+int
+recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)
+{
+	return faults_fail(CALL_recvmmsg, fd) ? -1
+					      : REAL(recvmmsg)(fd, messages, count, flags, timeout);
+}
+
+int
+sched_getaffinity(pid_t pid, size_t size, cpu_set_t *ret_set)
+{
+	const struct fault *fault = &faults[CALL_sched_getaffinity];
+
+	if (!faults_due(CALL_sched_getaffinity, -1))
+		return REAL(sched_getaffinity)(pid, size, ret_set);
+	if (size * 8 < (size_t)fault->most) {
+		errno = EINVAL;
+		return -1;
+	}
+	memset(ret_set, 0, size);
+	for (size_t cpu = 0; cpu < (size_t)fault->value; cpu++)
+		CPU_SET_S(cpu, size, ret_set);
+	return 0;
+}
+
+ssize_t
+send(int fd, const void *buffer, size_t length, int flags)
+{
+	if (faults_fail(CALL_send, fd))
+		return -1;
+	return REAL(send)(fd, buffer, faults_clip(CALL_send, fd, length), flags);
+}
+
+ssize_t
+splice(int in, off_t *in_offset, int out, off_t *out_offset, size_t length, unsigned flags)
+{
+	if (faults_fail(CALL_splice, in))
+		return -1;
+	return REAL(splice)(
+	    in, in_offset, out, out_offset, faults_clip(CALL_splice, in, length), flags);
 }
 
 ssize_t
@@ -235,8 +336,8 @@ writev(int fd, const struct iovec *vector, int count)
 {
 	struct iovec first;
 
-	if (faults_interrupt())
+	if (faults_fail(CALL_writev, fd))
 		return -1;
-	return faults_clip_vector(vector, count, &first) ? REAL(writev)(fd, &first, 1)
-							 : REAL(writev)(fd, vector, count);
+	count = faults_clip_vector(CALL_writev, fd, &vector, count, &first);
+	return REAL(writev)(fd, vector, count);
 }

@@ -1,30 +1,48 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Makes system calls and allocations of a daemon fail, when and as often as a test says."""
+"""Makes calls of a daemon fail or dawdle, when and as often as a test says: see faults.c."""
 
+import errno
 import mmap
+import os
 import pathlib
+import re
+import shlex
 import struct
 import subprocess
 
-from .pace import seconds
+import pytest
 
-SOURCE = pathlib.Path(__file__).with_suffix(".c")
+from .needs import need
+from .pace import SANITIZED, seconds
 
-# The same names in the same order as in faults.c, which says what they do.
-_SLOTS = (
-    "workers_only hits alloc_skip alloc_fail epoll_errno epoll_fail pipe_errno pipe_fail"
-    " splice_errno splice_skip splice_fail io_most send_most eintr_every"
-).split()
+_SOURCE = pathlib.Path(__file__).with_suffix(".c")
 _NUMBER = struct.Struct("=q")
+FOREVER = -1
+
+# Calls that move bytes, which may be fewer than were asked for.
+MOVERS = ("readv", "recv", "send", "splice", "writev")
 
 
-def build(compiler, directory):
-    """Compile the library that is loaded in front of the C library."""
+def _list(name):
+    """The words of one of the two lists in faults.c, in their order."""
+    lines = re.search(rf"^#define {name}\(X\) \\\n((?:\tX.*\n)+)", _SOURCE.read_text(), re.M)
+    return re.findall(r"^\tX\((\w+)\)", lines[1], re.M)
+
+
+_CALLS = _list("CALLS")
+_FIELDS = _list("FIELDS")
+
+
+def build(directory):
+    """Compile the library that is loaded in front of the C library; returns its path."""
+    if SANITIZED:
+        pytest.skip("a sanitizer wants to be the first library")
+    compiler = shlex.split(os.environ.get("CC") or "cc")
+    need(compiler[0])
     library = directory / "faults.so"
-    command = [compiler, "-std=gnu11", "-D_GNU_SOURCE", "-O1", "-fno-builtin", "-shared", "-fPIC"]
-    subprocess.run(
-        [*command, "-o", str(library), str(SOURCE), "-ldl"], check=True, timeout=seconds(60)
-    )
+    flags = ["-std=gnu11", "-D_GNU_SOURCE", "-O1", "-fno-builtin", "-shared", "-fPIC"]
+    command = [*compiler, *flags, "-o", str(library), str(_SOURCE), "-ldl"]
+    subprocess.run(command, check=True, timeout=seconds(60))
     return library
 
 
@@ -32,28 +50,47 @@ class Faults:
     """The faults of one daemon, which is started with options."""
 
     def __init__(self, library, path):
-        path.write_bytes(bytes(_NUMBER.size * len(_SLOTS)))
+        path.write_bytes(bytes(_NUMBER.size * len(_CALLS) * len(_FIELDS)))
         with open(path, "r+b") as file:
             self._map = mmap.mmap(file.fileno(), 0)
-        self.options = {"env": {"LD_PRELOAD": str(library), "ECHOD_FAULTS": str(path)}}
+        self.env = {"LD_PRELOAD": str(library), "ECHOD_FAULTS": str(path)}
+        self.options = {"env": self.env}
 
-    def _put(self, name, value):
-        _NUMBER.pack_into(self._map, _NUMBER.size * _SLOTS.index(name), value)
+    @staticmethod
+    def _place(call, field):
+        row, column = _CALLS.index(call), _FIELDS.index(field)
+        return _NUMBER.size * (row * len(_FIELDS) + column)
 
-    def set(self, **values):
-        """Counts come last, as the others say what they are counts of."""
-        for name in sorted(values, key=lambda name: name.endswith("_fail")):
-            self._put(name, values[name])
+    def _get(self, call, field):
+        return _NUMBER.unpack_from(self._map, self._place(call, field))[0]
 
-    def get(self, name):
-        return _NUMBER.unpack_from(self._map, _NUMBER.size * _SLOTS.index(name))[0]
+    def _put(self, call, field, value):
+        _NUMBER.pack_into(self._map, self._place(call, field), value)
 
-    def clear(self):
-        """No more faults; how many there were stays."""
-        for name in sorted(_SLOTS, key=lambda name: not name.endswith("_fail")):
-            if name not in ("hits", "workers_only"):
-                self._put(name, 0)
+    def set(self, call, error=0, times=FOREVER, **fields):
+        """From now on this happens to the call; error is an errno or its name."""
+        self.clear(call)
+        fields["error"] = getattr(errno, error) if isinstance(error, str) else error
+        for field, value in fields.items():
+            self._put(call, field, value)
+        self._put(call, "times", times)  # last: the others say what happens so often
+
+    def clear(self, *calls):
+        """Nothing more happens to these calls, to none without any; what has happened stays."""
+        for call in calls or _CALLS:
+            for field in _FIELDS:  # times is the first
+                if field != "hits":
+                    self._put(call, field, 0)
+
+    def left(self, call):
+        """How often it is still to happen."""
+        return self._get(call, "times")
+
+    def still_good(self, call):
+        """How many calls are to go well before it happens."""
+        return self._get(call, "skip")
 
     @property
     def hits(self):
-        return self.get("hits")
+        """How often anything has happened."""
+        return sum(self._get(call, "hits") for call in _CALLS)

@@ -7,6 +7,7 @@ import os
 import pathlib
 import subprocess
 
+from .needs import lacking, need
 from .pace import seconds
 
 _CLONE_NEWNET = 0x40000000
@@ -105,9 +106,15 @@ def join(one, two, device="veth0", peer="veth0"):
 @contextlib.contextmanager
 def wired():
     """The client's network (10.77.0.1, fd77::1) and the server's (.2, ::2), joined by veth0."""
+    need("ip", "nsenter")
     with contextlib.ExitStack() as stack:
-        client, server = (stack.enter_context(contextlib.closing(Namespace())) for _ in range(2))
-        join(client, server)
-        client.add_addresses("veth0", "10.77.0.1/24", "fd77::1/64")
-        server.add_addresses("veth0", "10.77.0.2/24", "fd77::2/64")
+        try:
+            client, server = (
+                stack.enter_context(contextlib.closing(Namespace())) for _ in range(2)
+            )
+            join(client, server)
+            client.add_addresses("veth0", "10.77.0.1/24", "fd77::1/64")
+            server.add_addresses("veth0", "10.77.0.2/24", "fd77::2/64")
+        except OSError as error:
+            lacking(f"networks of its own: {error}")
         yield client, server
