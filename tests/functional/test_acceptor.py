@@ -22,6 +22,7 @@ from harness import (
     exchange,
     free_port,
     hold,
+    pause,
     receive_exactly,
     receive_to_end,
     seconds,
@@ -540,7 +541,7 @@ def test_who_got_in_is_served_when_a_listener_closes(launch, faults, tmp_path, k
         else:
             assert daemon.local.post("/drain").status == 200
             daemon.log.wait_for("listener closed")
-            hold(lambda: True, 0.6, "it closes")
+            pause(0.6, "it closes")
     finally:
         over.set()
         for thread in clients:

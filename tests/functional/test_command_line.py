@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from harness import BINARY, config_text, environment, free_port, run_echod, seconds, settings
+from harness import BINARY, config_text, environment, free_port, pause, run_echod, seconds, settings
 from harness import wait_until
 from harness.process import descriptors
 
@@ -231,7 +231,7 @@ def test_signal_while_starting_is_survived(launch, number):
             if step == 0:
                 daemon.signal(number)
         if step > 0:
-            time.sleep(step * 0.012 / 14)
+            pause(step * 0.012 / 14, "a part of the start")
             daemon.signal(number)
         daemon.wait_ready()
         assert daemon.is_served(), f"step {step}"

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness import exchange, seconds, wait_until
+from harness import exchange, pause, seconds, wait_until
 
 HOST = b"Host: localhost\r\n"
 
@@ -58,11 +58,12 @@ BAD = [
 def good_client(daemon):
     """Ask both again and again meanwhile; every answer has to be right, and soon."""
     slowest = [0.0]
+    answered = []
     failures = []
     stop = threading.Event()
 
     def ask():
-        while not stop.is_set() and not failures:
+        while not stop.wait(0.005) and not failures:
             for client in (daemon.local, daemon.control):
                 begin = time.monotonic()
                 try:
@@ -72,12 +73,12 @@ def good_client(daemon):
                 except OSError as error:
                     failures.append(repr(error))
                 slowest[0] = max(slowest[0], time.monotonic() - begin)
-            time.sleep(0.005)
+                answered.append(client)
 
     thread = threading.Thread(target=ask)
     thread.start()
     try:
-        yield
+        yield answered
     finally:
         stop.set()
         thread.join(seconds(20))
@@ -123,8 +124,8 @@ def test_200_idle_clients_lock_nobody_out(launch, name):
         idle.append(sock)
         if number % 2:
             sock.sendall(b"GET /stats HTTP/1.1\r\nHost: local")
-    with good_client(daemon):
-        time.sleep(1.5)
+    with good_client(daemon) as answered:
+        wait_until(lambda: len(answered) > 200, 20, "a good client is answered 200 times")
     daemon.close_clients()
 
 
@@ -162,7 +163,7 @@ def test_operator_is_answered_when_descriptors_are_used_up(launch):
             assert client.connections("?limit=1000")["total"] > 0
             assert client.metrics().value("echod_connections") > 0
         assert time.monotonic() - begin < seconds(2)
-        time.sleep(0.01)
+        pause(0.01, "the daemon tries to accept again in the meantime")
     assert daemon.local.post("/log/level?level=info").status == 200
     exchange(regular)
     assert not daemon.log.find("control port: cannot accept")

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness import KIB, exchange, receive_to_end, seconds, wait_until
+from harness import KIB, exchange, pause, receive_to_end, seconds, wait_until
 
 FIELDS = set(
     "id listener worker transport peer local since age_seconds idle_seconds state bytes_in"
@@ -91,7 +91,7 @@ def test_order_by_age(unequal):
 
 
 def test_order_by_idle(unequal):
-    time.sleep(0.1)
+    pause(0.1, "all have been idle for longer than the one that is served now")
     exchange(unequal.clients[0])
     rows = listed(unequal, "?sort=idle&order=asc")
     assert rows[0]["peer"] == name_of(unequal.clients[0])

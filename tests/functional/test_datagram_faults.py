@@ -42,7 +42,6 @@ def check_at_rest(daemon):
     def served():
         exchange(stream)
         other.exchange()
-        time.sleep(0.02)
         return True
 
     before, begin = cpu_seconds(daemon.pid), time.monotonic()
@@ -92,7 +91,6 @@ def test_second_episode_is_told_again(launch, faults):
 
     def served():
         client.exchange()
-        time.sleep(0.01)
         return True
 
     hold(served, 2.2, "an episode is over two seconds after its last error at the latest")

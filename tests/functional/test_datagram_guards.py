@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from harness import free_port, pattern, wait_until
+from harness import free_port, pattern, pause, wait_until
 from harness.datagrams import (
     client_of,
     datagram_figures,
@@ -241,7 +241,7 @@ def test_flood_from_one_source_costs_no_other(launch, address):
         for _ in range(20):
             flooder.send(b"flood")
         other.exchange(b"probe %d" % number)
-        time.sleep(0.05)
+        pause(0.05, "400 datagrams a second, by the clock")
     echoed, dropped = wait_counted(daemon, 60 * 21)
     elapsed = time.monotonic() - begin
     check_rate(echoed - 60, 100, 50, elapsed)

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from harness import KIB, exchange, hold, pattern, receive_exactly, seconds, wait_until
+from harness import KIB, exchange, pattern, pause, receive_exactly, seconds, wait_until
 from harness.namespaces import wired
 from harness.places import PLACES, TCP, launch_at, only_row
 from harness.process import standing_still
@@ -142,7 +142,7 @@ def test_a_short_stall_timeout_misses_nobody(launch):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2 * KIB)
         sock.connect(address)
         exchange(sock)
-        time.sleep(0.09)
+        pause(0.09, "less than a third of stall_timeout")
         sock.sendall(pattern(0, 9000))
     daemon.wait_connections(0)
 
@@ -164,7 +164,7 @@ def test_who_takes_from_the_kernel_in_time_is_not_stalled(launch, place):
     got = b""
     for _ in range(60):
         got += sock.recv(500)
-        hold(lambda: True, 0.1, "a twentieth of stall_timeout passes")
+        pause(0.1, "a twentieth of stall_timeout passes")
     assert got + receive_exactly(sock, len(data) - len(got)) == data
     exchange(sock)
 
@@ -179,5 +179,5 @@ def test_an_idle_client_whose_machine_answers_is_kept(launch, place):
     )
     sock = daemon.connect()
     exchange(sock)
-    hold(lambda: True, 5, "some keepalive intervals pass")
+    pause(5, "some keepalive intervals pass")
     exchange(sock)

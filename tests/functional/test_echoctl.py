@@ -13,7 +13,7 @@ import time
 import pytest
 
 from fake_control import FakeControl, change, connection, source
-from harness import BINARY, PROJECT, environment, free_port, seconds
+from harness import BINARY, PROJECT, environment, free_port, pause, seconds
 from harness.terminal import Terminal
 
 ECHOCTL = pathlib.Path(os.environ.get("ECHOCTL") or BINARY.parent / "echoctl").absolute()
@@ -830,7 +830,12 @@ def test_completion_runs_nothing_of_a_word_that_is_being_typed(tmp_path, path):
 
 def test_completion_does_not_wait_for_a_daemon_without_end(control, tmp_path):
     env = {"PATH": f"{ECHOCTL.parent}:{os.environ['PATH']}", "HOME": str(tmp_path)}
-    control.answers["GET", "/stats"] = lambda: time.sleep(seconds(8)) or (200, listeners(["echo"]))
+
+    def slow():
+        pause(seconds(8), "a daemon that does not answer")
+        return 200, listeners(["echo"])
+
+    control.answers["GET", "/stats"] = slow
     begin = time.monotonic()
     words = ["echoctl", "-s", str(control.path), "sources", "-l", ""]
     assert complete(words, env, tmp_path, lines=True) == []

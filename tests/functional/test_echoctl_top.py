@@ -11,7 +11,7 @@ import time
 import pytest
 
 from fake_control import FakeControl, connection
-from harness import environment, hold, seconds, wait_until
+from harness import environment, hold, pause, seconds, wait_until
 from harness.terminal import Terminal
 from test_echoctl import ECHOCTL
 
@@ -220,7 +220,7 @@ def test_a_daemon_that_hangs_does_not_make_the_keys_hang(top, control):
     wait_order(terminal, [2, 3, 1])
 
     def slow():
-        time.sleep(seconds(8))
+        pause(seconds(8), "a daemon that does not answer")
         return 200, control.stats()
 
     asked = len(control.requests)

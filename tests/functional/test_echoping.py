@@ -23,6 +23,8 @@ from harness import (
     abstract_name,
     environment,
     free_port,
+    hold,
+    pause,
     reset,
     scaled,
     seconds,
@@ -489,7 +491,7 @@ def test_other_connections_go_on_after_a_loss(serve, tmp_path):
 def test_close_between_messages_is_a_loss(serve, tmp_path):
     def talk(sock):
         sock.sendall(sock.recv(1 << 16))
-        time.sleep(0.05)
+        pause(0.05, "a server that closes some time after its answer")
 
     address = serve(StreamServer(talk))
     result = figures(tmp_path, address, "-c", 1, "-r", 5, "-d", "1s", expect=LOSS)
@@ -509,7 +511,7 @@ def test_stall_shows_in_an_open_loop(serve, tmp_path):
         while data := sock.recv(1 << 16):
             if not stalled and time.monotonic() - begin > 0.4:
                 stalled = True
-                time.sleep(0.4)
+                pause(0.4, "the server stands still")
             sock.sendall(data)
 
     address = serve(StreamServer(talk))
@@ -523,7 +525,7 @@ def test_stall_shows_in_an_open_loop(serve, tmp_path):
 def test_backlog_that_is_never_sent_is_told(serve, tmp_path):
     def talk(sock):
         while data := sock.recv(1 << 16):
-            time.sleep(0.02)
+            pause(0.02, "a server that is too slow")
             sock.sendall(data)
 
     address = serve(StreamServer(talk))
@@ -612,7 +614,7 @@ def test_reordered_datagrams_are_counted(serve, tmp_path):
 def test_late_datagrams_are_lost(serve, tmp_path):
     def answer(data, number):
         if number == 1:
-            time.sleep(0.3)
+            pause(0.3, "an answer that comes late")
         return [data]
 
     address = serve(DatagramServer(answer))
@@ -742,9 +744,8 @@ def test_signal_ends_with_the_summary(launch, tmp_path, arguments, number):
     process = start_echoping(tmp_path, daemon.addresses["echo"], *arguments)
     try:
         wait_until(
-            lambda: daemon.control.totals()["connections"] > 0, 10, "echoping is connected"
+            lambda: daemon.control.totals()["sent_bytes"] > 0, 10, "echoping has its first echo"
         )
-        time.sleep(0.2)
         process.send_signal(number)
         out, _ = process.communicate(timeout=seconds(5))
     finally:
@@ -756,18 +757,19 @@ def test_signal_ends_with_the_summary(launch, tmp_path, arguments, number):
 
 
 def test_second_signal_does_not_wait(serve, tmp_path):
+    asked = threading.Event()
+
     def talk(sock):
         while sock.recv(1 << 16):
-            pass
+            asked.set()
 
     process = start_echoping(
         tmp_path, serve(StreamServer(talk)), "-c", 1, "-d", "60s", "-w", "50s"
     )
     try:
-        time.sleep(seconds(0.5))
+        assert asked.wait(seconds(10))
         process.send_signal(signal.SIGINT)
-        time.sleep(0.3)
-        assert process.poll() is None
+        hold(lambda: process.poll() is None, 0.3, "it waits for what it has not got back")
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=seconds(5))
     finally:

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness import KIB, MIB, fill, pattern, receive_to_end, seconds, wait_until
+from harness import KIB, MIB, fill, pattern, pause, receive_to_end, seconds, wait_until
 from harness.places import BOTH, PLACES, TCP, launch_at, only_row
 
 STALL = 2
@@ -115,7 +115,7 @@ def test_a_nibbler_is_closed_in_time(launch, place, cause, high):
     if cause == "idle_timeout" and high == "64MiB":
         wait_until(lambda: only_row(daemon)["state"] == "flushing", 3, "it flushes")
     elif cause == "idle_timeout":
-        threading.Event().wait(1.5)
+        pause(1.5, "longer than idle_timeout")
     begin = time.monotonic()
     with Nibbler(sock) as nibbler:
         wait_until(lambda: nibbler.taken > 0, 5, "it takes some")

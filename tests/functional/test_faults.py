@@ -9,7 +9,18 @@ import time
 
 import pytest
 
-from harness import KIB, MIB, exchange, fill, pattern, receive_to_end, reset, seconds, wait_until
+from harness import (
+    KIB,
+    MIB,
+    exchange,
+    fill,
+    pattern,
+    pause,
+    receive_to_end,
+    reset,
+    seconds,
+    wait_until,
+)
 from harness.faults import FOREVER, MOVERS
 from harness.places import BOTH, launch_at, only_row
 from harness.process import cpu_seconds, descriptors, steady_descriptors
@@ -104,7 +115,7 @@ def test_a_selector_that_takes_no_more(launch, faults, place, number):
     cpu = cpu_seconds(daemon.pid)
     exchange(regular)
     daemon.serve_one()
-    threading.Event().wait(0.5)
+    pause(0.5, "a daemon at rest uses no CPU")
     assert cpu_seconds(daemon.pid) - cpu < 0.2
     assert daemon.control.closed("no_memory") == 5
     assert len(daemon.log.wait_for("connection closed", count=5, reason="no_memory")) == 5

@@ -3,7 +3,6 @@
 
 import signal
 import socket
-import threading
 import time
 
 import pytest
@@ -14,8 +13,8 @@ from harness import (
     SLOW_FACTOR,
     exchange,
     fill,
-    hold,
     pattern,
+    pause,
     receive_exactly,
     receive_to_end,
     scaled,
@@ -41,7 +40,7 @@ def take_slowly(sock, total, rate, most):
     while len(got) < total and time.monotonic() - begin < most:
         got += sock.recv(min(2 * KIB, total - len(got)))
         wait = begin + len(got) / rate - time.monotonic()
-        threading.Event().wait(max(0, wait))
+        pause(max(0, wait), "a reader that is slow")
     return bytes(got)
 
 
@@ -103,7 +102,7 @@ def test_a_stopped_process_ends_nobody_who_has_sent(launch, place, clients):
     with standing_still(daemon.pid):
         for sock in socks:
             sock.sendall(data)
-        hold(lambda: True, 2.2, "more than two idle timeouts pass")
+        pause(2.2, "more than two idle timeouts pass")
     for sock in socks:
         assert receive_exactly(sock, len(data)) == data
     assert daemon.control.closed("idle_timeout") == 0
@@ -128,7 +127,7 @@ def test_a_process_stopped_while_it_drains_reads_first(launch, place):
     with standing_still(daemon.pid):
         for sock in socks:
             sock.sendall(b"in the meantime")
-        hold(lambda: True, 2 * grace, "more than idle_grace passes")
+        pause(2 * grace, "more than idle_grace passes")
     for sock in socks:
         assert receive_exactly(sock, 15) == b"in the meantime"
     # what was just read is fresh: nobody is ended for some time
@@ -151,7 +150,7 @@ def test_an_order_to_drain_that_waited_with_the_bytes(launch, place):
         daemon.signal(signal.SIGTERM)
         for sock in socks:
             sock.sendall(b"in the meantime")
-        hold(lambda: True, 1.5, "three times idle_grace pass")
+        pause(1.5, "three times idle_grace pass")
     for sock in socks:
         assert receive_to_end(sock) == b"in the meantime"
         sock.close()

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from harness import MIB, SANITIZED, exchange, receive_exactly, scaled, seconds, wait_until
+from harness import MIB, SANITIZED, exchange, hold, scaled, seconds, wait_until
 from harness.process import resident_bytes
 
 # The largest answer, from as deep in the order as can be asked for.
@@ -75,18 +75,16 @@ class Askers:
             thread.join()
 
 
-def echo_times(daemon, duration):
-    """Seconds of each round trip of one client."""
-    times = []
+def count_echoes(daemon, duration):
+    """How many round trips one client makes."""
+    count = 0
     with daemon.connect() as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         end = time.monotonic() + duration
         while time.monotonic() < end:
-            begin = time.monotonic()
-            sock.sendall(b"x")
-            assert receive_exactly(sock, 1) == b"x"
-            times.append(time.monotonic() - begin)
-    return sorted(times)
+            exchange(sock, b"x")
+            count += 1
+    return count
 
 
 def test_lists_for_many_cost_little_memory(launch):
@@ -97,17 +95,20 @@ def test_lists_for_many_cost_little_memory(launch):
     offset = LARGEST if count > 5000 else "/connections?limit=1000&tcp=1"
     with Askers(daemon, [offset], 60) as askers:
         peak = 0
-        times = echo_times(daemon, 1)
-        end = time.monotonic() + 3
-        while time.monotonic() < end:
+        echoes = count_echoes(daemon, 1)
+
+        def sampled():
+            nonlocal peak
             peak = max(peak, resident_bytes(daemon.pid))
-            time.sleep(0.02)
+            return True
+
+        hold(sampled, 3, "memory is looked at")
     assert askers.counts[200] > 0
     assert set(askers.counts) <= {200, 503}
     if not SANITIZED:
         assert peak - before < 16 * MIB, f"{(peak - before) / MIB:.1f} MiB more"
     # one turn in many may wait for a slice and for the processors, all of them must not
-    assert times[len(times) // 2] < seconds(0.1)
+    assert echoes > askers.counts[200]
     # nobody is left behind
     assert daemon.control.connections("?limit=1000")["total"] == count
 
@@ -131,8 +132,9 @@ def test_answers_that_nobody_reads_are_bounded(launch):
             lambda: daemon.local.get("/connections?limit=1").status in (200, 503), 10, "an answer"
         )
         if not SANITIZED:
-            time.sleep(0.5)
-            assert resident_bytes(daemon.pid) - before < 16 * MIB
+            hold(
+                lambda: resident_bytes(daemon.pid) - before < 16 * MIB, 0.5, "memory is bounded"
+            )
     wait_until(lambda: daemon.control.get("/stats").status == 200, 10, "an answer again")
 
 
@@ -184,7 +186,7 @@ def many_listeners(launch):
     return launch(listeners=rows, workers=2)
 
 
-def take_answers(address, target, end):
+def take_answers(address, target, end, answers):
     """Ask one after the other until END is set; to read them as they are costs least."""
     buffer = bytearray(MIB)
     while not end.is_set():
@@ -192,31 +194,28 @@ def take_answers(address, target, end):
             sock.sendall(f"GET {target} HTTP/1.0\r\n\r\n".encode())
             while sock.recv_into(buffer):
                 pass
+        answers.append(target)
 
 
 @pytest.mark.parametrize("target", ["/metrics", "/stats", "/config", "/"])
 def test_accepting_goes_on_beside_large_answers(many_listeners, target):
     """No turn of the main loop is long, so that new clients are taken in between."""
     daemon = many_listeners
-    stop = threading.Event()
-    arguments = (daemon.control.address, target, stop)
+    stop, answers = threading.Event(), []
+    arguments = (daemon.control.address, target, stop, answers)
     threads = [threading.Thread(target=take_answers, args=arguments) for _ in range(4)]
     for thread in threads:
         thread.start()
-    times = []
+    served = 0
     end = time.monotonic() + 2
     while time.monotonic() < end:
-        begin = time.monotonic()
-        with daemon.connect() as sock:
-            exchange(sock, b"x")
-        times.append(time.monotonic() - begin)
-        time.sleep(0.002)
+        daemon.serve_one()
+        served += 1
     stop.set()
     for thread in threads:
         thread.join()
-    times.sort()
-    # most of them; the worst is the machine's
-    assert times[int(len(times) * 0.9)] < seconds(0.03), times[-10:]
+    # an answer takes many turns, and in each somebody may be taken; the page is made beforehand
+    assert served > (len(answers) if target != "/" else 100)
 
 
 def test_large_answers_are_complete(many_listeners):
@@ -272,13 +271,14 @@ def test_stop_while_answers_are_made(launch):
     rows += [dict(row, address=row["address"].format(pid=mark)) for row in MANY[:100]]
     daemon = launch(listeners=rows, workers=2)
     crowd(daemon, 500)
-    errors = []
+    errors, answered = [], []
 
     def ask(target):
         try:
             while True:
                 reply = daemon.control.get(target)
                 assert reply.status in (200, 503)
+                answered.append(target)
                 if reply.status == 200:
                     assert len(reply.body) == int(reply.headers["content-length"])
         except (ConnectionError, http.client.RemoteDisconnected):
@@ -290,7 +290,7 @@ def test_stop_while_answers_are_made(launch):
     threads = [threading.Thread(target=ask, args=(target,)) for target in targets]
     for thread in threads:
         thread.start()
-    time.sleep(0.3)
+    wait_until(lambda: len(answered) > 30, 20, "answers are being made")
     assert daemon.local.post("/stop").json == {"ok": True}
     for sock in daemon.clients:
         sock.close()

@@ -18,6 +18,7 @@ from harness import (
     exchange,
     hold,
     pattern,
+    pause,
     receive_to_end,
     scaled,
     seconds,
@@ -249,7 +250,7 @@ def test_standing_still_does_not_cut_what_is_being_flushed(launch):
     daemon.signal(signal.SIGTERM)
     daemon.log.wait_for("shutdown.timeout has passed")
     with standing_still(daemon.pid):
-        hold(lambda: True, 1, "longer than the flush may take")
+        pause(1, "longer than the flush may take")
     assert receive_to_end(sock) == pattern(0, sent)
     sock.close()
     assert daemon.wait_exit() == 0
@@ -263,7 +264,7 @@ def test_standing_still_is_no_hanging(launch, number):
         crowd(daemon, 200)
         daemon.signal(number)
         with contextlib.suppress(AssertionError), standing_still(daemon.pid):
-            hold(lambda: True, 0.7, "longer than a worker is waited for")
+            pause(0.7, "longer than a worker is waited for")
         assert daemon.wait_exit() == 0
         assert not daemon.log.find("hangs")
 
@@ -351,7 +352,7 @@ def test_reloads_that_are_due_together_are_one(launch):
         10,
         "the last file is in force",
     )
-    hold(lambda: True, 0.5, "another reload may still be due")
+    pause(0.5, "another reload may still be due")
     assert len(daemon.log.find("^reloaded")) <= 4
 
 

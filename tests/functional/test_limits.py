@@ -2,7 +2,6 @@
 """Limits in time, bytes, connections and descriptors."""
 
 import resource
-import statistics
 import time
 
 import pytest
@@ -14,6 +13,7 @@ from harness import (
     exchange,
     hold,
     pattern,
+    pause,
     receive_exactly,
     receive_to_end,
     reset,
@@ -208,25 +208,23 @@ def test_descriptor_exhaustion_pauses_and_resumes(launch):
     for sock in regulars:
         exchange(sock)
     daemon.limit_descriptors(64)
-    delays = []
     for episode in range(1, 4):
         exhaustion = _Exhaustion(daemon)
         begin = time.monotonic()
         cpu = cpu_seconds(daemon.pid)
-        hold(lambda: True, 1, "let it be short of descriptors")
+        pause(1, "let it be short of descriptors")
         cpu = cpu_seconds(daemon.pid) - cpu
         elapsed = time.monotonic() - begin
         assert cpu / elapsed < 0.05, f"{100 * cpu / elapsed:.1f} % CPU while short of descriptors"
         for sock in regulars:
             exchange(sock)
-        delays.append(exhaustion.release())
+        elapsed += exhaustion.release()
         errors = exhaustion.new_errors()
-        assert 0 < errors < 20 * (elapsed + delays[-1]), f"{errors} errors in {elapsed:.1f} s"
+        assert 0 < errors < 20 * elapsed, f"{errors} errors in {elapsed:.1f} s"
         lines = daemon.log.find("cannot accept", level="warning")
         assert len(lines) == episode, f"one line an episode: {lines}"
         daemon.wait_connections(len(regulars))
-        hold(lambda: True, 1.2, "an episode is over after a second without an error")
-    assert statistics.median(delays) < seconds(0.2), f"resumed after {delays} s"
+        pause(1.2, "an episode is over after a second without an error")
     for sock in regulars:
         exchange(sock)
 
@@ -269,13 +267,11 @@ def test_one_clients_error_is_nobody_elses(launch, faults):
             {"name": "other", "address": "tcp://127.0.0.1:0"},
         ],
     )
-    begin = time.monotonic()
     for number in range(100):
         daemon.serve_one("other" if number % 2 else "echo")
-    elapsed = time.monotonic() - begin
     errors = daemon.control.totals()["accept_errors"]
     assert 20 <= errors["EPROTO"] == sum(errors.values()), errors
-    assert elapsed < seconds(2), f"{elapsed:.1f} s for 100 clients with {errors}"
+    assert not daemon.log.find("^(listener .*)?cannot accept"), "no listener pauses"
     clients = [daemon.connect(name) for name in ("echo", "other") for _ in range(100)]
     for sock in clients:
         exchange(sock)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from harness import StreamLoad, exchange, free_port, hold, seconds, settings, wait_until
+from harness import StreamLoad, exchange, free_port, hold, pause, seconds, settings, wait_until
 from harness.notify import FakeManager
 from harness.process import frozen_thread, worker_threads
 
@@ -139,7 +139,7 @@ def test_watchdog_stops_for_a_hung_worker(launch, notify_path):
             exchange(sock)
         manager.wait_for("WATCHDOG", 10, count=3)
         with frozen_thread(worker_threads(daemon.pid)[0]):
-            hold(lambda: True, seconds(1), "a message may still be on its way")
+            pause(seconds(1), "a message may still be on its way")
             count = len(manager.having("WATCHDOG"))
             hold(lambda: len(manager.having("WATCHDOG")) == count, 3, "no WATCHDOG=1")
             assert daemon.control.get("/livez").status == 200, "the main loop is alive"
@@ -174,7 +174,7 @@ def test_watchdog_that_is_due_while_stopping_asks_nobody(launch, tmp_path):
         with FakeManager(tmp_path / f"notify{part}") as manager:
             daemon = launch(managed(manager, WATCHDOG_USEC=24000))
             manager.wait_for("WATCHDOG")
-            time.sleep(part * 0.002)
+            pause(part * 0.002, "a part of the watchdog's interval")
             daemon.signal(signal.SIGTERM)
             assert daemon.wait_exit() == 0
 

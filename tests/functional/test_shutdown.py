@@ -9,15 +9,16 @@ import time
 import pytest
 
 from harness import (
-    SANITIZED,
     GIB,
     KIB,
+    SANITIZED,
     StreamLoad,
     ended,
     exchange,
     fill,
     hold,
     pattern,
+    pause,
     receive_exactly,
     receive_to_end,
     seconds,
@@ -234,7 +235,7 @@ def receive_slowly(sock, rate):
     blocks = []
     while block := sock.recv(rate // 50):
         blocks.append(block)
-        time.sleep(0.02)
+        pause(0.02, "a reader that is slow")
     return b"".join(blocks)
 
 

@@ -9,7 +9,7 @@ import struct
 import threading
 import time
 
-from .pace import seconds
+from .pace import pause, seconds
 
 # Not a power of two, so that a block that is lost, doubled or moved never fits by chance.
 _PERIOD = 262139
@@ -98,7 +98,7 @@ def fill(sock, most, patience=0.3):
                 total += sock.send(block[: most - total])
                 last = time.monotonic()
             except BlockingIOError:
-                time.sleep(0.005)
+                pause(0.005, "the daemon reads on")
     finally:
         sock.settimeout(seconds(10))
     return total

@@ -43,6 +43,15 @@ def scaled(plain, sanitized):
     return sanitized if SANITIZED else plain
 
 
+def pause(duration, why):
+    """Let time pass (not stretched), where time itself is what the test or its peer is about.
+
+    What is waited for is wait_until()'s, what must not happen meanwhile is hold()'s.
+    """
+    assert why
+    time.sleep(duration)
+
+
 def wait_until(predicate, deadline, what="condition"):
     """Poll until predicate() is true and return its value; fail the test after the deadline."""
     end = time.monotonic() + seconds(deadline)

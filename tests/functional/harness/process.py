@@ -8,7 +8,6 @@ import pathlib
 import re
 import resource
 import signal
-import time
 
 from .pace import wait_until
 
@@ -37,16 +36,14 @@ def descriptors(pid):
 
 def steady_descriptors(pid):
     """The descriptors once their number has stopped changing."""
-    same = 0
-    last = descriptors(pid)
-    for _ in range(200):
-        time.sleep(0.01)
+    numbers = []
+
+    def steady():
         now = descriptors(pid)
-        same = same + 1 if len(now) == len(last) else 0
-        last = now
-        if same == 3:
-            return now
-    raise AssertionError(f"number of descriptors does not settle: {last}")
+        numbers.append(len(now))
+        return now if len(numbers) >= 4 and len(set(numbers[-4:])) == 1 else None
+
+    return wait_until(steady, 2, "the number of descriptors settles")
 
 
 def is_over(pid):
