@@ -62,7 +62,7 @@ def test_curl_and_the_port_give_the_same_figures(launch):
     daemon = launch()
     for size in (10, 2000):
         exchange(daemon.connect(), bytes(size))
-    wait_until(lambda: daemon.control.totals()["sent_bytes"] == 2010, 5, "all is counted")
+    assert daemon.settled().totals()["sent_bytes"] == 2010
     assert steady(json.loads(curl(daemon, "/stats"))) == steady(daemon.control.stats())
     mine, theirs = json.loads(curl(daemon, "/connections")), daemon.control.connections()
     for rows in (mine["connections"], theirs["connections"]):

@@ -27,7 +27,7 @@ OTHER = udp_listener("udp://*:0", name="other", deny=["127.0.0.3/32"])
 
 def changed(before, daemon):
     """What moved, but for how long something took."""
-    changes = moved(before, daemon.control.metrics())
+    changes = moved(before, daemon.settled().metrics())
     return {key: count for key, count in changes.items() if "_seconds" not in key[0]}
 
 
@@ -101,7 +101,7 @@ def test_metrics_and_stats_agree(launch):
         client_of(daemon, "other", host="127.0.0.1", source="127.0.0.3").send()
     assert wait_counted(daemon, 6, "other") == (4, {"denied": 2})
     assert daemon.is_served("tcp")
-    metrics = daemon.control.metrics()
+    metrics = daemon.settled().metrics()
     for name, count in counts.items():
         row = daemon.control.listener(name)
         received, sent, dropped = datagram_figures(daemon, name)

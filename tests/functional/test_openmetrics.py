@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from harness import exchange, seconds, wait_until
+from harness import exchange, seconds
 from harness.needs import need
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -117,17 +117,9 @@ def under_traffic(launch):
                 exchange(sock, bytes(10 + number))
     daemon.wait_connections(0)
     exchange(daemon.connect())
-
-    def counted():
-        metrics = daemon.control.metrics()
-        received = metrics.value("echod_received_bytes_total")
-        # a client has its bytes a moment before the worker counts them
-        return (
-            metrics.value("echod_echo_delay_seconds_count") >= FEWEST_DELAYS
-            and received == metrics.value("echod_sent_bytes_total")
-        )
-
-    wait_until(counted, 5, "all is counted")
+    metrics = daemon.settled().metrics()
+    assert metrics.value("echod_echo_delay_seconds_count") >= FEWEST_DELAYS
+    assert metrics.value("echod_received_bytes_total") == metrics.value("echod_sent_bytes_total")
     return daemon
 
 

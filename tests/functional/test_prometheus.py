@@ -161,12 +161,14 @@ def scene(tmp_path_factory):
         prometheus = stack.enter_context(observing(daemon, directory / "prometheus"))
         served = serve(daemon)
         exchange(daemon.connect())
-        wait_until(
-            lambda: prometheus.value("sum(echod_received_bytes_total)")
-            == sum(received for received, _ in served.values()) + 5,
-            15,
-            "all traffic is stored",
-        )
+        # received first: what is stored in between has an echo that is not counted yet
+        for counter in ("received", "sent"):
+            wait_until(
+                lambda counter=counter: prometheus.value(f"sum(echod_{counter}_bytes_total)")
+                == sum(received for received, _ in served.values()) + 5,
+                15,
+                "all traffic is stored",
+            )
         prometheus.wait_value("sum(echod_connections_closed_total)", 8)
         yield daemon, prometheus, served
 

@@ -226,6 +226,19 @@ class Echod:
         self.control.connections()
         self.wait_connections(0)
 
+    def settled(self):
+        """The control client, once all is counted that clients have seen until now.
+
+        A client may have its echo a moment before its worker has counted it. This asks each
+        worker for its connections, and it answers between two of its callbacks.
+        """
+        wait_until(
+            lambda: self.control.get("/connections?limit=1").status == 200,
+            10,
+            "each worker answers",
+        )
+        return self.control
+
     def wait_connections(self, count, deadline=10):
         wait_until(
             lambda: self.control.totals()["connections"] == count,

@@ -117,7 +117,7 @@ def client_of(daemon, name="echo", host=None, **keywords):
 
 def datagram_figures(daemon, name="echo"):
     """(received, sent, {reason: dropped}) of a listener, without the reasons that did not occur."""
-    row = daemon.control.listener(name)
+    row = daemon.settled().listener(name)
     dropped = {reason: count for reason, count in row["datagrams_dropped"].items() if count}
     return row["datagrams_received"], row["datagrams_sent"], dropped
 
