@@ -292,6 +292,7 @@ def test_stop_is_a_drain(launch):
 def test_log_level(launch):
     daemon = launch()
     assert daemon.local.post("/log/level?level=error").status == 200
+    daemon.log.wait_for("^control request$")  # which is told before the level changes
     daemon.serve_one()
     daemon.local.post("/log/reopen")
     lines = len(daemon.log.lines())
