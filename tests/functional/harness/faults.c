@@ -42,7 +42,12 @@
 	X(splice) \
 	X(writev)
 
-/* 0 in any of them: it is not used. */
+/*
+ * 0 in any of them: it is not used. A fault without error and delay_ms does what most and value
+ * say: clock_gettime(2) is VALUE seconds ahead on the wall clock, and sched_getaffinity(2) finds
+ * VALUE CPUs under a kernel that knows MOST. For what moves bytes, most is in force whatever times
+ * says.
+ */
 #define FIELDS(X) \
 	X(times)     /* how many calls it is still to happen to; negative: for ever */ \
 	X(skip)      /* calls that go well first */ \
@@ -52,8 +57,8 @@
 	X(port)      /* to calls about sockets of that port only */ \
 	X(error)     /* the errno to fail with; without one the call is made */ \
 	X(delay_ms)  /* how long the call takes before that */ \
-	X(most)      /* the most bytes that calls move, whatever times says; CPUs there may be */ \
-	X(value)     /* seconds that the wall clock is ahead; CPUs there are */ \
+	X(most)      /* the most bytes that one call moves */ \
+	X(value)     /* what a call that asks something is told */ \
 	X(hits)      /* counted here: how often it has happened */
 
 #define NUMBER(name) CALL_##name,
