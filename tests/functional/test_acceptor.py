@@ -404,8 +404,6 @@ def wire(as_root):
     """Two networks with a wire between them, the client's and the daemon's."""
     with wired() as networks:
         yield networks
-    client.close()
-    server.close()
 
 
 def test_a_dead_peer_leaves(launch, wire):

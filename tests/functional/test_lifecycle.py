@@ -188,6 +188,7 @@ def test_only_the_worker_that_hangs_is_named(launch, many, number):
         shutdown={"timeout": "1s", "idle_grace": "30s"},
     )
     crowd(daemon, 2000)
+    held = daemon.control.stats()["workers"][1]["connections"]
     daemon.outlives.add(daemon.directory / "control.sock")
     with frozen_thread(worker_threads(daemon.pid)[1]):
         begin = time.monotonic()
@@ -198,9 +199,8 @@ def test_only_the_worker_that_hangs_is_named(launch, many, number):
     assert elapsed < 1 + seconds(1)
     accused = daemon.log.find("hangs")
     assert [line["message"].split(" hangs")[0] for line in accused] == ["worker 1"]
-    # a worker that has many to begin is passed over, so the four need not have the same number
     left = int(re.search(r"(\d+) connections are left behind", accused[0]["message"])[1])
-    assert 200 < left < 800
+    assert left == held
     assert last_words(daemon) == [2000, 0, 2000 - left]
 
 
