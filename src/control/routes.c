@@ -128,7 +128,8 @@ static int
 routes_begin_inspection(struct answer *answer)
 {
 	const struct routes *routes = answer->context;
-	int r = inspection_ask(&routes->engine->inspection, &answer->query, routes_on_inspected, answer);
+	int r = inspection_ask(
+	    &routes->engine->inspection, &answer->query, routes_on_inspected, answer);
 
 	return r < 0 ? r : 1;
 }
@@ -291,7 +292,8 @@ route_act_close(const struct route_call *call)
 	}
 	closing->id = call->id;
 	deferred_keep(&closing->deferred, &call->routes->answers.deferred, call->req);
-	if (inspection_ask(&call->routes->engine->inspection, &query, routes_on_closed, closing) < 0)
+	if (inspection_ask(&call->routes->engine->inspection, &query, routes_on_closed, closing) <
+	    0)
 		routes_on_closed(closing, -ENOMEM, NULL);
 }
 

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/error_list.h"
 #include "base/text.h"
+#include "suite.h"
 
 START_TEST(durations_are_parsed)
 {

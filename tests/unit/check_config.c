@@ -14,6 +14,7 @@
 #include "config/config_file.h"
 #include "config/config_read.h"
 #include "config/directive.h"
+#include "suite.h"
 
 #define LISTENER "listeners = ( { name = \"echo\"; address = \"tcp://127.0.0.1:0\"; } );\n"
 #define EXPECT_MAX 32

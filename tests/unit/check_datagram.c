@@ -17,6 +17,7 @@
 #include "engine/datagram/batch.h"
 #include "engine/datagram/guard.h"
 #include "engine/listen_socket.h"
+#include "suite.h"
 
 /* The key of the paper's test vectors: the bytes 0 to 15. */
 static const struct siphash_key counting = { { UINT64_C(0x0706050403020100),

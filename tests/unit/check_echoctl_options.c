@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "echoctl/session.h"
 #include "echoctl/options.h"
+#include "suite.h"
 
 static struct error_list errors;
 static struct echoctl_options options;

@@ -15,6 +15,7 @@
 #include "echoping/load.h"
 #include "echoping/options.h"
 #include "echoping/run.h"
+#include "suite.h"
 
 static struct error_list errors;
 static struct echoping_options options;

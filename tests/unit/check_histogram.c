@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/distribution.h"
+#include "suite.h"
 
 static struct histogram first, second;
 
