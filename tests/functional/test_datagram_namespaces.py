@@ -17,7 +17,7 @@ from harness.datagrams import (
     wait_counted,
 )
 from harness.forge import forge, forge_frame
-from harness.namespaces import Namespace, join, wired
+from harness.namespaces import join, own_network, wired
 
 PORT = 20007
 OTHER_PORT = 20008
@@ -93,7 +93,7 @@ def test_segments_over_a_wire(launch, wire):
 def two_wires(wire):
     """A second client on a wire of its own, with the same addresses as the first has."""
     client, server = wire
-    with contextlib.closing(Namespace()) as second:
+    with own_network() as second:
         join(second, server, peer="veth1")
         second.add_addresses("veth0", "10.77.0.1/24", "fe80::1/64")
         server.add_addresses("veth1", "10.77.0.9/24", "fe80::2/64")

@@ -96,6 +96,18 @@ class Namespace:
         return result
 
 
+@contextlib.contextmanager
+def own_network():
+    """A namespace for the length of the with block, where tools and kernel have such."""
+    need("ip", "nsenter")
+    try:
+        namespace = Namespace()
+    except OSError as error:
+        lacking(f"networks of its own: {error}")
+    with contextlib.closing(namespace):
+        yield namespace
+
+
 def join(one, two, device="veth0", peer="veth0"):
     """Connect two namespaces by a pair of devices, which have no addresses yet."""
     one.ip("link", "add", device, "type", "veth", "peer", "name", peer, "netns", two.path)
@@ -106,15 +118,8 @@ def join(one, two, device="veth0", peer="veth0"):
 @contextlib.contextmanager
 def wired():
     """The client's network (10.77.0.1, fd77::1) and the server's (.2, ::2), joined by veth0."""
-    need("ip", "nsenter")
-    with contextlib.ExitStack() as stack:
-        try:
-            client, server = (
-                stack.enter_context(contextlib.closing(Namespace())) for _ in range(2)
-            )
-            join(client, server)
-            client.add_addresses("veth0", "10.77.0.1/24", "fd77::1/64")
-            server.add_addresses("veth0", "10.77.0.2/24", "fd77::2/64")
-        except OSError as error:
-            lacking(f"networks of its own: {error}")
+    with own_network() as client, own_network() as server:
+        join(client, server)
+        client.add_addresses("veth0", "10.77.0.1/24", "fd77::1/64")
+        server.add_addresses("veth0", "10.77.0.2/24", "fd77::2/64")
         yield client, server
