@@ -98,25 +98,20 @@ fail(const struct parse *parse, const char *format, ...)
 static int
 parse_listener(const struct parse *parse)
 {
-	size_t length = parse->field.value_length;
+	const char *name = parse->field.value;
 
-	if (length == 0 || length > CONFIG_LISTENER_NAME_MAX)
+	if (*name == '\0' || strlen(name) > CONFIG_LISTENER_NAME_MAX)
 		return fail(parse, "listener is a name of 1 to %d bytes", CONFIG_LISTENER_NAME_MAX);
-	memcpy(parse->query->listener, parse->field.value, length);
-	parse->query->listener[length] = '\0';
+	strcpy(parse->query->listener, name);
 	return 0;
 }
 
 static int
 parse_peer(const struct parse *parse)
 {
-	size_t length = parse->field.value_length;
-	char text[NETWORK_TEXT_MAX] = "";
 	const char *reason;
 
-	if (length < sizeof(text))
-		memcpy(text, parse->field.value, length);
-	if (network_parse(text, &parse->query->peer, &reason) < 0)
+	if (network_parse(parse->field.value, &parse->query->peer, &reason) < 0)
 		return fail(parse, "peer %s", reason);
 	parse->query->by_peer = true;
 	return 0;
@@ -132,13 +127,13 @@ parse_value(const struct parse *parse, const struct parameter *parameter, uint64
 
 	if (word == NULL) {
 		if (query_number(
-			field->value, field->value_length, parameter->maximum, ret_value) == 0)
+			field->value, strlen(field->value), parameter->maximum, ret_value) == 0)
 			return 0;
 		return fail(parse, "%s is a whole number from 0 to %u", parameter->name,
 		    parameter->maximum);
 	}
 	for (; word->word != NULL; word++) {
-		if (query_text_is(field->value, field->value_length, word->word)) {
+		if (strcmp(field->value, word->word) == 0) {
 			*ret_value = word->value;
 			return 0;
 		}
@@ -188,14 +183,14 @@ parse_field(struct parse *parse)
 	unsigned count = sources ? LIMIT + 1 : ARRAY_SIZE(parameters), i = 0;
 	char text[SHOWN_MAX];
 
-	while (i < count && !query_text_is(field->name, field->name_length, parameters[i].name))
+	while (i < count && strcmp(field->name, parameters[i].name) != 0)
 		i++;
-	if (i == count || (sources && field->value == NULL))
+	if (i == count || (sources && !field->has_value))
 		return fail(parse, "unknown parameter \"%s\": there are %s",
-		    text_escape(field->name, field->name_length, text, sizeof(text)),
+		    text_escape_string(field->name, text, sizeof(text)),
 		    sources ? "listener=NAME and limit=NUMBER"
 			    : "listener, peer, state, sort, order, limit, offset and tcp");
-	if (field->value == NULL)
+	if (!field->has_value)
 		return fail(parse, "%s has no value", parameters[i].name);
 	if (!sources && (parse->seen & 1U << i) != 0)
 		return fail(parse, "%s is given twice", parameters[i].name);
@@ -209,13 +204,16 @@ inspection_json_parse(
 {
 	struct inspection_query query = { .kind = kind, .limit = LIMIT_DEFAULT };
 	struct parse parse = { .query = &query, .error = error };
+	int r;
 
-	while (query_next(&text, &parse.field)) {
-		int r = parse_field(&parse);
-
+	while ((r = query_next(&text, &parse.field)) > 0) {
+		r = parse_field(&parse);
 		if (r < 0)
 			return r;
 	}
+	if (r < 0)
+		return fail(
+		    &parse, "a name or a value is too long, or has a %% that begins no %%XX");
 	if (query.limit + query.offset > INSPECTION_REACH_MAX)
 		return fail(
 		    &parse, "limit and offset together are at most %d", INSPECTION_REACH_MAX);

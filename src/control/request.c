@@ -17,27 +17,47 @@
 #define BLANKS " \t"
 #define PORT_DIGITS_MAX 5
 
-bool
+static int
+query_decode(const char *text, size_t length, char *ret_text)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < length; i++) {
+		char byte = text[i];
+
+		if (byte == '%') {
+			const char digits[] = { text[i + 1],
+				text[i + 1] != '\0' ? text[i + 2] : '\0', '\0' };
+
+			if (strspn(digits, "0123456789abcdefABCDEF") != 2)
+				return -EINVAL;
+			byte = (char)strtoul(digits, NULL, 16);
+			i += 2;
+		}
+		if (byte == '\0' || count == QUERY_TEXT_MAX - 1)
+			return -EINVAL;
+		ret_text[count++] = byte;
+	}
+	ret_text[count] = '\0';
+	return 0;
+}
+
+int
 query_next(const char **cursor, struct query_field *ret_field)
 {
 	const char *text = *cursor;
 	size_t length = strcspn(text, "&"), name = strcspn(text, "=&");
 
 	if (*text == '\0')
-		return false;
-	*ret_field = (struct query_field){ .name = text, .name_length = name };
-	if (name < length) {
-		ret_field->value = text + name + 1;
-		ret_field->value_length = length - name - 1;
-	}
+		return 0;
+	*ret_field = (struct query_field){ .has_value = name < length };
+	if (query_decode(text, name, ret_field->name) < 0)
+		return -EINVAL;
+	if (ret_field->has_value &&
+	    query_decode(text + name + 1, length - name - 1, ret_field->value) < 0)
+		return -EINVAL;
 	*cursor = text + length + (text[length] == '&');
-	return true;
-}
-
-bool
-query_text_is(const char *text, size_t length, const char *word)
-{
-	return strlen(word) == length && strncmp(text, word, length) == 0;
+	return 1;
 }
 
 int

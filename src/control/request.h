@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What is read of a request: the query in its target, and the headers that say which format it
- * wants and where it comes from. Nothing is kept and nothing is decoded: a target that would need
- * decoding is refused before.
+ * wants and where it comes from. Nothing is kept.
  */
 #ifndef ECHOD_CONTROL_REQUEST_H
 #define ECHOD_CONTROL_REQUEST_H
@@ -20,19 +19,22 @@ struct evhttp_request;
 /* Large enough for each message that is written about a query. */
 #define QUERY_ERROR_MAX 512
 
-/* One NAME=VALUE of a query, which joins them by "&"; neither is NUL-terminated. */
+/* Room for a name or a value of a query, decoded. */
+#define QUERY_TEXT_MAX 128
+
+/* One NAME=VALUE of a query, which joins them by "&". */
 struct query_field {
-	const char *name;
-	size_t name_length;
-	const char *value; /* NULL: there was no "=" */
-	size_t value_length;
+	char name[QUERY_TEXT_MAX];
+	char value[QUERY_TEXT_MAX];
+	bool has_value; /* there was a "=" */
 };
 
-/* Take the next field off *CURSOR. False: there is none. An empty one ("a&&b") is a field too. */
-bool query_next(const char **cursor, struct query_field *ret_field);
-
-/* Return whether LENGTH bytes of TEXT are WORD. */
-bool query_text_is(const char *text, size_t length, const char *word);
+/*
+ * Take the next field off *CURSOR, with its %XX decoded (RFC 3986, section 2.1). Returns 1; 0 at the
+ * end; -EINVAL where a text is too long, has a "%" that is no %XX, or a byte 0. An empty field
+ * ("a&&b") is a field too.
+ */
+ATTR_MUSTCHECK int query_next(const char **cursor, struct query_field *ret_field);
 
 /* Take LENGTH bytes of TEXT as a whole number up to MAXIMUM, and nothing else: 0 or -EINVAL. */
 ATTR_MUSTCHECK int query_number(

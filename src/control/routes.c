@@ -250,11 +250,13 @@ route_act_log_level(const struct route_call *call)
 {
 	const struct control_actions *actions = call->routes->actions;
 	struct error_list errors = ERROR_LIST_EMPTY;
-	char query[32];
+	const char *rest = call->query;
+	struct query_field field;
+	bool given = query_next(&rest, &field) > 0 && *rest == '\0' &&
+		     strcmp(field.name, "level") == 0;
 
-	for (int level = LOG_LEVEL_ERROR; level <= LOG_LEVEL_DEBUG; level++) {
-		(void)snprintf(query, sizeof(query), "level=%s", log_level_name(level));
-		if (strcmp(call->query, query) == 0) {
+	for (int level = LOG_LEVEL_ERROR; given && level <= LOG_LEVEL_DEBUG; level++) {
+		if (strcmp(field.value, log_level_name(level)) == 0) {
 			routes_answer_verb(
 			    call, actions->log_level(actions->context, level, &errors), &errors);
 			return;
@@ -360,14 +362,14 @@ routes_refuse_path(struct evhttp_request *req)
 	reply_json(req, HTTP_NOTFOUND, document);
 }
 
-/* Nothing that is known here is written otherwise: what would need decoding is not known. */
+/* No path that is known here needs decoding, so one that does is not known. A query is decoded. */
 static bool
 routes_target_is_plain(const char *target)
 {
-	if (target[0] != '/')
+	if (target[0] != '/' || target[strcspn(target, "?%")] == '%')
 		return false;
 	for (const unsigned char *p = (const unsigned char *)target; *p != '\0'; p++) {
-		if (*p <= ' ' || *p >= 0x7f || *p == '%')
+		if (*p <= ' ' || *p >= 0x7f)
 			return false;
 	}
 	return true;
@@ -415,7 +417,7 @@ routes_answer(struct routes *routes, struct evhttp_request *req, bool may_act)
 
 	if (!routes_target_is_plain(target)) {
 		reply_error(req, HTTP_BADREQUEST,
-		    "the target starts with / and has neither %% nor bytes outside ASCII");
+		    "the target starts with /, has no byte outside ASCII and no %% in its path");
 		return;
 	}
 	call.query = target[length] == '?' ? target + length + 1 : "";

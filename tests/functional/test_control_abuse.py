@@ -31,7 +31,7 @@ BAD = [
     ),
     ("%00", b"GET /stats%00 HTTP/1.1\r\n" + HOST + b"\r\n", 400, 400),
     ("encoded letter", b"GET /st%61ts HTTP/1.1\r\n" + HOST + b"\r\n", 400, 400),
-    ("encoded query", b"GET /connections?limit=%31 HTTP/1.1\r\n" + HOST + b"\r\n", 400, 400),
+    ("half a code", b"GET /connections?limit=%3 HTTP/1.1\r\n" + HOST + b"\r\n", 400, 400),
     ("control byte", b"GET /stats\x01 HTTP/1.1\r\n" + HOST + b"\r\n", 400, 400),
     ("absolute form", b"GET http://localhost/stats HTTP/1.1\r\n" + HOST + b"\r\n", 400, 400),
     ("path climbs", b"GET /../stats HTTP/1.1\r\n" + HOST + b"\r\n", 404, 404),

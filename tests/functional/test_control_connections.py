@@ -207,13 +207,22 @@ def test_unix_clients_have_no_tcp(launch, tmp_path):
         ("tcp=yes", "0 or 1"),
         ("limt=5", "limit"),
         ("limit=5&limit=5", "twice"),
-        ("peer=%31", "%"),
+        ("peer=%3", "%XX"),
+        ("listener=%00", "%XX"),
     ],
 )
 def test_wrong_query_is_told_what_is_right(launch, query, remedy):
     reply = launch().control.get("/connections?" + query)
     assert reply.status == 400
     assert remedy in reply.json["error"]
+
+
+def test_query_may_be_encoded(launch):
+    daemon = launch()
+    exchange(daemon.connect())
+    for query in ("peer=127.0.0.0%2F8", "%70eer=127.0.0.0/8&limit=%31", "listener=ech%6f"):
+        assert len(daemon.control.connections("?" + query)["connections"]) == 1, query
+    assert daemon.control.connections("?peer=192.0.2.0%2f24")["connections"] == []
 
 
 def test_a_thousand_records_at_most(launch):

@@ -103,6 +103,15 @@ START_TEST(wrong_queries_are_explained)
 		{ "a&b", "unknown parameter \"a\"" },
 		{ "&", "unknown parameter \"\"" },
 		{ "limit=1&", NULL },
+		{ "peer=10.0.0.0%2F8", NULL },
+		{ "%6Cimit=%31&listener=a%2ab", NULL },
+		{ "limit=1%26offset=2", "limit is a whole number from 0 to 1000" },
+		{ "peer=10.0.0.0%2", "a name or a value is too long, or has a % that" },
+		{ "peer=10.0.0.0%", "a name or a value is too long, or has a % that" },
+		{ "peer=10.0.0.0%2G8", "a name or a value is too long, or has a % that" },
+		{ "peer=10.0.0.0%-18", "a name or a value is too long, or has a % that" },
+		{ "listener=a%00b", "a name or a value is too long, or has a % that" },
+		{ "a%0ab=1", "unknown parameter \"a\\x0ab\"" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
