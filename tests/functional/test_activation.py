@@ -101,7 +101,7 @@ def test_one_that_matches_nothing_is_closed_with_a_warning(launch):
             listeners=[{"name": "echo", "address": "tcp://127.0.0.1:0"}],
         )
         extra.close()
-        assert [line for line in daemon.log.mentions("stranger") if line["level"] == "warning"]
+        assert [line for line in daemon.log.wait_mentions("stranger") if line["level"] == "warning"]
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(address, timeout=1)
         assert daemon.is_served()

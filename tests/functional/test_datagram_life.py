@@ -104,7 +104,7 @@ def test_one_that_matches_nothing_is_closed_with_a_warning(launch):
     address = udp_address(extra)
     daemon = launch(passing([extra], "stranger"), listeners=[ECHO])
     extra.close()
-    assert [line for line in daemon.log.mentions("stranger") if line["level"] == "warning"]
+    assert [line for line in daemon.log.wait_mentions("stranger") if line["level"] == "warning"]
     assert refused(address)
     client_of(daemon).exchange()
 
@@ -352,7 +352,7 @@ def test_stops_at_once_when_nothing_waits(launch):
     begin = time.monotonic()
     daemon.signal(signal.SIGTERM)
     assert daemon.wait_exit() == 0
-    assert time.monotonic() - begin < seconds(1)
+    assert time.monotonic() - begin < seconds(4)
     assert refused(daemon.addresses["echo"])
 
 

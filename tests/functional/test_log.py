@@ -147,4 +147,4 @@ def test_rate_limit_does_not_hide_a_failed_reload(launch):
     )
     assert daemon.control.totals()["log_suppressed"] > 100, "the limit was in force"
     daemon.log.wait_for("^reload failed", level="error")
-    assert daemon.log.mentions(f"{daemon.config_path}:1: nonsense: ")
+    assert daemon.log.wait_mentions(f"{daemon.config_path}:1: nonsense: ")

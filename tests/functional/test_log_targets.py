@@ -174,7 +174,7 @@ def test_full_disk_holds_up_nobody(launch, tmp_path, as_root):
     (inside / "filler").unlink()
     sock.close()
     wait_until(lambda: _appears(daemon), 10, "logging resumes without a restart")
-    assert daemon.log.mentions("dropped")
+    assert daemon.log.wait_mentions("dropped")
 
 
 def _appears(daemon):

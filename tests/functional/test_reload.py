@@ -63,7 +63,7 @@ def test_bad_file_changes_nothing_and_says_so(launch):
         'limits = { connections = "many"; };\n'
     )
     reload(daemon, bad, good=False)
-    lines = daemon.log.mentions(f"{daemon.config_path}:2: limits.connections: ")
+    lines = daemon.log.wait_mentions(f"{daemon.config_path}:2: limits.connections: ")
     assert lines and all(line["level"] in ("error", "warning") for line in lines)
     exchange(sock)
     assert daemon.is_served()
@@ -77,7 +77,7 @@ def test_six_mistakes_are_all_told(launch):
     bad = "".join(f"limits_{number} = 1;\n" for number in range(6))
     reload(daemon, bad, good=False)
     for number in range(6):
-        assert daemon.log.mentions(f":{number + 1}: limits_{number}: ")
+        assert daemon.log.wait_mentions(f":{number + 1}: limits_{number}: ")
     assert daemon.is_served()
 
 
@@ -90,7 +90,7 @@ def test_missing_file_changes_nothing(launch):
         5,
         "the failure shows in the metrics",
     )
-    assert daemon.log.mentions(str(daemon.config_path))
+    assert daemon.log.wait_mentions(str(daemon.config_path))
     assert daemon.is_served()
 
 
@@ -102,7 +102,7 @@ def test_address_that_is_taken_changes_nothing(launch):
         taken = {"name": "taken", "address": "tcp://127.0.0.1:%d" % other.getsockname()[1]}
         new = second("new")
         reload(daemon, settings(listeners=[ECHO, new, taken]), good=False)
-        assert daemon.log.mentions(taken["address"])
+        assert daemon.log.wait_mentions(taken["address"])
     assert [row["name"] for row in daemon.control.stats()["listeners"]] == ["echo"]
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port_of(new)), timeout=1)
@@ -191,7 +191,7 @@ def test_limit_is_raised_live(launch):
 def test_directive_that_needs_a_restart_is_named_once(launch):
     daemon = launch(workers=2)
     reload(daemon, settings(workers=3))
-    lines = daemon.log.mentions("workers")
+    lines = daemon.log.wait_mentions("workers")
     assert len([line for line in lines if line["level"] == "warning"]) == 1
     assert len(daemon.control.stats()["workers"]) == 2
     assert daemon.is_served()
@@ -310,7 +310,7 @@ def test_unknown_group_changes_nothing(launch, tmp_path):
     changed = settings(listeners=[ECHO, local, new], limits={"connections": 77})
     reload(daemon, changed, good=False)
     daemon.log.wait_for("^reload failed", level="error")
-    assert daemon.log.mentions("nosuchgroup")
+    assert daemon.log.wait_mentions("nosuchgroup")
     reply = daemon.local.post("/reload")
     assert reply.status == 422
     assert any("nosuchgroup" in line for line in reply.json["errors"])
@@ -341,7 +341,7 @@ def test_mode_of_what_took_the_place_of_a_socket_is_left_alone(launch, tmp_path,
     changed = settings(listeners=[ECHO, dict(local, mode="0666")], limits={"connections": 77})
     reload(daemon, changed, good=False)
     daemon.log.wait_for("^reload failed", level="error")
-    lines = [line for line in daemon.log.mentions(str(path)) if line["level"] == "error"]
+    lines = [line for line in daemon.log.wait_mentions(str(path)) if line["level"] == "error"]
     assert lines, "the message names the path"
     assert stat.S_IMODE(target.stat().st_mode) == 0o640
     assert target.read_text() == "precious"

@@ -45,7 +45,7 @@ def test_without_connections_at_once(launch, number):
     begin = time.monotonic()
     daemon.signal(number)
     assert daemon.wait_exit() == 0
-    assert time.monotonic() - begin < seconds(1)
+    assert time.monotonic() - begin < seconds(4)
 
 
 def test_fifty_streams_get_all_their_bytes_back(launch):
@@ -135,7 +135,7 @@ def test_second_signal_ends_at_once(launch, number):
     begin = time.monotonic()
     daemon.signal(number)
     assert daemon.wait_exit() == 0
-    assert time.monotonic() - begin < seconds(1)
+    assert time.monotonic() - begin < seconds(4)
     assert forced(daemon) == 1
 
 
@@ -147,7 +147,7 @@ def test_quit_ends_at_once(launch):
     begin = time.monotonic()
     daemon.signal(signal.SIGQUIT)
     assert daemon.wait_exit() == 0
-    assert time.monotonic() - begin < seconds(1)
+    assert time.monotonic() - begin < seconds(4)
     for sock in clients:
         assert ended(sock)
 
@@ -175,7 +175,7 @@ def test_signal_during_the_delay_ends_at_once(launch):
     begin = time.monotonic()
     daemon.signal(signal.SIGTERM)
     assert daemon.wait_exit() == 0
-    assert time.monotonic() - begin < seconds(1)
+    assert time.monotonic() - begin < seconds(4)
 
 
 def test_control_port_answers_to_the_last_step(launch):
@@ -285,7 +285,7 @@ def test_hung_worker_does_not_hold_up_the_exit(launch, number, served):
         wait_until(lambda: is_over(daemon.pid), 10, "the process ends")
         elapsed = time.monotonic() - begin
     assert daemon.wait_exit() == 70
-    assert elapsed < 1 + seconds(1)
+    assert elapsed < 1 + seconds(4)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
@@ -296,4 +296,4 @@ def test_busy_connections_do_not_hold_up_the_exit(launch, number):
         begin = time.monotonic()
         daemon.signal(number)
         assert daemon.wait_exit() == 0
-        assert time.monotonic() - begin < 1 + seconds(1)
+        assert time.monotonic() - begin < 1 + seconds(4)

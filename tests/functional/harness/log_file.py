@@ -51,6 +51,10 @@ class LogFile:
             if any(text in str(value) for value in record.values())
         ]
 
+    def wait_mentions(self, text, deadline=5):
+        """The same once there is one: a thread of the daemon writes them."""
+        return wait_until(lambda: self.mentions(text), deadline, f"{text!r} in the log")
+
     def wait_for(self, message=None, deadline=5, count=1, **fields):
         """Wait until there are `count` such records and return them."""
         wait_until(
