@@ -30,8 +30,8 @@ struct query_field {
 };
 
 /*
- * Take the next field off *CURSOR, with its %XX decoded (RFC 3986, section 2.1). Returns 1; 0 at the
- * end; -EINVAL where a text is too long, has a "%" that is no %XX, or a byte 0. An empty field
+ * Take the next field off *CURSOR, with its %XX decoded (RFC 3986, section 2.1). Returns 1; 0 at
+ * the end; -EINVAL where a text is too long, has a "%" that is no %XX, or a byte 0. An empty field
  * ("a&&b") is a field too.
  */
 ATTR_MUSTCHECK int query_next(const char **cursor, struct query_field *ret_field);

@@ -5,9 +5,7 @@ listener's tcp://*:PORT, which the same daemon has in each test."""
 import contextlib
 import ctypes
 import errno
-import os
 import platform
-import shutil
 import socket
 import struct
 
@@ -15,6 +13,7 @@ import pytest
 
 from harness import exchange, receive_to_end, seconds
 from harness.namespaces import Namespace
+from harness.needs import lacking, need
 
 PORTS = {"echo": 20007, "control": 20008}
 V4, V6 = "127.0.0.1", "::1"
@@ -49,24 +48,20 @@ def _forbid_ipv6():
 def no_ipv6():
     """Options for launch(): the daemon's kernel has no IPv6."""
     if platform.machine() not in _SOCKET:
-        pytest.skip("knows no number of socket(2) here")
+        lacking("the number of socket(2) on this machine")
     return {"preexec_fn": _forbid_ipv6}
 
 
 @pytest.fixture
 def network(as_root):
     """A network of the test's own."""
-    try:
-        for tool in ("ip", "nsenter"):
-            if not shutil.which(tool):
-                raise FileNotFoundError(tool)
-        with contextlib.closing(Namespace()) as namespace:
-            yield namespace
-    except OSError as error:
-        text = f"needs a network of its own: {error}"
-        if os.environ.get("CI"):
-            pytest.fail(text)
-        pytest.skip(text)
+    need("ip", "nsenter")
+    with contextlib.ExitStack() as stack:
+        try:
+            namespace = stack.enter_context(contextlib.closing(Namespace()))
+        except OSError as error:
+            lacking(f"a network of its own: {error}")
+        yield namespace
 
 
 def launch_wild(launch, options, host="*"):
