@@ -70,11 +70,11 @@ def test_drain_while_descriptors_are_short_stays_one(launch):
         )
         most = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)[1]
         resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (64, most))
-        crowd = [begin_connect(daemon) for _ in range(100)]
+        clients = [begin_connect(daemon) for _ in range(100)]
         daemon.log.wait_for("cannot accept")
         assert daemon.local.post("/drain").status == 200
         wait_until(lambda: not daemon.control.listener("echo")["accepting"], 5, "it is drained")
-        for sock in crowd:
+        for sock in clients:
             sock.close()
         resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (most, most))
         with daemon.connect() as late:
@@ -472,11 +472,11 @@ def test_a_stop_has_one_deadline_for_all_backlogs(launch, faults):
     rows = [{"name": f"l{number}", "address": "tcp://127.0.0.1:0"} for number in range(8)]
     daemon = launch(faults.options, listeners=rows, limits={"connections": 5000})
     with standing_still(daemon.pid):
-        crowd = [begin_connect(daemon, row["name"]) for _ in range(300) for row in rows]
+        clients = [begin_connect(daemon, row["name"]) for _ in range(300) for row in rows]
         faults.set("accept4", delay_ms=2)
         daemon.signal(signal.SIGTERM)
     daemon.log.wait_for("draining", deadline=10)
-    for sock in crowd:
+    for sock in clients:
         sock.close()
     assert daemon.wait_exit() == 0
     times = [

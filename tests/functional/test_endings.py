@@ -14,7 +14,7 @@ from harness.places import BOTH, PLACES, TCP, launch_at, only_row
 STALL = 2
 
 
-class Nibbler:
+class SlowReader:
     """Takes its echo a few bytes at a time until the connection ends."""
 
     def __init__(self, sock):
@@ -117,8 +117,8 @@ def test_a_nibbler_is_closed_in_time(launch, place, cause, high):
     elif cause == "idle_timeout":
         pause(1.5, "longer than idle_timeout")
     begin = time.monotonic()
-    with Nibbler(sock) as nibbler:
-        wait_until(lambda: nibbler.taken > 0, 5, "it takes some")
+    with SlowReader(sock) as reader:
+        wait_until(lambda: reader.taken > 0, 5, "it takes some")
         check_row(only_row(daemon))
         if cause in ("byte_limit", "half-close"):
             wait_until(lambda: only_row(daemon)["state"] == "flushing", 1, "it flushes")
@@ -129,9 +129,9 @@ def test_a_nibbler_is_closed_in_time(launch, place, cause, high):
     assert record["reason"] == "stalled"
     assert record["bytes_out"] < record["bytes_in"] <= sent
     assert record["duration_ms"] >= 1000 * (took - 0.5)
-    assert nibbler.taken < sent
-    if not nibbler.error:
-        check_cut(sock, nibbler.taken, place, sent, unread=None)
+    assert reader.taken < sent
+    if not reader.error:
+        check_cut(sock, reader.taken, place, sent, unread=None)
     totals = daemon.control.totals()
     assert totals["pending_bytes"] == 0
     assert totals["connections_closed"]["stalled"] == 1
@@ -142,15 +142,15 @@ def test_a_nibbler_does_not_hold_up_a_stop(launch, place):
     daemon, sock, sent = owing(
         launch, place, limits={"stall_timeout": "60s"}, shutdown={"timeout": "2s"}
     )
-    with Nibbler(sock) as nibbler:
-        wait_until(lambda: nibbler.taken > 0, 5, "it takes some")
+    with SlowReader(sock) as reader:
+        wait_until(lambda: reader.taken > 0, 5, "it takes some")
         begin = time.monotonic()
         daemon.signal(signal.SIGTERM)
         assert daemon.wait_exit() == 0
         assert 1.5 < time.monotonic() - begin < seconds(3.5)
     daemon.log.wait_for("connection closed", reason="drain_forced")
-    if not nibbler.error:
-        check_cut(sock, nibbler.taken, place, sent)
+    if not reader.error:
+        check_cut(sock, reader.taken, place, sent)
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -18,7 +18,7 @@ LARGEST = "/connections?limit=1000&offset=5000&tcp=1"
 BUSY = "busy with other questions: try again in a second"
 
 
-def crowd(daemon, count):
+def connect_many(daemon, count):
     """Hold that many connections."""
     for number in range(count):
         sock, (host, port) = daemon.open_socket()
@@ -90,7 +90,7 @@ def count_echoes(daemon, duration):
 def test_lists_for_many_cost_little_memory(launch):
     count = scaled(6000, 1500)
     daemon = launch(workers=2, limits={"connections": 8000})
-    crowd(daemon, count)
+    connect_many(daemon, count)
     before = resident_bytes(daemon.pid)
     offset = LARGEST if count > 5000 else "/connections?limit=1000&tcp=1"
     with Askers(daemon, [offset], 60) as askers:
@@ -116,7 +116,7 @@ def test_lists_for_many_cost_little_memory(launch):
 def test_answers_that_nobody_reads_are_bounded(launch):
     """Clients that ask for much and take nothing: the others are told to wait."""
     daemon = launch(workers=2, limits={"connections": 3000}, control={"timeout": "30s"})
-    crowd(daemon, scaled(2000, 1000))
+    connect_many(daemon, scaled(2000, 1000))
     request = b"GET /connections?limit=1000&tcp=1 HTTP/1.1\r\nHost: localhost\r\n\r\n"
     before = resident_bytes(daemon.pid)
     with contextlib.ExitStack() as stack:
@@ -140,7 +140,7 @@ def test_answers_that_nobody_reads_are_bounded(launch):
 
 def test_clients_that_leave_are_not_answered(launch):
     daemon = launch(workers=2)
-    crowd(daemon, 900)
+    connect_many(daemon, 900)
     request = b"GET /connections?limit=1000&tcp=1 HTTP/1.1\r\nHost: localhost\r\n\r\n"
     for _ in range(200):
         with socket.create_connection(daemon.control.address) as sock:
@@ -152,7 +152,7 @@ def test_clients_that_leave_are_not_answered(launch):
 
 def test_a_closing_is_not_refused(launch):
     daemon = launch(workers=2)
-    crowd(daemon, 900)
+    connect_many(daemon, 900)
     with Askers(daemon, ["/connections?limit=1000&tcp=1", "/metrics", "/stats"], 30) as askers:
         for number in range(1, 41):
             reply = daemon.local.post(f"/connections/{number}/close")
@@ -164,7 +164,7 @@ def test_a_closing_is_not_refused(launch):
 
 def test_small_answers_are_not_refused(launch):
     daemon = launch(workers=2)
-    crowd(daemon, 900)
+    connect_many(daemon, 900)
     with Askers(daemon, ["/connections?limit=1000&tcp=1", "/config"], 40):
         for _ in range(50):
             for route in ("/livez", "/readyz", "/version"):
@@ -270,7 +270,7 @@ def test_stop_while_answers_are_made(launch):
     rows = [{"name": "echo", "address": "tcp://127.0.0.1:0"}]
     rows += [dict(row, address=row["address"].format(pid=mark)) for row in MANY[:100]]
     daemon = launch(listeners=rows, workers=2)
-    crowd(daemon, 500)
+    connect_many(daemon, 500)
     errors, answered = [], []
 
     def ask(target):

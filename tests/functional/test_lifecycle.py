@@ -61,7 +61,7 @@ def in_force(daemon):
     return {row["key"]: row["value"] for row in daemon.local.document("/config")["directives"]}
 
 
-def crowd(daemon, count):
+def connect_many(daemon, count):
     """That many idle clients; the first of them has been served, and all have been taken."""
     clients = [daemon.connect() for _ in range(count)]
     exchange(clients[0])
@@ -98,7 +98,7 @@ def storm():
 
 def test_quit_closes_and_counts_every_idle_connection(launch, many):
     daemon = launch(limits={"connections": many}, log={"connections": "off"})
-    crowd(daemon, many)
+    connect_many(daemon, many)
     begin = time.monotonic()
     daemon.signal(signal.SIGQUIT)
     assert daemon.wait_exit() == 0
@@ -113,7 +113,7 @@ def test_deadline_closes_and_counts_every_idle_connection(launch, many):
         log={"connections": "off"},
         shutdown={"timeout": "1s", "idle_grace": "30s"},
     )
-    crowd(daemon, many)
+    connect_many(daemon, many)
     begin = time.monotonic()
     daemon.signal(signal.SIGTERM)
     assert daemon.wait_exit() == 0
@@ -127,7 +127,7 @@ def test_every_idle_connection_is_drained_and_counted(launch, many):
         log={"connections": "off"},
         shutdown={"timeout": "30s", "idle_grace": "100ms"},
     )
-    crowd(daemon, many)
+    connect_many(daemon, many)
     daemon.signal(signal.SIGTERM)
     assert daemon.wait_exit(30) == 0
     assert last_words(daemon) == [many, many, 0]
@@ -152,7 +152,7 @@ def test_connects_and_resets_do_not_hold_up_the_exit(launch, storm, number):
 
 def test_control_clients_that_keep_asking_do_not_hold_up_the_exit(launch):
     daemon = launch(shutdown={"timeout": "1s", "idle_grace": "30s"})
-    crowd(daemon, 300)
+    connect_many(daemon, 300)
     over = threading.Event()
 
     def ask(target):
@@ -187,7 +187,7 @@ def test_only_the_worker_that_hangs_is_named(launch, many, number):
         log={"connections": "off"},
         shutdown={"timeout": "1s", "idle_grace": "30s"},
     )
-    crowd(daemon, 2000)
+    connect_many(daemon, 2000)
     held = daemon.control.stats()["workers"][1]["connections"]
     daemon.outlives.add(daemon.directory / "control.sock")
     with frozen_thread(worker_threads(daemon.pid)[1]):
@@ -208,7 +208,7 @@ def test_only_the_worker_that_hangs_is_named(launch, many, number):
 def test_control_port_is_served_while_a_worker_is_waited_for(launch):
     """The workers that have ended are not asked any more, and the others not missed."""
     daemon = launch(workers=2, shutdown={"timeout": "60s", "idle_grace": "60s"})
-    crowd(daemon, 2)
+    connect_many(daemon, 2)
     daemon.outlives.add(daemon.directory / "control.sock")
     answered = 0
     with frozen_thread(worker_threads(daemon.pid)[0]):
@@ -226,7 +226,7 @@ def test_wall_clock_is_not_waited_for(launch, faults):
     """The kernel's own clock is an hour behind what the daemon reads: as after a step back."""
     faults.set("clock_gettime", value=3600)
     daemon = launch(faults.options, workers=2)
-    crowd(daemon, 2)
+    connect_many(daemon, 2)
     daemon.outlives.add(daemon.directory / "control.sock")
     with frozen_thread(worker_threads(daemon.pid)[0]):
         begin = time.monotonic()
@@ -261,7 +261,7 @@ def test_standing_still_is_no_hanging(launch, number):
     """The signal is served and the process stopped, for longer than workers are waited for."""
     for _ in range(3):
         daemon = launch(workers=4, shutdown={"timeout": "100ms", "idle_grace": "30s"})
-        crowd(daemon, 200)
+        connect_many(daemon, 200)
         daemon.signal(number)
         with contextlib.suppress(AssertionError), standing_still(daemon.pid):
             pause(0.7, "longer than a worker is waited for")

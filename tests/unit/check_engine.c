@@ -30,7 +30,7 @@
 
 /* --- loop --- */
 
-struct tally {
+struct totals {
 	struct loop *loop;
 	unsigned next[4]; /* what each poster's next number has to be */
 	unsigned total;
@@ -38,7 +38,7 @@ struct tally {
 
 struct note {
 	struct post post;
-	struct tally *tally;
+	struct totals *totals;
 	unsigned poster;
 	unsigned number;
 };
@@ -49,12 +49,12 @@ static void
 take_note(void *arg)
 {
 	struct note *note = arg;
-	struct tally *tally = note->tally;
+	struct totals *totals = note->totals;
 
-	ck_assert_uint_eq(note->number, tally->next[note->poster]);
-	tally->next[note->poster]++;
-	if (++tally->total == 4 * POSTS)
-		loop_stop(tally->loop);
+	ck_assert_uint_eq(note->number, totals->next[note->poster]);
+	totals->next[note->poster]++;
+	if (++totals->total == 4 * POSTS)
+		loop_stop(totals->loop);
 }
 
 static void *
@@ -63,29 +63,29 @@ post_notes(void *arg)
 	struct note *first = arg;
 
 	for (unsigned i = 0; i < POSTS; i++)
-		loop_post(first->tally->loop, &first[i].post, take_note, &first[i]);
+		loop_post(first->totals->loop, &first[i].post, take_note, &first[i]);
 	return NULL;
 }
 
 START_TEST(posts_arrive_once_and_in_order)
 {
-	struct tally tally = { .loop = loop_new() };
+	struct totals totals = { .loop = loop_new() };
 	pthread_t threads[4];
 
-	ck_assert_ptr_nonnull(tally.loop);
+	ck_assert_ptr_nonnull(totals.loop);
 	for (unsigned p = 0; p < 4; p++) {
 		for (unsigned i = 0; i < POSTS; i++)
-			notes[p][i] = (struct note){ .tally = &tally, .poster = p, .number = i };
+			notes[p][i] = (struct note){ .totals = &totals, .poster = p, .number = i };
 		ck_assert_int_eq(pthread_create(&threads[p], NULL, post_notes, notes[p]), 0);
 	}
-	ck_assert_int_eq(loop_run(tally.loop), 0);
+	ck_assert_int_eq(loop_run(totals.loop), 0);
 	for (unsigned p = 0; p < 4; p++) {
 		pthread_join(threads[p], NULL);
-		ck_assert_uint_eq(tally.next[p], POSTS);
+		ck_assert_uint_eq(totals.next[p], POSTS);
 	}
 	/* what is never run does not matter */
-	loop_post(tally.loop, &notes[0][0].post, take_note, &notes[0][0]);
-	loop_free(tally.loop);
+	loop_post(totals.loop, &notes[0][0].post, take_note, &notes[0][0]);
+	loop_free(totals.loop);
 }
 END_TEST
 
