@@ -126,16 +126,23 @@ acceptor_meet_unix(int fd, union connection_peer *peer)
 	(void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
 }
 
-/* Take one connection off the backlog for WORKER. Returns 0, or the errno of accept4(2). */
+/*
+ * Take one connection off the backlog. Returns 0, EBUSY when no worker may have more waiting, or
+ * the errno of accept4(2).
+ */
 static int
-listener_accept(struct listener *lis, struct worker *worker)
+listener_accept(struct listener *lis)
 {
 	union connection_peer peer = { .family = AF_UNSPEC };
 	socklen_t length = sizeof(peer);
-	int fd = accept4(
-	    lis->socket.fd, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct worker *worker = acceptor_pick_worker(lis);
 	enum counter fate;
+	int fd;
 
+	if (worker == NULL)
+		return EBUSY;
+	fd = accept4(
+	    lis->socket.fd, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0)
 		return errno;
 	/* accepting works again: who waits need not be shed */
@@ -268,21 +275,18 @@ listener_on_readable(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, voi
 	struct listener *lis = arg;
 
 	for (int i = 0; i < BATCH_MAX && lis->pauses == 0; i++) {
-		struct worker *worker = acceptor_pick_worker(lis);
-		int error;
+		int error = listener_accept(lis);
 
-		if (worker == NULL) {
-			listener_pause(lis, PAUSE_BUSY, true);
-			acceptor_set_timer(&lis->acceptor->patience, PATIENCE_NS);
-			break;
-		}
-		error = listener_accept(lis, worker);
 		if (error == 0 || error == EAGAIN)
 			lis->failed_in_row = 0;
 		if (error == EAGAIN)
 			break;
-		if (error != 0 && error != EINTR)
+		if (error == EBUSY) {
+			listener_pause(lis, PAUSE_BUSY, true);
+			acceptor_set_timer(&lis->acceptor->patience, PATIENCE_NS);
+		} else if (error != 0 && error != EINTR) {
 			listener_fail(lis, error);
+		}
 	}
 }
 
@@ -357,14 +361,12 @@ listener_take_rest(struct listener *lis, int64_t deadline_ns)
 	bool any = false;
 
 	for (int i = 0; i < BATCH_MAX && lis->left > 0 && clock_now_ns() < deadline_ns; i++) {
-		struct worker *worker = acceptor_pick_worker(lis);
-		int error;
+		int error = listener_accept(lis);
 
-		if (worker == NULL) {
+		if (error == EBUSY) {
 			(void)nanosleep(&moment, NULL);
 			return true;
 		}
-		error = listener_accept(lis, worker);
 		if (error == EAGAIN || error == EINVAL)
 			break;
 		any |= error == 0;
