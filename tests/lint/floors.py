@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Includes go only downwards, in the order of the house, and libraries stay in their rooms."""
+"""Includes go downwards, in the order of the house, and in no circle; libraries stay in their rooms."""
 
+import collections
 import os
 import re
 
@@ -25,6 +26,9 @@ LIBRARIES = [
 
 # A folder of a floor, and its headers that the rest of the tree may include.
 FOLDERS = {"src/engine/datagram/": {"endpoint.h"}}
+
+# Two halves of one thing may include each other.
+PAIRS = [{"engine/connection", "engine/echo"}]
 
 
 def allowed_rooms(floor):
@@ -56,8 +60,35 @@ def check_folder(lint, name, place, path):
             lint.complain(place, f"{path} is for {folder} alone")
 
 
+def find_circles(rooms):
+    """The sets of rooms that include each other, directly or by way of others (Tarjan's algorithm).
+
+    A room is x.c and x.h together; ROOMS maps each to those that either of the two includes.
+    """
+    index, low, stack, circles = {}, {}, [], []
+
+    def visit(room):
+        index[room] = low[room] = len(index)
+        stack.append(room)
+        for other in sorted(rooms[room] & rooms.keys()):
+            if other not in index:
+                visit(other)
+            if other in stack:
+                low[room] = min(low[room], low[other])
+        if low[room] == index[room]:
+            at = stack.index(room)
+            circles.append(set(stack[at:]))
+            del stack[at:]
+
+    for room in sorted(rooms):
+        if room not in index:
+            visit(room)
+    return [circle for circle in circles if len(circle) > 1]
+
+
 def main():
     lint = Lint()
+    rooms = collections.defaultdict(set)
     names = [name for name in tree_files() if re.fullmatch(r"src/.*\.[ch]", name)]
     for name in names:
         floor = name.split("/")[1]
@@ -70,22 +101,27 @@ def main():
             if match:
                 includes.append((number, match.group(1)))
         check_order(lint, name, includes)
+        room = name[len("src/"):-len(".c")]
+        rooms[room] |= {header[1:-len('.h"')] for _, header in includes if header[0] == '"'} - {room}
         for number, header in includes:
             place = f"{name}:{number}"
             path = header[1:-1]
             if header.startswith('"'):
-                room = path.split("/")[0]
+                below = path.split("/")[0]
                 check_folder(lint, name, place, path)
                 if "/" not in path or not os.path.isfile(os.path.join(ROOT, "src", path)):
                     lint.complain(place, f'{header} is not "floor/room.h" of a file in src')
-                elif room not in allowed_rooms(floor):
-                    lint.complain(place, f"src/{floor} may not include src/{room}: {header}")
+                elif below not in allowed_rooms(floor):
+                    lint.complain(place, f"src/{floor} may not include src/{below}: {header}")
                 continue
             for pattern, users, rule in LIBRARIES:
                 if re.fullmatch(pattern, path):
                     if not re.fullmatch(users, name):
                         lint.complain(place, f"{rule}: {header}")
                     break
+    for circle in find_circles(rooms):
+        if circle not in PAIRS:
+            lint.complain("src", f"a circle of includes: {', '.join(sorted(circle))}")
     lint.done(len(names), "sources")
 
 
