@@ -14,6 +14,8 @@
 #include "base/text.h"
 
 #define LOG_SINK_MODE 0640
+/* without O_NONBLOCK a FIFO in its place would hold up the main loop */
+#define FILE_FLAGS (O_WRONLY | O_APPEND | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)
 #define LOG_SINK_POLL_MS 50 /* how late an interrupt may be seen */
 
 /* Say what is wrong with the open file, NULL when nothing is. */
@@ -46,10 +48,13 @@ log_sink_open_file(const char *path, struct error_list *errors, int *ret_fd)
 		return -EINVAL;
 	}
 	text_escape_string(path, shown, sizeof(shown));
-	/* without O_NONBLOCK a FIFO in its place would hold up the main loop */
-	fd = open(path,
-	    O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | O_CLOEXEC,
-	    LOG_SINK_MODE);
+	fd = open(path, FILE_FLAGS | O_CREAT | O_EXCL, LOG_SINK_MODE);
+	/* the mode of a new file is no matter of the umask, that of one that was there is the
+	 * owner's */
+	if (fd >= 0)
+		(void)fchmod(fd, LOG_SINK_MODE);
+	else if (errno == EEXIST)
+		fd = open(path, FILE_FLAGS);
 	if (fd < 0) {
 		struct stat st;
 

@@ -15,6 +15,7 @@
 
 #define LOCK_SUFFIX ".lock"
 #define LOCK_TRIES 16
+#define GROUP_SIZE_MAX (16U << 20)
 
 /*
  * The holder removes the lock file when it leaves. So after flock(2) the name may stand for
@@ -131,15 +132,21 @@ int
 socket_file_find_group(const char *group, gid_t *ret_gid)
 {
 	struct group entry, *found = NULL;
-	char buffer[4096];
-	int r = getgrnam_r(group, &entry, buffer, sizeof(buffer), &found);
+	char *buffer = NULL;
+	int r = ERANGE;
 
-	if (r != 0)
-		return -r;
-	if (found == NULL)
-		return -ENOENT;
-	*ret_gid = found->gr_gid;
-	return 0;
+	/* the names of all members have to fit */
+	for (size_t size = 4096; r == ERANGE && size <= GROUP_SIZE_MAX; size *= 4) {
+		free(buffer);
+		buffer = malloc(size);
+		r = buffer == NULL ? ENOMEM : getgrnam_r(group, &entry, buffer, size, &found);
+	}
+	if (r == 0 && found == NULL)
+		r = ENOENT;
+	if (r == 0)
+		*ret_gid = found->gr_gid;
+	free(buffer);
+	return -r;
 }
 
 /* Change the file behind FD, an O_PATH descriptor that cannot be led astray by a new link. */

@@ -24,7 +24,7 @@ static const char *const suits_text[] = {
 	[DIRECTIVE_TCP] = "a tcp:// address",
 	[DIRECTIVE_UDP] = "a udp:// address",
 	[DIRECTIVE_DATAGRAM] = "a udp:// or unixgram: address",
-	[DIRECTIVE_UNIX] = "a unix: or unixgram: address",
+	[DIRECTIVE_FILE] = "a unix: or unixgram: path",
 };
 
 struct change_sink {

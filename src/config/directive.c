@@ -361,8 +361,8 @@ directive_suits_address(const struct directive *row, const struct address *addre
 		return address->transport == ADDRESS_UDP;
 	case DIRECTIVE_DATAGRAM:
 		return address_is_datagram(address);
-	case DIRECTIVE_UNIX:
-		return !address_is_ip(address);
+	case DIRECTIVE_FILE:
+		return address_is_path(address);
 	}
 	return false;
 }

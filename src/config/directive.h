@@ -56,7 +56,7 @@ enum directive_suits {
 	DIRECTIVE_TCP,
 	DIRECTIVE_UDP,
 	DIRECTIVE_DATAGRAM, /* udp:// and unixgram: */
-	DIRECTIVE_UNIX,     /* unix: and unixgram: */
+	DIRECTIVE_FILE,     /* unix: and unixgram: with a path: an abstract name has no file */
 };
 
 /* Large enough for every text that directive_format() writes, also a full list; NUL included. */

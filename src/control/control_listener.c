@@ -296,12 +296,19 @@ control_listener_on_answered(struct evhttp_request *req, void *arg)
 	control_listener_sweep_soon(lis);
 }
 
+static int
+control_listener_descriptor(struct evhttp_request *req)
+{
+	struct evhttp_connection *conn = evhttp_request_get_connection(req);
+
+	return bufferevent_getfd(evhttp_connection_get_bufferevent(conn));
+}
+
 /* Who changes something is on record before it happens. */
 static void
 control_listener_record(struct evhttp_request *req)
 {
-	struct evhttp_connection *conn = evhttp_request_get_connection(req);
-	int fd = bufferevent_getfd(evhttp_connection_get_bufferevent(conn));
+	int fd = control_listener_descriptor(req);
 	struct ucred peer = { .pid = -1, .uid = (uid_t)-1 };
 	socklen_t length = sizeof(peer);
 	struct log_field fields[3];
@@ -317,11 +324,15 @@ static void
 control_listener_on_request(struct evhttp_request *req, void *arg)
 {
 	struct control_listener *lis = arg;
-	const struct address *address = &lis->socket.address;
-	bool may_act = address->transport == ADDRESS_UNIX;
+	bool may_act = lis->socket.address.transport == ADDRESS_UNIX;
+	struct address address;
 	const char *error;
-	int code = request_check_site(req, address, &lis->cfg->http_hosts, &error);
+	int code;
 
+	if (address_of_socket(control_listener_descriptor(req), &address) < 0)
+		address = lis->socket.address;
+	code = request_check_site(
+	    req, &address, routes_is_probe(req) ? NULL : &lis->cfg->http_hosts, &error);
 	evhttp_request_set_on_complete_cb(req, control_listener_on_answered, lis);
 	if (may_act && evhttp_request_get_command(req) == EVHTTP_REQ_POST)
 		control_listener_record(req);

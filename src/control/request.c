@@ -4,6 +4,7 @@
 #include "control/request.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -16,6 +17,11 @@
 
 #define BLANKS " \t"
 #define PORT_DIGITS_MAX 5
+#define ABSOLUTE "http://"
+#define HOST_MAX 512 /* longer than any name that is ours */
+
+static const char foreign_host[] = "Host must be localhost, 127.0.0.1, [::1], the address that the "
+				   "request came to or one of control.http_hosts";
 
 static int
 query_decode(const char *text, size_t length, char *ret_text)
@@ -192,7 +198,7 @@ request_host_is_ours(
 		if (request_host_is(text, length, ours[i]))
 			return true;
 	}
-	for (size_t i = 0; i < hosts->count; i++) {
+	for (size_t i = 0; hosts != NULL && i < hosts->count; i++) {
 		if (request_host_is(text, length, hosts->items[i]))
 			return true;
 	}
@@ -210,6 +216,40 @@ request_origin_is_ours(
 	return false;
 }
 
+/* Length of the authority at the start of TEXT. */
+static size_t
+request_authority(const char *text)
+{
+	return strcspn(text, "/?#");
+}
+
+const char *
+request_target(const struct evhttp_request *req)
+{
+	const char *target = evhttp_request_get_uri(req);
+
+	if (strncasecmp(target, ABSOLUTE, strlen(ABSOLUTE)) != 0)
+		return target;
+	target += strlen(ABSOLUTE);
+	target += request_authority(target);
+	return *target == '\0' ? "/" : target;
+}
+
+/* A target in absolute form names a host too. */
+static bool
+request_target_is_ours(const struct evhttp_request *req, const struct address *address,
+    const struct config_list *hosts)
+{
+	const char *target = evhttp_request_get_uri(req);
+	char host[HOST_MAX];
+
+	if (strncasecmp(target, ABSOLUTE, strlen(ABSOLUTE)) != 0)
+		return true;
+	target += strlen(ABSOLUTE);
+	(void)snprintf(host, sizeof(host), "%.*s", (int)request_authority(target), target);
+	return request_host_is_ours(host, address, hosts);
+}
+
 int
 request_check_site(struct evhttp_request *req, const struct address *address,
     const struct config_list *hosts, const char **ret_error)
@@ -218,15 +258,18 @@ request_check_site(struct evhttp_request *req, const struct address *address,
 	const struct evkeyval *header;
 	size_t count = 0;
 
+	if (named && hosts != NULL && !request_target_is_ours(req, address, hosts)) {
+		*ret_error = foreign_host;
+		return 403;
+	}
 	TAILQ_FOREACH (header, evhttp_request_get_input_headers(req), next) {
 		const char *value = header->value;
 
 		if (strcasecmp(header->key, "Host") == 0) {
 			count++;
-			if (!named || request_host_is_ours(value, address, hosts))
+			if (!named || hosts == NULL || request_host_is_ours(value, address, hosts))
 				continue;
-			*ret_error = "Host must be localhost, 127.0.0.1, [::1], the address in "
-				     "control.http or one of control.http_hosts";
+			*ret_error = foreign_host;
 			return 403;
 		}
 		if ((strcasecmp(header->key, "Origin") == 0 &&

@@ -48,11 +48,17 @@ ATTR_MUSTCHECK int query_number(
 bool request_wants_openmetrics(const char *accept);
 
 /*
+ * Return the path and query of REQ's target, also where that is in absolute form (RFC 9112, section
+ * 3.2.2: "http://HOST/PATH"). What starts otherwise than with "/" is no target of ours.
+ */
+const char *request_target(const struct evhttp_request *req);
+
+/*
  * Look whether Host, Origin and Sec-Fetch-Site of REQ, which came to ADDRESS, are ours: a web page
  * that a browser on this machine shows must not read the port by a name that points here (DNS
  * rebinding), nor make the browser use it (cross-site requests). HOSTS are names that the port may
- * be called by too; a UNIX socket, where no name leads, may be called anything. Returns 0; else the
- * HTTP status (400 or 403), and *ret_error is a static text that says what would be right.
+ * be called by too; NULL: any name will do, as at a UNIX socket, where no name leads. Returns 0;
+ * else the HTTP status (400 or 403), and *ret_error is a static text that says what would be right.
  */
 int request_check_site(struct evhttp_request *req, const struct address *address,
     const struct config_list *hosts, const char **ret_error);

@@ -149,6 +149,9 @@ routes_answer_list(const struct route_call *call, enum inspection_kind kind)
 
 	if (inspection_json_parse(kind, call->query, &query, error) < 0)
 		reply_error(call->req, HTTP_BADREQUEST, "%s", error);
+	else if (*query.listener != '\0' &&
+		 service_find(&call->routes->engine->services, query.listener) == NULL)
+		reply_error(call->req, HTTP_NOTFOUND, "no listener \"%s\"", query.listener);
 	else
 		routes_inspect(call, &query);
 }
@@ -407,10 +410,18 @@ routes_find(const char *path, size_t length, uint64_t *ret_id)
 	return NULL;
 }
 
+bool
+routes_is_probe(const struct evhttp_request *req)
+{
+	const char *target = request_target(req);
+
+	return strcmp(target, "/livez") == 0 || strcmp(target, "/readyz") == 0;
+}
+
 void
 routes_answer(struct routes *routes, struct evhttp_request *req, bool may_act)
 {
-	const char *target = evhttp_request_get_uri(req);
+	const char *target = request_target(req);
 	size_t length = strcspn(target, "?");
 	struct route_call call = { .routes = routes, .req = req };
 	const struct route *route;

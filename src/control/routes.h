@@ -23,6 +23,12 @@ struct routes {
 	struct answers answers;                /* that come later */
 };
 
+/*
+ * Return whether REQ asks for /livez or /readyz, which tell so little that they answer to any name:
+ * who checks health calls the daemon by names of its own.
+ */
+bool routes_is_probe(const struct evhttp_request *req);
+
 /* Answer REQ, now or later. MAY_ACT: it came in where things may be changed. */
 void routes_answer(struct routes *routes, struct evhttp_request *req, bool may_act);
 

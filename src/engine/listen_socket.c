@@ -158,6 +158,8 @@ listen_socket_prepare_datagrams(int fd, sa_family_t family)
 	 * it is fragmented where that was; a forged ICMP message must not make it smaller.
 	 */
 	(void)listen_socket_set(fd, IPPROTO_UDP, UDP_GRO, 1);
+	/* an address that is local by a route alone is asked too, and has to be answered from */
+	(void)listen_socket_set(fd, IPPROTO_IP, IP_FREEBIND, 1);
 	(void)listen_socket_set(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER);
 	(void)listen_socket_set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
 	if (v6)

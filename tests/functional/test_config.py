@@ -181,7 +181,7 @@ def test_dump_shows_every_directive_with_its_origin(tmp_path):
     """Keys that suit only one kind of address are shown for that kind."""
     path = write(
         tmp_path,
-        'listeners = (\n{ name = "local"; address = "unix:@local"; },\n'
+        'listeners = (\n{ name = "local"; address = "unix:/run/local"; },\n'
         '{ name = "echo";\n address = "tcp://[::1]:7007"; } );\n'
         "limits = {\n connections = 55;\n};\n",
     )

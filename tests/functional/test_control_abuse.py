@@ -33,7 +33,11 @@ BAD = [
     ("encoded letter", b"GET /st%61ts HTTP/1.1\r\n" + HOST + b"\r\n", 400, 400),
     ("half a code", b"GET /connections?limit=%3 HTTP/1.1\r\n" + HOST + b"\r\n", 400, 400),
     ("control byte", b"GET /stats\x01 HTTP/1.1\r\n" + HOST + b"\r\n", 400, 400),
-    ("absolute form", b"GET http://localhost/stats HTTP/1.1\r\n" + HOST + b"\r\n", 400, 400),
+    ("absolute form", b"GET http://localhost/stats HTTP/1.1\r\n" + HOST + b"\r\n", 200, 200),
+    ("absolute, foreign", b"GET http://example.org/stats HTTP/1.1\r\n" + HOST + b"\r\n", 403, 200),
+    ("absolute, no path", b"GET http://localhost?a HTTP/1.1\r\n" + HOST + b"\r\n", 400, 400),
+    ("probe, any host", b"GET /livez HTTP/1.1\r\nHost: pod.example\r\n\r\n", 200, 200),
+    ("probe, no host", b"GET /readyz HTTP/1.1\r\n\r\n", 400, 200),
     ("path climbs", b"GET /../stats HTTP/1.1\r\n" + HOST + b"\r\n", 404, 404),
     ("id of 40 digits", b"GET /connections/" + b"9" * 40 + b" HTTP/1.0\r\n\r\n", 404, 404),
     (

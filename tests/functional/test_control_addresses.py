@@ -82,14 +82,21 @@ def connect(daemon, host, port):
     return sock
 
 
+def ask(daemon, host, name, target="/version"):
+    """The status of the control port at HOST, called by that name."""
+    sock = connect(daemon, host, PORTS["control"])
+    sock.sendall(f"GET {target} HTTP/1.1\r\nHost: {name}:{PORTS['control']}\r\n\r\n".encode())
+    return int(receive_to_end(sock).split()[1])
+
+
+def bracketed(host):
+    return f"[{host}]" if ":" in host else host
+
+
 def assert_serves(daemon, host):
     """The listener echoes there, and the control port answers to that name."""
     exchange(connect(daemon, host, PORTS["echo"]))
-    name = f"[{host}]" if ":" in host else host
-    sock = connect(daemon, host, PORTS["control"])
-    sock.sendall(f"GET /livez HTTP/1.1\r\nHost: {name}:{PORTS['control']}\r\n\r\n".encode())
-    head, _, body = receive_to_end(sock).partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 200 ") and body == b"ok\n"
+    assert ask(daemon, host, bracketed(host)) == 200
 
 
 @pytest.mark.parametrize(
@@ -108,6 +115,20 @@ def test_the_wildcard_is_both_families(launch, network, setting, hosts):
     with network.entered():
         for host in hosts:
             assert_serves(daemon, host)
+
+
+def test_the_port_answers_to_the_address_that_was_asked(launch, network):
+    """A balancer or Prometheus asks by address; a name that leads here is somebody else's."""
+    hosts = ["192.0.2.7", "2001:db8::7"]
+    network.add_addresses("lo", "192.0.2.7/32", "192.0.2.8/32", "2001:db8::7/128")
+    daemon = launch_wild(launch, {"prefix": network.prefix})
+    with network.entered():
+        for host in hosts:
+            assert ask(daemon, host, bracketed(host)) == 200
+            for name in ("example.org", "192.0.2.8", "192.0.2.77", "[2001:db8::8]"):
+                assert ask(daemon, host, name) == 403
+                assert ask(daemon, host, name, "/readyz") == 200
+                assert ask(daemon, host, name, "/readyz/") == 403
 
 
 def test_one_address_of_ipv6_is_that_alone(launch, network):

@@ -126,7 +126,9 @@ def test_filter_by_listener(launch):
     document = daemon.control.connections("?listener=other&limit=2")
     assert (document["total"], document["matched"], len(document["connections"])) == (9, 3, 2)
     assert {row["listener"] for row in document["connections"]} == {"other"}
-    assert daemon.control.connections("?listener=nobody")["matched"] == 0
+    for route in ("/connections", "/sources"):
+        reply = daemon.control.get(f"{route}?listener=nobody")
+        assert (reply.status, reply.json["error"]) == (404, 'no listener "nobody"')
 
 
 def test_filter_by_peer(launch, tmp_path):

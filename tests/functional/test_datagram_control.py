@@ -179,7 +179,7 @@ def test_idle_time_grows_and_ends(launch):
 @pytest.fixture
 def busy(launch):
     """127.0.0.N has sent N datagrams, to two listeners."""
-    daemon = launch(listeners=[ECHO, OTHER])
+    daemon = launch(listeners=[ECHO, OTHER, {**OTHER, "name": "idle"}])
     for number in (5, 12, 1, 9, 4):
         client = client_of(daemon, source=f"127.0.0.{number}")
         for _ in range(number):
@@ -203,7 +203,7 @@ def busy(launch):
         ("?listener=echo", [12, 9, 5, 4, 1]),
         ("?listener=other", [10, 2]),
         ("?listener=echo&limit=2", [12, 9]),
-        ("?listener=nobody", []),
+        ("?listener=idle", []),
     ],
 )
 def test_busiest_sources_first(busy, query, expected):

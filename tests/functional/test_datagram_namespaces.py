@@ -69,6 +69,17 @@ def test_asked_from_the_machine_itself(launch, wire):
         client_of(daemon, host=host, inside=server).exchange(host.encode())
 
 
+def test_address_that_is_local_by_a_route_alone(launch, wire):
+    client, server = wire
+    for network, near, family in (("10.99.0.0/24", FAR[4], "-4"), ("fd99::/64", FAR[6], "-6")):
+        server.ip(family, "route", "add", "local", network, "dev", "lo")
+        client.ip(family, "route", "add", network, "via", near)
+    daemon = serve(launch, server)
+    for host in ("10.99.0.5", "fd99::5"):
+        client_of(daemon, host=host, inside=client).exchange(host.encode())
+    assert wait_counted(daemon, 2) == (2, {})
+
+
 @pytest.mark.parametrize("host", ["10.77.0.3", "fd77::3"])
 def test_datagrams_in_fragments(launch, wire, host):
     """Larger than what the wire carries at a time; the size of the reply is the question's."""

@@ -29,6 +29,24 @@ def dropped(daemon):
     return daemon.control.totals()["log_dropped"]
 
 
+@pytest.mark.parametrize("umask", [0, 0o077])
+def test_mode_of_a_log_file(launch, tmp_path, umask):
+    """A new one is for its owner and group, whatever the umask; one that is there keeps its mode."""
+    path = tmp_path / "echod.log"
+    daemon = launch({"umask": umask, "log": path}, log={"target": "file", "file": str(path)})
+    assert path.stat().st_mode & 0o777 == 0o640
+    path.rename(tmp_path / "rotated")
+    path.touch()
+    path.chmod(0o604)
+    daemon.signal(signal.SIGUSR1)
+    wait_until(lambda: path.stat().st_size > 0, 5, "the new file is written to")
+    assert path.stat().st_mode & 0o777 == 0o604
+    path.unlink()
+    daemon.signal(signal.SIGUSR1)
+    wait_until(path.exists, 5, "a new file")
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
 def test_stopped_reader_holds_up_nobody(launch, tmp_path):
     """Standard error is a pipe to a reader that is stopped, and later goes on."""
     path = tmp_path / "read-by-cat"

@@ -112,6 +112,18 @@ def test_group(launch, path, as_root):
     assert path.stat().st_gid == grp.getgrnam("daemon").gr_gid
 
 
+@pytest.mark.needs("unshare", "mount")
+def test_group_of_very_many_members(launch, path, as_root, tmp_path):
+    """The names of all of them come with the group's number: they take what room they take."""
+    members = ",".join(f"somebody-with-a-name-{number}" for number in range(20000))
+    groups = tmp_path / "group"
+    groups.write_text(f"root:x:0:\nechoers:x:4711:{members}\n")
+    script = f'mount --bind "{groups}" /etc/group && exec "$@"'
+    prefix = ["unshare", "--mount", "sh", "-c", script, "sh"]
+    launch({"prefix": prefix}, listeners=unix(path, group="echoers"))
+    assert path.stat().st_gid == 4711
+
+
 def test_unknown_group_is_named(launch, path):
     daemon = launch(ready=False, listeners=unix(path, group="no-such-group"))
     daemon.spawn()

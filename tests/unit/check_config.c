@@ -740,9 +740,9 @@ START_TEST(each_kind_has_its_keys)
 		{ "udp://[::1]:1", " v6only freebind dscp", guards },
 		{ "udp://*:1", " v6only freebind dscp", guards },
 		{ "unix:/x", " backlog mode group", stream },
-		{ "unix:@x", " backlog mode group", stream },
+		{ "unix:@x", " backlog", stream },
 		{ "unixgram:/x", " mode group", " rate_total budget_per_source" },
-		{ "unixgram:@x", " mode group", " rate_total budget_per_source" },
+		{ "unixgram:@x", "", " rate_total budget_per_source" },
 	};
 	const struct directive_table *table = directive_table(CONFIG_LISTENERS);
 
