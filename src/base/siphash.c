@@ -65,5 +65,9 @@ siphash(const struct siphash_key *key, const void *data, size_t length)
 int
 siphash_make_key(struct siphash_key *ret_key)
 {
-	return getrandom(ret_key, sizeof(*ret_key), 0) == (ssize_t)sizeof(*ret_key) ? 0 : -errno;
+	ssize_t size = getrandom(ret_key, sizeof(*ret_key), 0);
+
+	if (size < 0)
+		return -errno;
+	return size == (ssize_t)sizeof(*ret_key) ? 0 : -EIO;
 }

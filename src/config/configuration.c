@@ -411,8 +411,7 @@ diff_table(const struct directive_table *table, const char *prefix, const void *
 static bool
 keeps_socket(const struct listener_config *was, const struct listener_config *is)
 {
-	return was->enabled && is->enabled && was->address.wildcard == is->address.wildcard &&
-	       address_equal(&was->address, &is->address);
+	return was->enabled && is->enabled && address_equal(&was->address, &is->address);
 }
 
 static void

@@ -465,9 +465,11 @@ directive_list_set(const struct directive *row, void *base, const char *const *i
 
 	if (r < 0)
 		return r;
-	list.items = calloc(count + 1, sizeof(*list.items));
-	if (list.items == NULL)
-		return -ENOMEM;
+	if (count > 0) {
+		list.items = calloc(count, sizeof(*list.items));
+		if (list.items == NULL)
+			return -ENOMEM;
+	}
 	for (; list.count < count; list.count++) {
 		list.items[list.count] = strdup(items[list.count]);
 		if (list.items[list.count] == NULL) {

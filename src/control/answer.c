@@ -81,6 +81,8 @@ answers_plan_turn(struct answers *answers)
 	/* there is no memory for a timer */
 	if (answers->current != NULL)
 		answer_fail(answers->current);
+	if (answers->asking != NULL && answers->asking->document != NULL)
+		answer_fail(answers->asking);
 	while (!TAILQ_EMPTY(&answers->waiting)) {
 		struct answer *answer = TAILQ_FIRST(&answers->waiting);
 
@@ -99,7 +101,7 @@ answers_prune(struct answers *answers)
 		if (answer->deferred.req != NULL)
 			continue;
 		answers_remove(answers, answer);
-		(void)answer_take(answer);
+		answer_free(answer);
 	}
 }
 

@@ -3,9 +3,8 @@
 
 #include "control/config_json.h"
 
+#include <stdint.h>
 #include <stdio.h>
-
-#include <event2/buffer.h>
 
 #include "config/configuration.h"
 #include "config/directive.h"
@@ -15,8 +14,8 @@
 
 struct config_json {
 	struct document document; /* first: the two have one address */
-	const struct control_actions *actions;
-	const struct config *config; /* that of the last piece; it may be gone */
+	const struct config
+	    *config; /* held by document: that of the moment when it was asked for */
 	size_t rows;
 };
 
@@ -74,14 +73,15 @@ config_json_section(struct config_json *json, enum config_section section)
 		    json, prefix, &table->rows[i], base, &json->config->origins[section][i]);
 }
 
-static void
-config_json_head(struct config_json *json)
+static bool
+config_json_head(struct document *document)
 {
-	const char *path = json->config->path;
+	const char *path = ((struct config_json *)document)->config->path;
 
-	document_print(&json->document, "{\"path\":");
-	document_add(&json->document, path != NULL ? document_text(path) : json_null());
-	document_print(&json->document, ",\"directives\":[");
+	document_print(document, "{\"path\":");
+	document_add(document, path != NULL ? document_text(path) : json_null());
+	document_print(document, ",\"directives\":[");
+	return false;
 }
 
 /* A piece is a listener, then a section. */
@@ -89,16 +89,9 @@ static bool
 config_json_piece(struct document *document)
 {
 	struct config_json *json = (struct config_json *)document;
-	const struct config *config = json->actions->config(json->actions->context);
+	const struct config *config = json->config;
 	size_t section;
 
-	if (json->config != config) {
-		/* the first piece, or the first after a reload: it begins anew */
-		(void)evbuffer_drain(document->out, evbuffer_get_length(document->out));
-		json->config = config;
-		document->piece = json->rows = 0;
-		config_json_head(json);
-	}
 	if (document->piece < config->listener_count) {
 		config_json_listener(json, &config->listeners[document->piece]);
 		return true;
@@ -113,15 +106,23 @@ config_json_piece(struct document *document)
 	return true;
 }
 
-struct document *
-config_json_new(const struct control_actions *actions)
+static void
+config_json_release(void *config)
 {
-	static document_step *const steps[] = { config_json_piece, NULL };
+	config_unref(config);
+}
+
+struct document *
+config_json_new(const struct config *config)
+{
+	static document_step *const steps[] = { config_json_head, config_json_piece, NULL };
 	struct config_json *json = document_new(sizeof(*json), DOCUMENT_JSON, steps);
 
 	if (json == NULL)
 		return NULL;
-	json->actions = actions;
+	json->config = config_ref(config);
+	json->document.owned = (void *)(uintptr_t)config;
+	json->document.release = config_json_release;
 	return &json->document;
 }
 

@@ -15,10 +15,10 @@
 struct document;
 
 /*
- * Build the document of /config: every directive of the configuration that ACTIONS (borrowed) name,
- * also when a reload replaces it meanwhile. NULL: out of memory.
+ * Build the document of /config: the directives of CONFIG, of which it holds a reference, so that a
+ * reload meanwhile changes nothing in it. NULL: out of memory.
  */
-struct document *config_json_new(const struct control_actions *actions);
+struct document *config_json_new(const struct config *config);
 
 /* Build the answer to a reload that succeeded. Caller owns it. NULL: out of memory. */
 json_t *config_json_changes(const struct control_reload *reload);

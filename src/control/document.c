@@ -33,7 +33,8 @@ document_new(size_t size, const char *type, document_step *const *steps)
 void
 document_free(struct document *document)
 {
-	free(document->owned);
+	if (document->release != NULL)
+		document->release(document->owned);
 	free(document);
 }
 

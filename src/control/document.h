@@ -29,9 +29,10 @@ struct evbuffer;
 typedef bool document_step(struct document *document);
 
 struct document {
-	const char *type;            /* its Content-Type */
-	document_step *const *steps; /* its parts, one after the other; NULL at the end */
-	void *owned;                 /* freed with it, by free(3); NULL: nothing */
+	const char *type;             /* its Content-Type */
+	document_step *const *steps;  /* its parts, one after the other; NULL at the end */
+	void *owned;                  /* what it is made of; freed with it */
+	void (*release)(void *owned); /* frees owned; NULL: nothing is owned */
 	/* while it is written */
 	size_t step;
 	size_t piece;         /* how many this step has written before */

@@ -341,6 +341,7 @@ inspection_json_new(struct inspection_list *list, const struct inspection_query 
 		return NULL;
 	}
 	json->document.owned = json->list = list;
+	json->document.release = free;
 	json->kind = query->kind;
 	json->limit = query->limit;
 	json->offset = query->offset;

@@ -361,5 +361,6 @@ metrics_text_new(bool openmetrics, const struct engine *engine, const struct pro
 		return NULL;
 	}
 	text->document.owned = text->rows;
+	text->document.release = free;
 	return &text->document;
 }

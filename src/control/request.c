@@ -76,7 +76,7 @@ query_number(const char *text, size_t length, uint64_t maximum, uint64_t *ret_nu
 	for (size_t i = 0; i < length; i++) {
 		unsigned digit = (unsigned)(text[i] - '0');
 
-		if (digit > 9 || number > (maximum - digit) / 10)
+		if (digit > 9 || digit > maximum || number > (maximum - digit) / 10)
 			return -EINVAL;
 		number = number * 10 + digit;
 	}

@@ -93,7 +93,7 @@ route_read_config(struct answer *answer)
 {
 	const struct routes *routes = answer->context;
 
-	answer->document = config_json_new(routes->actions);
+	answer->document = config_json_new(routes->actions->config(routes->actions->context));
 	return 0;
 }
 

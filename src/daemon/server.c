@@ -374,6 +374,8 @@ server_free(struct server *server)
 		log_close(LOG_CLOSE_NS);
 		return;
 	}
+	/* the control port answers while it closes: each verb is refused from here on */
+	server->lifecycle.phase = PHASE_ENDED;
 	/* nobody serves signals any more: their defaults would end the process with an error */
 	server_block_signals();
 	/* answers of the control port that are written already leave */
@@ -389,7 +391,7 @@ server_free(struct server *server)
 		event_free(server->lifecycle.timer);
 	if (server->reload != NULL)
 		event_free(server->reload);
-	/* no request comes any more; then answers that workers still owe are dropped */
+	/* the last requests are answered; then answers that workers still owe are dropped */
 	control_server_free(server->control);
 	if (server->loop != NULL)
 		loop_run_once(server->loop);

@@ -60,7 +60,7 @@ place_before(const struct place *a, const struct place *b)
 static int
 place_compare(const void *a, const void *b)
 {
-	return place_before(a, b) ? -1 : 1;
+	return place_before(a, b) ? -1 : place_before(b, a);
 }
 
 /*

@@ -24,6 +24,7 @@ from harness import (
     seconds,
     wait_until,
 )
+from harness.control_client import ControlClient
 from harness.process import frozen_thread, is_over, standing_still, worker_threads
 
 # Connects and resets for as long as it is left to run.
@@ -402,6 +403,18 @@ def test_thread_that_cannot_be_had_names_the_limits(launch, faults):
     assert "cannot start worker 5 of 8: Resource temporarily unavailable" in text
     assert re.search(r"RLIMIT_NPROC, ulimit -u, is (\d+|unlimited)", text)
     assert re.search(r"pids.max, TasksMax=, is (\d+|unlimited)", text)
+
+
+@pytest.mark.parametrize("verb", ["/drain", "/stop", "/undrain", "/reload"])
+def test_verb_is_refused_once_a_start_has_failed(launch, faults, verb):
+    """It waits at the control socket while the start fails, and is answered while all is freed."""
+    faults.set("pthread_create", "EAGAIN", skip=5, delay_ms=1000)
+    daemon = launch(faults.options, ready=False, workers=8)
+    daemon.spawn()
+    daemon.log.wait_for("control socket listening")
+    reply = ControlClient(str(daemon.directory / "control.sock")).post(verb)
+    assert reply.status == 409, reply.text
+    assert daemon.wait_exit() == 71
 
 
 def test_real_limit_of_processes_is_named(launch, as_root, open_directory):

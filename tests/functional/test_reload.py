@@ -281,6 +281,18 @@ def test_v6only_of_a_kept_socket_needs_a_restart(launch):
     assert "restart" in lines[0]["message"]
 
 
+def test_wildcard_written_otherwise_keeps_its_socket(launch):
+    """* and [::] are one address: what the kept socket cannot take over is told as such."""
+    port = free_port()
+    daemon = launch(listeners=[{"name": "echo", "address": f"tcp://*:{port}"}])
+    row = {"name": "echo", "address": f"tcp://[::]:{port}", "v6only": True}
+    daemon.configure(settings(listeners=[row]))
+    answer = daemon.local.post("/reload").json
+    waiting = {change["key"] for change in answer["needs_restart"]}
+    assert "listeners.echo.v6only" in waiting, answer
+    exchange(socket.create_connection(("127.0.0.1", port), timeout=seconds(10)))
+
+
 def segment_size(daemon, name):
     with daemon.connect(name) as sock:
         exchange(sock)
