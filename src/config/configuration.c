@@ -286,7 +286,9 @@ check_marks(const struct config *config, struct error_list *errors)
 	if (low->file != NULL)
 		config_add_error(errors, low,
 		    "limits.output_low: \"%s\" is not below limits.output_high, \"%s\"%s", low_text,
-		    high_text, format_other(high, "set", other, sizeof(other)));
+		    high_text,
+		    high->file == NULL ? " by default"
+				       : format_other(high, "set", other, sizeof(other)));
 	else
 		config_add_error(errors, high,
 		    "limits.output_high: \"%s\" is not above limits.output_low, \"%s\" by default",
