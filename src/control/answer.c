@@ -37,7 +37,7 @@ static void answers_plan_turn(struct answers *answers);
 static struct answer *answers_next(const struct answers *answers);
 
 struct evhttp_request *
-answer_take(struct answer *answer)
+answer_end(struct answer *answer)
 {
 	struct answers *answers = answer->answers;
 	struct evhttp_request *req = deferred_take(&answer->deferred);
@@ -57,10 +57,10 @@ answer_take(struct answer *answer)
 static void
 answer_fail(struct answer *answer)
 {
-	struct evhttp_request *req = answer_take(answer);
+	struct evhttp_request *req = answer_end(answer);
 
 	if (req != NULL)
-		reply_json(req, HTTP_OK, NULL);
+		reply_no_memory(req);
 }
 
 static void
@@ -142,7 +142,7 @@ answers_begin(struct answers *answers)
 		answers_remove(answers, answer);
 		*place = answer;
 		if (answers_are_full(answers))
-			reply_busy(answer_take(answer));
+			reply_busy(answer_end(answer));
 		else if (answer->begin(answer) < 0 || (!answer->asks && answer->document == NULL))
 			answer_fail(answer);
 	}
@@ -159,7 +159,7 @@ answer_write(struct answer *answer)
 	int r;
 
 	if (answer->deferred.req == NULL) {
-		(void)answer_take(answer);
+		(void)answer_end(answer);
 		return;
 	}
 	do
@@ -170,7 +170,7 @@ answer_write(struct answer *answer)
 	body = answer->body;
 	answer->body = NULL;
 	answer->document = NULL;
-	req = answer_take(answer);
+	req = answer_end(answer);
 	if (r < 0) {
 		evbuffer_free(body);
 		body = NULL;
@@ -219,7 +219,7 @@ answer_later(struct answers *answers, struct evhttp_request *req,
 		answer->body = evbuffer_new();
 	if (answer == NULL || answer->body == NULL) {
 		free(answer);
-		reply_json(req, HTTP_OK, NULL);
+		reply_no_memory(req);
 		return;
 	}
 	deferred_keep(&answer->deferred, &answers->deferred, req);
@@ -255,13 +255,13 @@ answers_done(struct answers *answers)
 	deferred_refuse_all(&answers->deferred);
 	while ((answer = TAILQ_FIRST(&answers->waiting)) != NULL) {
 		answers_remove(answers, answer);
-		(void)answer_take(answer);
+		(void)answer_end(answer);
 	}
 	if (answers->current != NULL)
-		(void)answer_take(answers->current);
+		(void)answer_end(answers->current);
 	answer = answers->asking;
 	if (answer != NULL && answer->document != NULL)
-		(void)answer_take(answer);
+		(void)answer_end(answer);
 	else if (answer != NULL)
 		answer->answers = NULL; /* the workers have it: see answer_go_on() */
 	(void)event_del(&answers->turn);

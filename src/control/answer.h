@@ -29,7 +29,7 @@ struct answer {
 	struct deferred deferred; /* who asked */
 	/*
 	 * Its turn has come: set document and return 0; or, when it asks, return 1, and
-	 * answer_go_on() or answer_take() will be called later; or return -errno.
+	 * answer_go_on() or answer_end() will be called later; or return -errno.
 	 */
 	int (*begin)(struct answer *answer);
 	void *context;                 /* for begin; borrowed */
@@ -66,7 +66,7 @@ void answer_later(struct answers *answers, struct evhttp_request *req,
 void answer_go_on(struct answer *answer, struct document *document);
 
 /* End ANSWER without a document: its request, if not NULL, is now the caller's to be answered. */
-struct evhttp_request *answer_take(struct answer *answer);
+struct evhttp_request *answer_end(struct answer *answer);
 
 /*
  * Refuse all requests and forget the answers. Called before their connections are freed, with no

@@ -104,6 +104,12 @@ reply_json(struct evhttp_request *req, int code, json_t *document)
 }
 
 void
+reply_no_memory(struct evhttp_request *req)
+{
+	reply_send(req, HTTP_OK, DOCUMENT_JSON, NULL);
+}
+
+void
 reply_ok(struct evhttp_request *req)
 {
 	reply_json(req, HTTP_OK, json_pack("{s:b}", "ok", 1));

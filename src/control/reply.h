@@ -27,8 +27,11 @@ void reply_page(
 /* Answer with CODE and one line of plain text, its end included. */
 void reply_text(struct evhttp_request *req, int code, const char *text);
 
-/* Answer with CODE and DOCUMENT (taken; NULL: out of memory). */
+/* Answer with CODE and DOCUMENT (taken; NULL: as reply_no_memory()). */
 void reply_json(struct evhttp_request *req, int code, json_t *document);
+
+/* Answer with 503 and nothing else: there is no memory for more. */
+void reply_no_memory(struct evhttp_request *req);
 
 /* Answer with 200 and {"ok": true}. */
 void reply_ok(struct evhttp_request *req);

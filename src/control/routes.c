@@ -102,7 +102,7 @@ static void
 routes_answer_one(struct answer *answer, struct inspection_list *list)
 {
 	uint64_t id = answer->query.id;
-	struct evhttp_request *req = answer_take(answer);
+	struct evhttp_request *req = answer_end(answer);
 
 	if (req != NULL && list->count == 0)
 		reply_error(req, HTTP_NOTFOUND, "no connection %" PRIu64 " is open", id);
@@ -281,7 +281,7 @@ routes_on_closed(void *context, int r, struct inspection_list *list)
 	else if (req != NULL && r == -ENOENT)
 		reply_error(req, HTTP_NOTFOUND, "no connection %" PRIu64 " is open", closing->id);
 	else if (req != NULL)
-		reply_json(req, HTTP_OK, NULL);
+		reply_no_memory(req);
 	free(closing);
 }
 
@@ -292,7 +292,7 @@ route_act_close(const struct route_call *call)
 	struct closing *closing = calloc(1, sizeof(*closing));
 
 	if (closing == NULL) {
-		reply_json(call->req, HTTP_OK, NULL);
+		reply_no_memory(call->req);
 		return;
 	}
 	closing->id = call->id;

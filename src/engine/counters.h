@@ -148,7 +148,8 @@ struct counters_sum {
 };
 
 /*
- * Add N (two's complement, so that gauges can go down) to counter ID, which may be a reason too.
+ * Add N (two's complement, so that gauges can go down) to counter ID, below COUNTER_COUNT: a reason
+ * counts under its own number, CLOSE_NONE and DATAGRAM_PASS have no counter.
  * The owner only: no locked instruction.
  */
 static inline void
