@@ -64,6 +64,9 @@ static int
 locate_search(struct echoctl_location *location, const char *run)
 {
 	const char *directory = getenv("RUNTIME_DIRECTORY"), *user = getenv("XDG_RUNTIME_DIR");
+	/* a daemon's own choice is the same: an ordinary user's is found before root's */
+	bool root = geteuid() == 0;
+	const char *const places[] = { root ? run : user, root ? user : run };
 	int r = 0;
 
 	while (directory != NULL && *directory != '\0' && r == 0) {
@@ -72,10 +75,10 @@ locate_search(struct echoctl_location *location, const char *run)
 		r = locate_add(location, directory, length, "");
 		directory += length + (directory[length] == ':');
 	}
-	if (r == 0)
-		r = locate_add(location, run, strlen(run), "echod/");
-	if (r == 0 && user != NULL)
-		r = locate_add(location, user, strlen(user), "echod/");
+	for (size_t i = 0; i < ARRAY_SIZE(places) && r == 0; i++) {
+		if (places[i] != NULL)
+			r = locate_add(location, places[i], strlen(places[i]), "echod/");
+	}
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < location->count; i++) {
