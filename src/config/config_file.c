@@ -231,13 +231,17 @@ set_group(struct reader *r, const struct target *target, const config_setting_t 
 
 	for (int i = 0; i < count && r->result == 0; i++) {
 		const config_setting_t *setting = config_setting_get_elem(group, (unsigned)i);
-		const char *key = config_source_key(config_setting_name(setting));
+		const char *name = config_setting_name(setting);
+		/* libconfig had no memory for the name and did not notice */
+		const char *key = name != NULL ? config_source_key(name) : "";
 		const struct directive *row = directive_find(target->table, key);
 		enum config_section s = *target->path == '\0' ? CONFIG_TOP + 1 : CONFIG_SECTIONS;
 
 		while (s < CONFIG_SECTIONS && strcmp(directive_table(s)->section, key) != 0)
 			s++;
-		if (row != NULL)
+		if (name == NULL)
+			r->result = -ENOMEM;
+		else if (row != NULL)
 			set_key(r, target, row, setting);
 		else if (s < CONFIG_SECTIONS)
 			set_section(r, s, setting);

@@ -212,8 +212,10 @@ inspection_json_parse(
 			return r;
 	}
 	if (r < 0)
-		return fail(
-		    &parse, "a name or a value is too long, or has a %% that begins no %%XX");
+		return fail(&parse,
+		    "a name or a value is longer than %d bytes, or has %%00 or a %% that begins no "
+		    "%%XX",
+		    QUERY_TEXT_MAX - 1);
 	if (query.limit + query.offset > INSPECTION_REACH_MAX)
 		return fail(
 		    &parse, "limit and offset together are at most %d", INSPECTION_REACH_MAX);

@@ -19,6 +19,8 @@
 
 #ifdef HAVE_SYSTEMD
 #include <systemd/sd-daemon.h>
+/* a place in this file would say nothing of where a message comes from */
+#define SD_JOURNAL_SUPPRESS_LOCATION
 #include <systemd/sd-journal.h>
 #else
 /* Nothing was passed in, and nobody is told. */

@@ -413,7 +413,9 @@ endpoint_do_serve(void *arg)
 void
 endpoint_serve(struct endpoint *endpoint, bool serve)
 {
-	atomic_store(&endpoint->serving, serve);
+	/* at a stop its worker may have ended, and takes no posts */
+	if (atomic_exchange(&endpoint->serving, serve) == serve)
+		return;
 	if (!atomic_exchange(&endpoint->serve_posted, true))
 		loop_post(
 		    endpoint->worker->loop, &endpoint->serve_post, endpoint_do_serve, endpoint);
