@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Writers append packed records to a bounded ring; the log thread takes them out one by one and
+ * Any thread appends packed records to a bounded ring; the log thread takes them out one by one and
  * writes them without the lock held. What was lost or suppressed is remembered with the next line
  * that gets through, so that the summary stands where the gap is. The main thread hands over a new
  * target through `next`. The thread may block in a target for ever: nobody waits for that.
@@ -24,7 +24,7 @@
 
 #define LOG_QUEUE_LINES 1024
 #define LOG_WINDOW_NS NS_PER_S
-#define LOG_LEAVE_NS (250 * NS_PER_MS) /* for a thread that was told to give up its target */
+#define LOG_LEAVE_NS (250 * NS_PER_MS) /* how long a thread may take to give up its target */
 
 /* Lines that are missing. */
 struct log_gap {
@@ -68,7 +68,7 @@ static struct {
 	pthread_t thread;
 	struct log_settings settings; /* for log_reopen() */
 	char *file;                   /* what settings.file points to */
-} room = {
+} state = {
 	.level = LOG_LEVEL_INFO,
 	.lock = PTHREAD_MUTEX_INITIALIZER,
 	.wake = PTHREAD_COND_INITIALIZER,
@@ -76,7 +76,7 @@ static struct {
 };
 
 /* What the log thread alone knows. */
-struct log_carrier {
+struct log_writer {
 	struct log_sink sink;
 	struct log_gap gap; /* not reported yet */
 	bool failing;       /* the last write failed */
@@ -85,19 +85,19 @@ struct log_carrier {
 void
 log_set_level(enum log_level level)
 {
-	room.level = (int)level;
+	state.level = (int)level;
 }
 
 bool
 log_enabled(enum log_level level)
 {
-	return (int)level <= atomic_load_explicit(&room.level, memory_order_relaxed);
+	return (int)level <= atomic_load_explicit(&state.level, memory_order_relaxed);
 }
 
 void
 log_totals_read(struct log_totals *ret_totals)
 {
-	*ret_totals = (struct log_totals){ room.written, room.dropped, room.suppressed };
+	*ret_totals = (struct log_totals){ state.written, state.dropped, state.suppressed };
 }
 
 /* Begin a new second where the last is over; ENDING: no line will come, it counts as over. */
@@ -106,12 +106,12 @@ log_roll_window(bool ending)
 {
 	int64_t now_ns = clock_now_ns();
 
-	if (!ending && now_ns - room.window_ns < LOG_WINDOW_NS)
+	if (!ending && now_ns - state.window_ns < LOG_WINDOW_NS)
 		return;
-	room.gap.suppressed += room.window_suppressed;
-	room.window_suppressed = 0;
-	room.window_lines = 0;
-	room.window_ns = now_ns;
+	state.gap.suppressed += state.window_suppressed;
+	state.window_suppressed = 0;
+	state.window_lines = 0;
+	state.window_ns = now_ns;
 }
 
 /*
@@ -123,21 +123,21 @@ log_admit(enum log_level level)
 {
 	bool limited = level > LOG_LEVEL_NOTICE, over = false, full = false;
 
-	pthread_mutex_lock(&room.lock);
-	if (room.open) {
+	pthread_mutex_lock(&state.lock);
+	if (state.open) {
 		log_roll_window(false);
-		over = limited && room.rate_limit > 0 && room.window_lines >= room.rate_limit;
-		full = !over && room.used == LOG_QUEUE_LINES;
+		over = limited && state.rate_limit > 0 && state.window_lines >= state.rate_limit;
+		full = !over && state.used == LOG_QUEUE_LINES;
 		/* the thread must see that a summary is due, should nothing follow */
-		if (over && room.window_suppressed++ == 0)
-			pthread_cond_signal(&room.wake);
+		if (over && state.window_suppressed++ == 0)
+			pthread_cond_signal(&state.wake);
 		if (limited && !over)
-			room.window_lines++;
-		room.gap.lost += full;
+			state.window_lines++;
+		state.gap.lost += full;
 	}
-	pthread_mutex_unlock(&room.lock);
-	room.suppressed += over;
-	room.dropped += full;
+	pthread_mutex_unlock(&state.lock);
+	state.suppressed += over;
+	state.dropped += full;
 	return !over && !full;
 }
 
@@ -149,9 +149,9 @@ log_write_through(struct log_record *record)
 	atomic_bool interrupt = true;
 
 	if (record != NULL && log_sink_write(&sink, record, &interrupt) == 0)
-		room.written++;
+		state.written++;
 	else
-		room.dropped++;
+		state.dropped++;
 	free(record);
 }
 
@@ -161,24 +161,24 @@ log_append(struct log_record *record)
 {
 	bool open, full;
 
-	pthread_mutex_lock(&room.lock);
-	open = room.open;
-	full = record == NULL || room.used == LOG_QUEUE_LINES;
+	pthread_mutex_lock(&state.lock);
+	open = state.open;
+	full = record == NULL || state.used == LOG_QUEUE_LINES;
 	if (open && full) {
-		room.gap.lost++;
+		state.gap.lost++;
 	} else if (open) {
-		room.slots[(room.first + room.used++) % LOG_QUEUE_LINES] = (struct log_slot){
-			record, room.gap
+		state.slots[(state.first + state.used++) % LOG_QUEUE_LINES] = (struct log_slot){
+			record, state.gap
 		};
-		room.gap = (struct log_gap){ 0 };
+		state.gap = (struct log_gap){ 0 };
 	}
-	pthread_cond_signal(&room.wake);
-	pthread_mutex_unlock(&room.lock);
+	pthread_cond_signal(&state.wake);
+	pthread_mutex_unlock(&state.lock);
 	if (!open) {
 		log_write_through(record);
 	} else if (full) {
 		free(record);
-		room.dropped++;
+		state.dropped++;
 	}
 }
 
@@ -205,7 +205,7 @@ log_abort(const char *format, ...)
 {
 	va_list ap;
 
-	/* not by the thread, which has no time left */
+	/* written here: the log thread would not get to it before abort(3) */
 	va_start(ap, format);
 	log_write_through(log_record_new(LOG_LEVEL_ERROR, clock_wall_ns(), NULL, 0, format, ap));
 	va_end(ap);
@@ -216,23 +216,23 @@ log_abort(const char *format, ...)
 
 /* Change over to the target that was handed in. False when the thread must leave at once. */
 static bool
-log_carrier_renew(struct log_carrier *carrier)
+log_writer_renew(struct log_writer *writer)
 {
-	struct log_sink old = carrier->sink;
+	struct log_sink old = writer->sink;
 	bool renew, abandon;
 
-	pthread_mutex_lock(&room.lock);
-	renew = room.renew;
-	abandon = room.abandon;
+	pthread_mutex_lock(&state.lock);
+	renew = state.renew;
+	abandon = state.abandon;
 	if (renew) {
-		carrier->sink = room.next;
-		room.renew = false;
-		carrier->failing = false;
+		writer->sink = state.next;
+		state.renew = false;
+		writer->failing = false;
 	}
-	room.interrupt = abandon;
-	pthread_mutex_unlock(&room.lock);
+	state.interrupt = abandon;
+	pthread_mutex_unlock(&state.lock);
 	if (renew) {
-		log_sink_follow(&carrier->sink, &old);
+		log_sink_follow(&writer->sink, &old);
 		log_sink_close(&old);
 	}
 	return !abandon;
@@ -240,23 +240,23 @@ log_carrier_renew(struct log_carrier *carrier)
 
 /* Write one record, to a new target if one comes while the old one blocks. */
 static bool
-log_carrier_write(struct log_carrier *carrier, const struct log_record *record)
+log_writer_write(struct log_writer *writer, const struct log_record *record)
 {
-	int r = log_sink_write(&carrier->sink, record, &room.interrupt);
+	int r = log_sink_write(&writer->sink, record, &state.interrupt);
 
-	while (r == -ECANCELED && log_carrier_renew(carrier))
-		r = log_sink_write(&carrier->sink, record, &room.interrupt);
-	carrier->failing = r < 0;
-	room.written += r == 0;
+	while (r == -ECANCELED && log_writer_renew(writer))
+		r = log_sink_write(&writer->sink, record, &state.interrupt);
+	writer->failing = r < 0;
+	state.written += r == 0;
 	return r == 0;
 }
 
-static void log_carrier_report(
-    struct log_carrier *carrier, uint64_t *count, const char *format, ...) ATTR_PRINTF(3, 4);
+static void log_writer_report(struct log_writer *writer, uint64_t *count, const char *format, ...)
+    ATTR_PRINTF(3, 4);
 
 /* Write a line of our own about *COUNT missing lines, whatever the level, and forget them. */
 static void
-log_carrier_report(struct log_carrier *carrier, uint64_t *count, const char *format, ...)
+log_writer_report(struct log_writer *writer, uint64_t *count, const char *format, ...)
 {
 	struct log_record *record;
 	va_list ap;
@@ -267,8 +267,8 @@ log_carrier_report(struct log_carrier *carrier, uint64_t *count, const char *for
 	record = log_record_new(LOG_LEVEL_WARNING, clock_wall_ns(), NULL, 0, format, ap);
 	va_end(ap);
 	if (record == NULL)
-		carrier->failing = true; /* or it would be tried again at once */
-	else if (log_carrier_write(carrier, record))
+		writer->failing = true; /* or it would be tried again at once */
+	else if (log_writer_write(writer, record))
 		*count = 0;
 	free(record);
 }
@@ -278,20 +278,20 @@ log_carrier_report(struct log_carrier *carrier, uint64_t *count, const char *for
  * there is a line to write, not for a summary alone.
  */
 static void
-log_carrier_deliver(struct log_carrier *carrier, struct log_record *record)
+log_writer_deliver(struct log_writer *writer, struct log_record *record)
 {
-	struct log_gap *gap = &carrier->gap;
-	bool stay = log_carrier_renew(carrier);
+	struct log_gap *gap = &writer->gap;
+	bool stay = log_writer_renew(writer);
 
-	if (stay && (record != NULL || !carrier->failing)) {
-		log_carrier_report(carrier, &gap->lost,
+	if (stay && (record != NULL || !writer->failing)) {
+		log_writer_report(writer, &gap->lost,
 		    "dropped %" PRIu64 " lines: the log target was slow, full or gone", gap->lost);
-		log_carrier_report(carrier, &gap->suppressed,
+		log_writer_report(writer, &gap->suppressed,
 		    "suppressed %" PRIu64 " lines over log.rate_limit", gap->suppressed);
 	}
-	if (record != NULL && (!stay || !log_carrier_write(carrier, record))) {
+	if (record != NULL && (!stay || !log_writer_write(writer, record))) {
 		gap->lost++;
-		room.dropped++;
+		state.dropped++;
 	}
 	free(record);
 }
@@ -305,65 +305,65 @@ log_wait(pthread_cond_t *condition, int64_t until_ns)
 		.tv_nsec = until_ns % NS_PER_S,
 	};
 
-	return pthread_cond_clockwait(condition, &room.lock, CLOCK_MONOTONIC, &until);
+	return pthread_cond_clockwait(condition, &state.lock, CLOCK_MONOTONIC, &until);
 }
 
 /* Take the oldest line, and what is missing before it. Under the lock. NULL where there is none. */
 static struct log_record *
-log_carrier_take(struct log_carrier *carrier)
+log_writer_take(struct log_writer *writer)
 {
-	struct log_slot *slot = &room.slots[room.first];
-	struct log_gap *before = room.used > 0 ? &slot->before : &room.gap;
+	struct log_slot *slot = &state.slots[state.first];
+	struct log_gap *before = state.used > 0 ? &slot->before : &state.gap;
 
-	log_roll_window(room.stopping);
-	carrier->gap.lost += before->lost;
-	carrier->gap.suppressed += before->suppressed;
+	log_roll_window(state.stopping);
+	writer->gap.lost += before->lost;
+	writer->gap.suppressed += before->suppressed;
 	*before = (struct log_gap){ 0 };
-	if (room.used == 0)
+	if (state.used == 0)
 		return NULL;
-	room.first = (room.first + 1) % LOG_QUEUE_LINES;
-	room.used--;
+	state.first = (state.first + 1) % LOG_QUEUE_LINES;
+	state.used--;
 	return slot->record;
 }
 
 /* Wait for work and take it. False when the thread must leave; `alive` is false then. */
 static bool
-log_carrier_fetch(struct log_carrier *carrier, struct log_record **ret_record)
+log_writer_fetch(struct log_writer *writer, struct log_record **ret_record)
 {
-	const struct log_gap *gap = &carrier->gap;
+	const struct log_gap *gap = &writer->gap;
 	bool work = false;
 
-	pthread_mutex_lock(&room.lock);
-	while (!room.abandon) {
-		*ret_record = log_carrier_take(carrier);
+	pthread_mutex_lock(&state.lock);
+	while (!state.abandon) {
+		*ret_record = log_writer_take(writer);
 		/* a target that works again still owes the summary that failed */
-		work = *ret_record != NULL || room.renew ||
-		       (!carrier->failing && (gap->lost > 0 || gap->suppressed > 0));
-		if (work || room.stopping)
+		work = *ret_record != NULL || state.renew ||
+		       (!writer->failing && (gap->lost > 0 || gap->suppressed > 0));
+		if (work || state.stopping)
 			break;
 		/* until something happens, or a summary is due */
-		if (room.window_suppressed > 0)
-			(void)log_wait(&room.wake, room.window_ns + LOG_WINDOW_NS);
+		if (state.window_suppressed > 0)
+			(void)log_wait(&state.wake, state.window_ns + LOG_WINDOW_NS);
 		else
-			(void)pthread_cond_wait(&room.wake, &room.lock);
+			(void)pthread_cond_wait(&state.wake, &state.lock);
 	}
 	if (!work) {
-		room.alive = false;
-		pthread_cond_signal(&room.left);
+		state.alive = false;
+		pthread_cond_signal(&state.left);
 	}
-	pthread_mutex_unlock(&room.lock);
+	pthread_mutex_unlock(&state.lock);
 	return work;
 }
 
 static void *
-log_carrier_run(void *unused ATTR_UNUSED)
+log_writer_run(void *unused ATTR_UNUSED)
 {
-	struct log_carrier carrier = { .sink = LOG_SINK_STDERR };
+	struct log_writer writer = { .sink = LOG_SINK_STDERR };
 	struct log_record *record;
 
-	while (log_carrier_fetch(&carrier, &record))
-		log_carrier_deliver(&carrier, record);
-	log_sink_close(&carrier.sink);
+	while (log_writer_fetch(&writer, &record))
+		log_writer_deliver(&writer, record);
+	log_sink_close(&writer.sink);
 	return NULL;
 }
 
@@ -379,15 +379,15 @@ log_thread_start(struct error_list *errors)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&room.thread, NULL, log_carrier_run, NULL);
+	r = pthread_create(&state.thread, NULL, log_writer_run, NULL);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (r != 0) {
 		error_list_add(errors, "cannot start the log thread: %s (%s)", strerror(r),
 		    cgroup_thread_limits("", limits, sizeof(limits)));
 		return -r;
 	}
-	pthread_setname_np(room.thread, "echod-log");
-	room.alive = room.joinable = true;
+	pthread_setname_np(state.thread, "echod-log");
+	state.alive = state.joinable = true;
 	return 0;
 }
 
@@ -395,13 +395,13 @@ log_thread_start(struct error_list *errors)
 static void
 log_hand_over(struct log_sink sink, int64_t rate_limit)
 {
-	if (room.renew)
-		log_sink_close(&room.next); /* the thread is stuck and never saw it */
-	room.next = sink;
-	room.renew = true;
-	room.rate_limit = rate_limit;
-	room.interrupt = true;
-	pthread_cond_signal(&room.wake);
+	if (state.renew)
+		log_sink_close(&state.next); /* the thread is stuck and never saw it */
+	state.next = sink;
+	state.renew = true;
+	state.rate_limit = rate_limit;
+	state.interrupt = true;
+	pthread_cond_signal(&state.wake);
 }
 
 /* Open what SETTINGS ask for, start the thread where START says so, and only then change over. */
@@ -421,29 +421,29 @@ log_apply(const struct log_settings *settings, bool start, struct error_list *er
 		free(file);
 		return r;
 	}
-	pthread_mutex_lock(&room.lock);
+	pthread_mutex_lock(&state.lock);
 	if (start) {
 		/* a thread that an earlier log_close() left behind serves again */
-		room.stopping = room.abandon = false;
-		r = room.alive ? 0 : log_thread_start(errors);
-	} else if (!room.open) {
+		state.stopping = state.abandon = false;
+		r = state.alive ? 0 : log_thread_start(errors);
+	} else if (!state.open) {
 		error_list_add(errors, "log: it is not open");
 		r = -EINVAL;
 	}
 	if (r == 0) {
-		room.open = true;
+		state.open = true;
 		log_hand_over(sink, settings->rate_limit);
 	}
-	pthread_mutex_unlock(&room.lock);
+	pthread_mutex_unlock(&state.lock);
 	if (r < 0) {
 		log_sink_close(&sink);
 		free(file);
 		return r;
 	}
 	log_set_level(settings->level);
-	free(room.file);
-	room.settings = *settings;
-	room.settings.file = room.file = file;
+	free(state.file);
+	state.settings = *settings;
+	state.settings.file = state.file = file;
 	return 0;
 }
 
@@ -465,14 +465,14 @@ log_reopen(struct error_list *errors)
 	struct log_sink sink;
 	int r;
 
-	if (room.settings.target != LOG_TARGET_FILE || room.settings.file == NULL)
+	if (state.settings.target != LOG_TARGET_FILE || state.settings.file == NULL)
 		return 0;
-	r = log_sink_open(&room.settings, errors, &sink);
+	r = log_sink_open(&state.settings, errors, &sink);
 	if (r < 0)
 		return r;
-	pthread_mutex_lock(&room.lock);
-	log_hand_over(sink, room.settings.rate_limit);
-	pthread_mutex_unlock(&room.lock);
+	pthread_mutex_lock(&state.lock);
+	log_hand_over(sink, state.settings.rate_limit);
+	pthread_mutex_unlock(&state.lock);
 	return 0;
 }
 
@@ -482,9 +482,9 @@ log_await_leave(int64_t timeout_ns)
 {
 	int64_t until_ns = clock_now_ns() + timeout_ns;
 
-	while (room.alive && log_wait(&room.left, until_ns) == 0)
+	while (state.alive && log_wait(&state.left, until_ns) == 0)
 		;
-	return !room.alive;
+	return !state.alive;
 }
 
 void
@@ -492,40 +492,40 @@ log_close(int64_t timeout_ns)
 {
 	bool left;
 
-	pthread_mutex_lock(&room.lock);
-	if (!room.open) {
-		pthread_mutex_unlock(&room.lock);
+	pthread_mutex_lock(&state.lock);
+	if (!state.open) {
+		pthread_mutex_unlock(&state.lock);
 		return;
 	}
-	room.open = false;
-	room.stopping = true;
-	pthread_cond_signal(&room.wake);
+	state.open = false;
+	state.stopping = true;
+	pthread_cond_signal(&state.wake);
 	left = log_await_leave(timeout_ns);
 	if (!left) {
-		room.abandon = true;
-		room.interrupt = true;
+		state.abandon = true;
+		state.interrupt = true;
 		left = log_await_leave(LOG_LEAVE_NS);
 	}
-	if (left && room.renew) {
-		log_sink_close(&room.next);
-		room.renew = false;
+	if (left && state.renew) {
+		log_sink_close(&state.next);
+		state.renew = false;
 	}
-	for (; room.used > 0; room.used--) {
-		free(room.slots[room.first].record);
-		room.first = (room.first + 1) % LOG_QUEUE_LINES;
-		room.dropped++;
+	for (; state.used > 0; state.used--) {
+		free(state.slots[state.first].record);
+		state.first = (state.first + 1) % LOG_QUEUE_LINES;
+		state.dropped++;
 	}
-	room.gap = (struct log_gap){ 0 };
-	room.window_suppressed = 0;
-	pthread_mutex_unlock(&room.lock);
-	if (room.joinable) {
+	state.gap = (struct log_gap){ 0 };
+	state.window_suppressed = 0;
+	pthread_mutex_unlock(&state.lock);
+	if (state.joinable) {
 		if (left)
-			pthread_join(room.thread, NULL);
+			pthread_join(state.thread, NULL);
 		else
-			pthread_detach(room.thread);
-		room.joinable = false;
+			pthread_detach(state.thread);
+		state.joinable = false;
 	}
-	free(room.file);
-	room.file = NULL;
-	room.settings = (struct log_settings){ 0 };
+	free(state.file);
+	state.file = NULL;
+	state.settings = (struct log_settings){ 0 };
 }
