@@ -6,7 +6,6 @@
 #ifndef ECHOD_BASE_SOCKET_FILE_H
 #define ECHOD_BASE_SOCKET_FILE_H
 
-#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/address.h"

@@ -183,15 +183,13 @@ control_listener_forgive(struct control_listener *lis, int64_t now_ns)
 }
 
 static void
-control_listener_on_sweep(evutil_socket_t fd, short what, void *arg)
+control_listener_on_sweep(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, void *arg)
 {
 	struct control_listener *lis = arg;
 	struct control_client *client, *next;
 	int64_t now_ns = clock_now_ns();
 	bool gone = false, again = false;
 
-	(void)fd;
-	(void)what;
 	control_listener_forgive(lis, now_ns);
 	TAILQ_FOREACH_SAFE (client, &lis->clients, next, next) {
 		bufferevent_data_cb reading;
@@ -225,12 +223,12 @@ struct search {
 };
 
 static int
-control_listener_on_event(const struct event_base *base, const struct event *event, void *arg)
+control_listener_on_event(
+    const struct event_base *base ATTR_UNUSED, const struct event *event, void *arg)
 {
 	struct search *search = arg;
 	struct control_listener *lis;
 
-	(void)base;
 	if (event_get_callback(event) != control_listener_on_sweep)
 		return 0;
 	lis = event_get_callback_arg(event);
@@ -267,14 +265,13 @@ control_listener_has_waiting(struct evconnlistener *evl)
  * the next turn of the loop takes it. Else the sweep starts accepting again.
  */
 static void
-control_listener_on_error(struct evconnlistener *evl, void *arg)
+control_listener_on_error(struct evconnlistener *evl, void *arg ATTR_UNUSED)
 {
 	int error = errno;
 	bool exhausted = error == EMFILE || error == ENFILE;
 	struct control_listener *lis = control_listener_find(evl);
 	int64_t now_ns = clock_now_ns();
 
-	(void)arg;
 	if (exhausted && (!control_listener_has_waiting(evl) ||
 			     (lis != NULL && control_listener_use_reserve(lis))))
 		return;
@@ -288,11 +285,10 @@ control_listener_on_error(struct evconnlistener *evl, void *arg)
 
 /* The answer is written, evhttp frees the client next. */
 static void
-control_listener_on_answered(struct evhttp_request *req, void *arg)
+control_listener_on_answered(struct evhttp_request *req ATTR_UNUSED, void *arg)
 {
 	struct control_listener *lis = arg;
 
-	(void)req;
 	control_listener_sweep_soon(lis);
 }
 

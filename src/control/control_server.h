@@ -7,7 +7,6 @@
 #ifndef ECHOD_CONTROL_CONTROL_SERVER_H
 #define ECHOD_CONTROL_CONTROL_SERVER_H
 
-#include "base/attributes.h"
 #include "base/error_list.h"
 #include "config/configuration.h"
 #include "control/server_interface.h"

@@ -13,6 +13,7 @@
 #include <event2/event.h>
 #include <event2/http.h>
 
+#include "base/attributes.h"
 #include "control/document.h"
 
 #define ERROR_TEXT_MAX 512
@@ -153,11 +154,10 @@ deferred_take(struct deferred *deferred)
  * and leaves it to us; when it frees the connection for another reason it frees both.
  */
 static void
-deferred_on_close(struct evhttp_connection *conn, void *arg)
+deferred_on_close(struct evhttp_connection *conn ATTR_UNUSED, void *arg)
 {
 	struct evhttp_request *req = deferred_take(arg);
 
-	(void)conn;
 	if (evhttp_request_get_connection(req) == NULL)
 		evhttp_request_free(req);
 }

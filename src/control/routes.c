@@ -270,12 +270,11 @@ route_act_log_level(const struct route_call *call)
 }
 
 static void
-routes_on_closed(void *context, int r, struct inspection_list *list)
+routes_on_closed(void *context, int r, struct inspection_list *list ATTR_UNUSED)
 {
 	struct closing *closing = context;
 	struct evhttp_request *req = deferred_take(&closing->deferred);
 
-	(void)list;
 	if (req != NULL && r == 0)
 		reply_ok(req);
 	else if (req != NULL && r == -ENOENT)

@@ -15,6 +15,7 @@
 
 #include <event2/event.h>
 
+#include "base/attributes.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/server.h"
@@ -69,13 +70,11 @@ housekeeping_trim(struct housekeeping *keeping, int64_t connections)
 }
 
 static void
-housekeeping_on_tick(evutil_socket_t fd, short what, void *arg)
+housekeeping_on_tick(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, void *arg)
 {
 	struct housekeeping *keeping = arg;
 	int64_t now_ns = clock_now_ns(), late_ns = now_ns - keeping->due_ns, connections;
 
-	(void)fd;
-	(void)what;
 	distribution_record(
 	    &keeping->server->engine->lag, &distribution_delays, late_ns > 0 ? late_ns : 0);
 	keeping->due_ns += TICK_NS;
@@ -118,13 +117,11 @@ housekeeping_ping(struct pulse *pulse, struct worker *worker)
 }
 
 static void
-housekeeping_on_watchdog(evutil_socket_t fd, short what, void *arg)
+housekeeping_on_watchdog(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, void *arg)
 {
 	struct housekeeping *keeping = arg;
 	bool alive = true;
 
-	(void)fd;
-	(void)what;
 	for (size_t i = 0; i < keeping->server->engine->worker_count; i++)
 		alive &= housekeeping_ping(
 		    &keeping->pulses[i], keeping->server->engine->workers[i]);

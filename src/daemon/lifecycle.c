@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "base/attributes.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/server.h"
@@ -133,7 +134,7 @@ lifecycle_enter(struct server *server, enum lifecycle_phase phase)
 }
 
 void
-lifecycle_on_timer(evutil_socket_t fd, short what, void *arg)
+lifecycle_on_timer(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, void *arg)
 {
 	struct server *server = arg;
 	struct lifecycle *lc = &server->lifecycle;
@@ -141,8 +142,6 @@ lifecycle_on_timer(evutil_socket_t fd, short what, void *arg)
 	int64_t now_ns = clock_now_ns();
 	bool late = now_ns - lc->ticked_ns >= LATE_NS;
 
-	(void)fd;
-	(void)what;
 	lc->ticked_ns = now_ns;
 	if (lc->phase >= PHASE_STOP_DELAY && now_ns - lc->extended_ns >= EXTEND_INTERVAL_NS) {
 		service_manager_notify(0, "EXTEND_TIMEOUT_USEC=%" PRId64, EXTEND_NS / NS_PER_US);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/attributes.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/config_file.h"
@@ -15,11 +16,10 @@
 #include "daemon/service_manager.h"
 
 int
-reload_reopen_log(void *context, struct error_list *errors)
+reload_reopen_log(void *context ATTR_UNUSED, struct error_list *errors)
 {
 	int r = log_reopen(errors);
 
-	(void)context;
 	if (r < 0)
 		log_error("%s: the old log file stays in use", error_list_first(errors));
 	else

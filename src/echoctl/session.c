@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/attributes.h"
 #include "base/clock.h"
 #include "echoctl/json.h"
 
@@ -185,11 +186,10 @@ echoctl_session_url(const char *base, const char *path, const struct echoctl_opt
 }
 
 static size_t
-transfer_on_body(char *data, size_t one, size_t length, void *context)
+transfer_on_body(char *data, size_t one ATTR_UNUSED, size_t length, void *context)
 {
 	struct echoctl_transfer *transfer = context;
 
-	(void)one;
 	transfer->too_long = length > BODY_MAX - transfer->received;
 	if (transfer->too_long)
 		return 0;

@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <libsmartcols.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 

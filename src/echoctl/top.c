@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/text.h"
 #include "echoctl/json.h"
 #include "echoctl/screen.h"
 #include "echoctl/table.h"

@@ -15,6 +15,7 @@
 #define ECHOD_ENGINE_CONNECTION_H
 
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>

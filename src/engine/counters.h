@@ -8,7 +8,6 @@
 #define ECHOD_ENGINE_COUNTERS_H
 
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 /* X(ID, word, what it means to an operator): the closed set of ways in which a connection ends. */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/attributes.h"
+
 STAILQ_HEAD(post_queue, post);
 
 struct loop {
@@ -129,8 +130,9 @@ loop_post(struct loop *loop, struct post *post, void (*function)(void *argument)
 	STAILQ_INSERT_TAIL(&loop->inbox, post, next);
 	pthread_mutex_unlock(&loop->lock);
 	/*
-	 * Only the first of a batch rings: the reader empties the eventfd before it takes the
-	 * inbox, so a ring can never be lost. An eventfd can refuse only at 2^64-2.
+	 * Only the first post to an empty inbox writes to the eventfd. The reader empties the
+	 * eventfd before it takes the inbox, so no wake-up is lost; and the counter in it stays
+	 * far below 2^64-2, where a write would be refused.
 	 */
 	if (was_empty)
 		(void)eventfd_write(loop->mail_fd, 1);

@@ -7,10 +7,12 @@
 #ifndef ECHOD_ENGINE_SERVICE_H
 #define ECHOD_ENGINE_SERVICE_H
 
-#include "base/attributes.h"
-#include "base/distribution.h"
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "base/attributes.h"
+#include "base/distribution.h"
 #include "config/configuration.h"
 #include "engine/counters.h"
 
@@ -29,7 +31,7 @@ struct shard {
 	atomic_int waiting;                /* connections handed over and not yet begun */
 	struct counters counters;
 	struct distribution duration; /* lives of connections that ended */
-	/* from the read callback to the last byte that the kernel took; a sample */
+	/* from the recv to the moment that the kernel has taken the last byte; a sample */
 	struct distribution echo_delay;
 	struct connection_list by_age;      /* oldest first */
 	struct connection_list by_activity; /* longest idle first, within a tenth of a second */

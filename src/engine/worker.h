@@ -15,7 +15,6 @@
 
 #include "base/attributes.h"
 #include "base/distribution.h"
-#include "base/log.h"
 #include "config/configuration.h"
 #include "engine/connection.h"
 #include "engine/loop.h"

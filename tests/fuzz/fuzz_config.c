@@ -10,15 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/attributes.h"
 #include "config/config_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void
-on_change(void *context, const char *key, const char *from, const char *to, bool needs_restart)
+on_change(void *context ATTR_UNUSED, const char *key, const char *from, const char *to,
+    bool needs_restart ATTR_UNUSED)
 {
-	(void)context;
-	(void)needs_restart;
 	(void)fprintf(stderr, "%s: \"%s\" became \"%s\"\n", key, from, to);
 	abort();
 }

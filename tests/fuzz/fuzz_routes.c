@@ -17,6 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/attributes.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/control_listener.h"
@@ -56,34 +57,29 @@ must(bool good, const char *what)
 }
 
 static const struct config *
-do_config(void *context)
+do_config(void *context ATTR_UNUSED)
 {
-	(void)context;
 	return bed.cfg;
 }
 
 static int
-do_reload(void *context, struct control_reload *ret_reload)
+do_reload(void *context ATTR_UNUSED, struct control_reload *ret_reload)
 {
-	(void)context;
 	bed.acted = true;
 	error_list_add(&ret_reload->errors, "FILE:1: wrong");
 	return -EINVAL;
 }
 
 static int
-do_act(void *context, struct error_list *errors)
+do_act(void *context ATTR_UNUSED, struct error_list *errors ATTR_UNUSED)
 {
-	(void)context;
-	(void)errors;
 	bed.acted = true;
 	return 0;
 }
 
 static int
-do_log_level(void *context, enum log_level level, struct error_list *errors)
+do_log_level(void *context, enum log_level level ATTR_UNUSED, struct error_list *errors)
 {
-	(void)level;
 	return do_act(context, errors);
 }
 

@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "echoctl/session.h"
 #include "echoctl/options.h"
+#include "echoctl/session.h"
 #include "suite.h"
 
 static struct error_list errors;

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+
 #include "suite.h"
 
 /* 2026-11-22T01:02:03.456Z */

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/attributes.h"
 #include "base/clock.h"
 #include "control/control_server.h"
 #include "engine_bed.h"
@@ -46,16 +47,14 @@ record(const char *verb, struct error_list *list)
 }
 
 static inline const struct config *
-do_config(void *context)
+do_config(void *context ATTR_UNUSED)
 {
-	(void)context;
 	return cfg;
 }
 
 static inline int
-do_reload(void *context, struct control_reload *ret_reload)
+do_reload(void *context ATTR_UNUSED, struct control_reload *ret_reload)
 {
-	(void)context;
 	if (asked.result == 0) {
 		ret_reload->changes = calloc(1, sizeof(*ret_reload->changes));
 		ret_reload->changes[0] = (struct control_change){ strdup("limits.connections"),
@@ -66,37 +65,32 @@ do_reload(void *context, struct control_reload *ret_reload)
 }
 
 static inline int
-do_drain(void *context, struct error_list *list)
+do_drain(void *context ATTR_UNUSED, struct error_list *list)
 {
-	(void)context;
 	return record("drain", list);
 }
 
 static inline int
-do_undrain(void *context, struct error_list *list)
+do_undrain(void *context ATTR_UNUSED, struct error_list *list)
 {
-	(void)context;
 	return record("undrain", list);
 }
 
 static inline int
-do_stop(void *context, struct error_list *list)
+do_stop(void *context ATTR_UNUSED, struct error_list *list)
 {
-	(void)context;
 	return record("stop", list);
 }
 
 static inline int
-do_log_reopen(void *context, struct error_list *list)
+do_log_reopen(void *context ATTR_UNUSED, struct error_list *list)
 {
-	(void)context;
 	return record("log_reopen", list);
 }
 
 static inline int
-do_log_level(void *context, enum log_level level, struct error_list *list)
+do_log_level(void *context ATTR_UNUSED, enum log_level level, struct error_list *list)
 {
-	(void)context;
 	asked.level = level;
 	return record("log_level", list);
 }

@@ -8,10 +8,11 @@
 #ifndef ECHOD_ENGINE_DATAGRAM_ENDPOINT_H
 #define ECHOD_ENGINE_DATAGRAM_ENDPOINT_H
 
-#include <event2/event_struct.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include <event2/event_struct.h>
 
 #include "base/attributes.h"
 #include "config/configuration.h"
