@@ -45,7 +45,7 @@
 #define RESERVE_MAX 4
 
 /* While every place is taken, how long a client may think about its request. */
-#define PATIENCE_NS (250 * NS_PER_MS)
+#define FULL_TIMEOUT_NS (250 * NS_PER_MS)
 
 /*
  * evhttp does not tell when a client comes or goes. But it lets us make the bufferevent, and we
@@ -157,7 +157,7 @@ control_listener_is_late(const struct control_listener *lis, const struct contro
 {
 	int64_t age_ns = now_ns - client->since_ns;
 
-	if (asking && control_listener_is_full(lis) && age_ns >= PATIENCE_NS)
+	if (asking && control_listener_is_full(lis) && age_ns >= FULL_TIMEOUT_NS)
 		return true;
 	return age_ns >= lis->cfg->timeout;
 }
@@ -167,7 +167,7 @@ control_listener_is_late(const struct control_listener *lis, const struct contro
  * heard: that time counts for no client. What they sent meanwhile is read next.
  */
 static void
-control_listener_forgive(struct control_listener *lis, int64_t now_ns)
+control_listener_extend_deadlines(struct control_listener *lis, int64_t now_ns)
 {
 	int64_t late_ns = now_ns - lis->swept_ns - SWEEP_NS;
 	struct control_client *client;
@@ -190,7 +190,7 @@ control_listener_on_sweep(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED
 	int64_t now_ns = clock_now_ns();
 	bool gone = false, again = false;
 
-	control_listener_forgive(lis, now_ns);
+	control_listener_extend_deadlines(lis, now_ns);
 	TAILQ_FOREACH_SAFE (client, &lis->clients, next, next) {
 		bufferevent_data_cb reading;
 		bufferevent_event_cb served;
@@ -357,7 +357,7 @@ control_listener_open(struct control_listener *lis, struct event_base *base, int
 	evhttp_set_allowed_methods(lis->http, UINT16_MAX & ~EVHTTP_REQ_CONNECT);
 	/*
 	 * Its timers would judge before what waits in a socket is read: see
-	 * control_listener_forgive().
+	 * control_listener_extend_deadlines().
 	 */
 	evhttp_set_timeout(lis->http, EVHTTP_TIMEOUT_S);
 	evhttp_set_bevcb(lis->http, control_listener_on_connect, lis);

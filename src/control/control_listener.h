@@ -18,11 +18,11 @@ struct loop;
 struct routes;
 
 /*
- * Serve SOCKET, which is taken when this succeeds, and have ROUTES (borrowed) answer. Over a UNIX
+ * Serve SOCK, which is taken when this succeeds, and have ROUTES (borrowed) answer. Over a UNIX
  * socket things may be changed, over TCP they may be read. Of CFG (borrowed until the next
  * control_listener_change()) clients, timeout and http_hosts count. NULL: out of memory.
  */
-struct control_listener *control_listener_new(struct loop *loop, const struct listen_socket *socket,
+struct control_listener *control_listener_new(struct loop *loop, const struct listen_socket *sock,
     const struct control_config *cfg, struct routes *routes);
 
 /* Take over CFG, also for clients that are already there. NULL is fine. */

@@ -34,7 +34,7 @@
 #define FOLDER_MODE 0755
 
 /* How long an address in use may take to come free: a predecessor may just have been killed. */
-#define PATIENCE_NS NS_PER_S
+#define BIND_TIMEOUT_NS NS_PER_S
 
 struct control_server {
 	struct loop *loop; /* borrowed: the main loop */
@@ -52,7 +52,7 @@ control_server_open(struct control_server *control, const struct listener_config
 	char text[ADDRESS_TEXT_MAX];
 	struct log_field fields[] = { LOG_TEXT("address", text) };
 	struct listen_socket sock;
-	int r = listen_socket_open(spec, options, PATIENCE_NS, &sock, errors);
+	int r = listen_socket_open(spec, options, BIND_TIMEOUT_NS, &sock, errors);
 
 	if (r < 0)
 		return r;

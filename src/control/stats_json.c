@@ -123,16 +123,16 @@ static json_t *
 stats_json_listener(const struct engine *engine, const struct service *service)
 {
 	bool accepting;
-	const struct listen_socket *socket = engine_find_socket(engine, service, &accepting);
+	const struct listen_socket *sock = engine_find_socket(engine, service, &accepting);
 	int64_t connections = atomic_load_explicit(&service->connections, memory_order_relaxed);
 	const char *address = NULL, *origin = NULL;
 	char text[ADDRESS_TEXT_MAX];
 	struct counters_sum sum;
 	json_t *object;
 
-	if (socket != NULL) {
-		address = address_format(&socket->address, text, sizeof(text));
-		origin = socket->inherited ? "inherited" : "bound";
+	if (sock != NULL) {
+		address = address_format(&sock->address, text, sizeof(text));
+		origin = sock->inherited ? "inherited" : "bound";
 	}
 	object = json_pack("{s:s, s:s?, s:s?, s:b, s:I}", "name", service->name, "address", address,
 	    "origin", origin, "accepting", accepting, "connections", (json_int_t)connections);

@@ -25,15 +25,15 @@
 #define TURN_NS (200 * NS_PER_MS)
 
 /*
- * What connections get to flush after shutdown.timeout. With the patience that the engine has with
+ * What connections get to flush after shutdown.timeout. With the time that the engine waits for
  * a worker, and LOG_CLOSE_NS of server.c, it stays below the second that the manual promises.
  */
 #define FLUSH_NS (300 * NS_PER_MS)
 
 /* How long a stop, which has its own deadline, waits for a busy service manager. */
-#define STOPPING_PATIENCE_MS 50
+#define STOPPING_TIMEOUT_MS 50
 
-/* How often, and how far beyond the present phase, the service manager is asked for patience. */
+/* How often, and how far beyond the present phase, the service manager is asked for more time. */
 #define EXTEND_INTERVAL_NS NS_PER_S
 #define EXTEND_NS (10 * NS_PER_S)
 
@@ -227,7 +227,7 @@ lifecycle_stop(void *context, struct error_list *errors)
 	if (server->lifecycle.phase >= PHASE_STOP_DELAY)
 		return lifecycle_refuse(errors);
 	log_notice("stopping");
-	service_manager_notify(STOPPING_PATIENCE_MS, "STOPPING=1");
+	service_manager_notify(STOPPING_TIMEOUT_MS, "STOPPING=1");
 	lifecycle_set_draining(server, true);
 	if (lifecycle_enter(server, PHASE_STOP_DELAY) < 0)
 		loop_stop(server->loop); /* and lifecycle_finish() does all of it */

@@ -56,7 +56,7 @@ struct lifecycle {
 	int64_t deadline_ns;  /* end of the present phase */
 	int64_t delay_end_ns; /* end of shutdown.delay, 0 before a drain or stop */
 	int64_t ticked_ns;    /* last tick */
-	int64_t extended_ns;  /* when the service manager was last asked for patience */
+	int64_t extended_ns;  /* when the service manager was last asked for more time */
 	bool turn_given;      /* a late tick has made the present phase longer */
 };
 

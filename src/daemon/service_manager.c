@@ -90,12 +90,12 @@ service_manager_journal_send(const struct iovec *fields, int count)
 }
 
 /*
- * Wait up to PATIENCE_MS until the manager's socket has room. sd_notify(3) blocks on a full one
+ * Wait up to TIMEOUT_MS until the manager's socket has room. sd_notify(3) blocks on a full one
  * (ten messages by default, see net.unix.max_dgram_qlen), and a manager that hangs must not take
  * the main loop with it. A connected datagram socket tells in poll(2).
  */
 static bool
-service_manager_listens(int patience_ms)
+service_manager_listens(int timeout_ms)
 {
 	const char *path = getenv("NOTIFY_SOCKET"), *reason;
 	struct pollfd writable = { .events = POLLOUT };
@@ -110,13 +110,13 @@ service_manager_listens(int patience_ms)
 	if (writable.fd < 0)
 		return false;
 	if (connect(writable.fd, &address.u.sa, address.length) == 0)
-		listens = poll(&writable, 1, patience_ms) == 1 && (writable.revents & POLLOUT) != 0;
+		listens = poll(&writable, 1, timeout_ms) == 1 && (writable.revents & POLLOUT) != 0;
 	close(writable.fd);
 	return listens;
 }
 
 void
-service_manager_notify(int patience_ms, const char *format, ...)
+service_manager_notify(int timeout_ms, const char *format, ...)
 {
 	char state[256];
 	va_list ap;
@@ -125,7 +125,7 @@ service_manager_notify(int patience_ms, const char *format, ...)
 	(void)vsnprintf(state, sizeof(state), format, ap);
 	va_end(ap);
 	/* a manager that cannot be told is no reason to serve less */
-	if (SERVICE_MANAGER_SUPPORTED && service_manager_listens(patience_ms))
+	if (SERVICE_MANAGER_SUPPORTED && service_manager_listens(timeout_ms))
 		(void)sd_notify(0, state);
 }
 

@@ -41,7 +41,7 @@ int service_manager_journal_send(const struct iovec *fields, int count);
 /* What a change of state may wait for a busy manager; figures and pings are dropped at once. */
 #define SERVICE_MANAGER_PATIENCE_MS 1000
 
-/* Tell the manager the state in FORMAT, see sd_notify(3), or nothing after PATIENCE_MS. */
-void service_manager_notify(int patience_ms, const char *format, ...) ATTR_PRINTF(2, 3);
+/* Tell the manager the state in FORMAT, see sd_notify(3), or nothing after TIMEOUT_MS. */
+void service_manager_notify(int timeout_ms, const char *format, ...) ATTR_PRINTF(2, 3);
 
 #endif

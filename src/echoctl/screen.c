@@ -22,7 +22,7 @@
 #define HOME "\033[H"
 #define ERASE_BELOW "\033[J"
 /* How long to wait, at the end, for a terminal that takes no output. */
-#define PATIENCE_NS NS_PER_S
+#define LEAVE_TIMEOUT_NS NS_PER_S
 
 /* Where in an escape sequence (arrow keys and the like) the keyboard is: none of it is a key. */
 enum escape {
@@ -98,7 +98,7 @@ screen_leave(struct echoctl_screen *screen)
 	if (!screen->entered)
 		return;
 	screen->entered = false;
-	(void)screen_write(screen, LEAVE, strlen(LEAVE), clock_now_ns() + PATIENCE_NS);
+	(void)screen_write(screen, LEAVE, strlen(LEAVE), clock_now_ns() + LEAVE_TIMEOUT_NS);
 	/* drop keys that nobody read, so that the shell does not get them; never wait for output */
 	(void)tcflush(STDIN_FILENO, TCIFLUSH);
 	(void)tcsetattr(STDIN_FILENO, TCSANOW, &screen->before);

@@ -108,13 +108,13 @@ locate_url(const char *url)
 
 int
 echoctl_locate(
-    const char *socket, const char *url, const char *run, struct echoctl_location *ret_location)
+    const char *path, const char *url, const char *run, struct echoctl_location *ret_location)
 {
-	*ret_location = (struct echoctl_location){ .socket = socket };
+	*ret_location = (struct echoctl_location){ .socket = path };
 	ret_location->url = locate_url(url != NULL ? url : SOCKET_URL);
 	if (ret_location->url == NULL)
 		return -ENOMEM;
-	if (socket != NULL || url != NULL)
+	if (path != NULL || url != NULL)
 		return 0;
 	return locate_search(ret_location, run);
 }
@@ -198,7 +198,7 @@ transfer_on_body(char *data, size_t one ATTR_UNUSED, size_t length, void *contex
 }
 
 static bool
-transfer_set_up(struct echoctl_transfer *transfer, const char *url, const char *socket)
+transfer_set_up(struct echoctl_transfer *transfer, const char *url, const char *path)
 {
 	CURL *easy = transfer->easy;
 	int r = 0;
@@ -222,8 +222,8 @@ transfer_set_up(struct echoctl_transfer *transfer, const char *url, const char *
 	r |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error_text);
 	r |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, transfer_on_body);
 	r |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
-	if (socket != NULL)
-		r |= curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, socket);
+	if (path != NULL)
+		r |= curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, path);
 	if (transfer->method == ECHOCTL_POST) {
 		r |= curl_easy_setopt(easy, CURLOPT_POST, 1L);
 		r |= curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, 0L);

@@ -30,13 +30,13 @@ struct echoctl_location {
 };
 
 /*
- * Find the daemon at SOCKET or URL. When both are NULL, search the folders of RUNTIME_DIRECTORY
+ * Find the daemon at PATH or URL. When both are NULL, search the folders of RUNTIME_DIRECTORY
  * (which has colons between them), the folder "echod" in RUN, unless that is empty, and the one in
- * XDG_RUNTIME_DIR. SOCKET must live as long as the location. Returns 0; -ENOENT when no default
+ * XDG_RUNTIME_DIR. PATH must live as long as the location. Returns 0; -ENOENT when no default
  * socket exists (places say why); -ENOMEM. Call echoctl_location_done() in each case.
  */
 ATTR_MUSTCHECK int echoctl_locate(
-    const char *socket, const char *url, const char *run, struct echoctl_location *ret_location);
+    const char *path, const char *url, const char *run, struct echoctl_location *ret_location);
 
 /* Free what the location owns. */
 void echoctl_location_done(struct echoctl_location *location);

@@ -283,7 +283,7 @@ echoping_target_connect_many(
     const struct echoping_target *target, size_t count, int64_t timeout_ns, int wake_fd, int *fds)
 {
 	struct connect_pending pending = { .connected = fds };
-	int64_t patience_ns = clock_now_ns() + timeout_ns;
+	int64_t give_up_ns = clock_now_ns() + timeout_ns;
 	int r = 0;
 
 	while (r == 0 && pending.done < count) {
@@ -294,10 +294,10 @@ echoping_target_connect_many(
 		       pending.count < CONNECT_AT_ONCE)
 			r = connect_add(&pending, target, timeout_ns);
 		if (pending.done + pending.count > before)
-			patience_ns = clock_now_ns() + timeout_ns;
+			give_up_ns = clock_now_ns() + timeout_ns;
 		until_ns = pending.deadlines_ns[0];
 		if (r == -EAGAIN) {
-			r = clock_now_ns() < patience_ns ? 0 : -ETIMEDOUT;
+			r = clock_now_ns() < give_up_ns ? 0 : -ETIMEDOUT;
 			until_ns = clock_now_ns() + CONNECT_RETRY_MS * NS_PER_MS;
 		}
 		if (r == 0 && pending.done < count)

@@ -18,9 +18,9 @@
 /* Connections taken in one turn: a flood must not keep signals and control waiting. */
 #define BATCH_MAX 64
 
-/* The part of a limit that may wait at all workers, and how long to let them catch up. */
+/* The part of a limit that may wait at all workers; how soon to try again when they have it. */
 #define WAITING_PART 8
-#define PATIENCE_NS NS_PER_MS
+#define BUSY_RETRY_NS NS_PER_MS
 
 /* Without descriptors: how often to try, how long clients wait to be shed, how many at a time. */
 #define RETRY_NS (100 * NS_PER_MS)
@@ -111,9 +111,9 @@ acceptor_check(struct listener *lis)
 	return COUNTER_CONNECTIONS_ACCEPTED;
 }
 
-/* Finish what accept4(2) told of the peer, and what a UNIX socket does not inherit. */
+/* Read into PEER who is behind FD, a UNIX socket, and set the option that it does not inherit. */
 static void
-acceptor_meet_unix(int fd, union connection_peer *peer)
+acceptor_read_peer(int fd, union connection_peer *peer)
 {
 	struct ucred credentials = { .pid = 0, .uid = (uid_t)-1 };
 	socklen_t size = sizeof(credentials);
@@ -154,8 +154,8 @@ listener_accept(struct listener *lis)
 		return 0;
 	}
 	if (!address_is_ip(&lis->socket.address))
-		acceptor_meet_unix(fd, &peer);
-	listen_socket_meet(&lis->socket, fd);
+		acceptor_read_peer(fd, &peer);
+	listen_socket_set_early(&lis->socket, fd);
 	worker_take(worker, lis->service, fd, ++lis->acceptor->last_id, &peer);
 	return 0;
 }
@@ -263,7 +263,7 @@ listener_fail(struct listener *lis, int error)
 }
 
 static void
-acceptor_on_patience(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, void *arg)
+acceptor_on_busy_timer(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, void *arg)
 {
 	acceptor_pause_all(arg, PAUSE_BUSY, false);
 }
@@ -283,7 +283,7 @@ listener_on_readable(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, voi
 			break;
 		if (error == EBUSY) {
 			listener_pause(lis, PAUSE_BUSY, true);
-			acceptor_set_timer(&lis->acceptor->patience, PATIENCE_NS);
+			acceptor_set_timer(&lis->acceptor->busy_timer, BUSY_RETRY_NS);
 		} else if (error != 0 && error != EINTR) {
 			listener_fail(lis, error);
 		}
@@ -327,7 +327,7 @@ listener_pause(struct listener *lis, enum pause_reason reason, bool on)
 }
 
 struct listener *
-listener_new(struct acceptor *acceptor, const struct listen_socket *socket)
+listener_new(struct acceptor *acceptor, const struct listen_socket *sock)
 {
 	struct event_base *base = loop_base(acceptor->loop);
 	struct listener *lis = calloc(1, sizeof(*lis));
@@ -335,9 +335,9 @@ listener_new(struct acceptor *acceptor, const struct listen_socket *socket)
 	if (lis == NULL)
 		return NULL;
 	lis->acceptor = acceptor;
-	lis->socket = *socket;
+	lis->socket = *sock;
 	event_assign(
-	    &lis->readable, base, socket->fd, EV_READ | EV_PERSIST, listener_on_readable, lis);
+	    &lis->readable, base, sock->fd, EV_READ | EV_PERSIST, listener_on_readable, lis);
 	event_assign(&lis->timer, base, -1, 0, listener_on_timer, lis);
 	errno = ENOMEM;
 	if (event_add(&lis->readable, NULL) == 0)
@@ -423,7 +423,8 @@ acceptor_init(
 	acceptor->worker_count = count;
 	TAILQ_INIT(&acceptor->listeners);
 	event_assign(&acceptor->retry, loop_base(loop), -1, 0, acceptor_on_retry, acceptor);
-	event_assign(&acceptor->patience, loop_base(loop), -1, 0, acceptor_on_patience, acceptor);
+	event_assign(
+	    &acceptor->busy_timer, loop_base(loop), -1, 0, acceptor_on_busy_timer, acceptor);
 	acceptor->spare_fd = -1;
 	acceptor_open_spare(acceptor);
 	return acceptor->spare_fd < 0 ? -errno : 0;
@@ -441,7 +442,7 @@ acceptor_done(struct acceptor *acceptor)
 		listener_free(lis);
 	}
 	(void)event_del(&acceptor->retry);
-	(void)event_del(&acceptor->patience);
+	(void)event_del(&acceptor->busy_timer);
 	if (acceptor->spare_fd >= 0)
 		close(acceptor->spare_fd);
 }

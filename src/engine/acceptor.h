@@ -60,7 +60,7 @@ struct acceptor {
 	int64_t starved_since_ns; /* first such failure since something was accepted; 0: none */
 	struct event retry;       /* ends PAUSE_NO_DESCRIPTORS */
 	int most_waiting;         /* most connections that a worker has and has not yet begun */
-	struct event patience;    /* ends PAUSE_BUSY */
+	struct event busy_timer;  /* ends PAUSE_BUSY */
 };
 
 /* Prepare ACCEPTOR (all zero), to accept on LOOP for the COUNT WORKERS. Returns 0 or -errno. */
@@ -74,11 +74,11 @@ void acceptor_done(struct acceptor *acceptor);
 void acceptor_set_limit(struct acceptor *acceptor, int64_t limit);
 
 /*
- * Build a listener on SOCKET (taken when this succeeds, left to the caller otherwise) that accepts
+ * Build a listener on SOCK (taken when this succeeds, left to the caller otherwise) that accepts
  * from the next turn of the loop on: until then listener_set() must have been called, or the
  * listener freed. NULL with errno set: no memory, or the selector does not take it.
  */
-struct listener *listener_new(struct acceptor *acceptor, const struct listen_socket *socket);
+struct listener *listener_new(struct acceptor *acceptor, const struct listen_socket *sock);
 
 /* Have LIS count under SERVICE, with a limit of its own of LIMIT connections (0: none). */
 void listener_set(struct listener *lis, struct service *service, int64_t limit);

@@ -117,20 +117,20 @@ engine_start(struct engine *engine, struct error_list *errors)
 }
 
 static void
-engine_log_closed(const struct listen_socket *socket, const struct service *service)
+engine_log_closed(const struct listen_socket *sock, const struct service *service)
 {
 	char address[ADDRESS_TEXT_MAX];
 	struct log_field fields[] = { LOG_TEXT("listener", service->name),
 		LOG_TEXT("address", address) };
 
-	address_format(&socket->address, address, sizeof(address));
+	address_format(&sock->address, address, sizeof(address));
 	log_fields(LOG_LEVEL_NOTICE, fields, ARRAY_SIZE(fields), "listener closed");
 }
 
 void
 engine_close_sockets(struct engine *engine,
     bool (*keep)(
-	const struct listen_socket *socket, const struct service *service, const void *context),
+	const struct listen_socket *sock, const struct service *service, const void *context),
     const void *context)
 {
 	struct listener_list gone = TAILQ_HEAD_INITIALIZER(gone);
@@ -157,10 +157,10 @@ engine_close_sockets(struct engine *engine,
 }
 
 static bool
-engine_keeps(const struct listen_socket *socket, const struct service *service ATTR_UNUSED,
+engine_keeps(const struct listen_socket *sock, const struct service *service ATTR_UNUSED,
     const void *keep_inherited)
 {
-	return socket->inherited && *(const bool *)keep_inherited;
+	return sock->inherited && *(const bool *)keep_inherited;
 }
 
 void

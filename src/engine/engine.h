@@ -55,7 +55,7 @@ ATTR_MUSTCHECK int engine_start(struct engine *engine, struct error_list *errors
  */
 void engine_close_sockets(struct engine *engine,
     bool (*keep)(
-	const struct listen_socket *socket, const struct service *service, const void *context),
+	const struct listen_socket *sock, const struct service *service, const void *context),
     const void *context);
 
 /*
@@ -104,10 +104,10 @@ int64_t engine_descriptors(const struct config *cfg);
 /*
  * Make the engine serve CFG, at start and at each reload (plan.c). First everything that can fail
  * is prepared: new sockets opened or taken from INHERITANCE (which may be NULL), memory had. Only
- * then the change is made. PATIENCE_NS is how long an address in use may take to come free. Returns
+ * then the change is made. TIMEOUT_NS is how long an address in use may take to come free. Returns
  * 0; or -errno, lines in ERRORS, and the engine serves what it served before.
  */
 ATTR_MUSTCHECK int plan_apply(struct engine *engine, const struct config *cfg,
-    struct inheritance *inheritance, int64_t patience_ns, struct error_list *errors);
+    struct inheritance *inheritance, int64_t timeout_ns, struct error_list *errors);
 
 #endif

@@ -237,10 +237,10 @@ listen_socket_for(const struct listener_config *cfg)
 
 int
 listen_socket_open(const struct listener_config *cfg, const struct listen_options *options,
-    int64_t patience_ns, struct listen_socket *ret_socket, struct error_list *errors)
+    int64_t timeout_ns, struct listen_socket *ret_socket, struct error_list *errors)
 {
 	const struct timespec pause = { .tv_nsec = RETRY_NS };
-	int64_t deadline_ns = clock_now_ns() + patience_ns;
+	int64_t deadline_ns = clock_now_ns() + timeout_ns;
 
 	for (;;) {
 		struct listen_socket sock = listen_socket_for(cfg);
@@ -273,7 +273,7 @@ listen_socket_waiting(int fd)
 }
 
 void
-listen_socket_meet(struct listen_socket *sock, int fd)
+listen_socket_set_early(struct listen_socket *sock, int fd)
 {
 	if (sock->early == 0)
 		return;

@@ -58,11 +58,11 @@ ATTR_MUSTCHECK int listen_options_read(const struct listener_config *cfg,
 
 /*
  * Make, bind and listen as CFG says, with OPTIONS. An address that is in use is tried again until
- * PATIENCE_NS have passed: a predecessor that was just killed needs a moment to let go. Returns 0,
+ * TIMEOUT_NS have passed: a predecessor that was just killed needs a moment to let go. Returns 0,
  * or -errno with a line in ERRORS that names the listener, the step and the address.
  */
 ATTR_MUSTCHECK int listen_socket_open(const struct listener_config *cfg,
-    const struct listen_options *options, int64_t patience_ns, struct listen_socket *ret_socket,
+    const struct listen_options *options, int64_t timeout_ns, struct listen_socket *ret_socket,
     struct error_list *errors);
 
 /*
@@ -81,15 +81,15 @@ ATTR_MUSTCHECK int listen_socket_adopt(const struct listener_config *cfg,
  */
 ATTR_MUSTCHECK int listen_socket_prepare_datagrams(int fd, sa_family_t family);
 
-/* Set FD, accepted from SOCKET, to the options if it came too early to inherit them. */
-void listen_socket_meet(struct listen_socket *socket, int fd);
+/* Set FD, accepted from SOCK, to the options if it came too early to inherit them. */
+void listen_socket_set_early(struct listen_socket *sock, int fd);
 
 /*
  * Set a socket that may be served already to OPTIONS: the backlog, what accepted connections
  * inherit, and the access of a socket file that is ours. Returns 0, or -errno with a line in
  * ERRORS; then options still says what to go back to.
  */
-ATTR_MUSTCHECK int listen_socket_update(struct listen_socket *socket,
+ATTR_MUSTCHECK int listen_socket_update(struct listen_socket *sock,
     const struct listener_config *cfg, const struct listen_options *options,
     struct error_list *errors);
 
@@ -97,17 +97,17 @@ ATTR_MUSTCHECK int listen_socket_update(struct listen_socket *socket,
  * Make room for another datagram socket at the address of this one, which is about to be closed:
  * its file goes now, and its port may be bound by a socket with the option overlap.
  */
-void listen_socket_yield(struct listen_socket *socket);
+void listen_socket_yield(struct listen_socket *sock);
 
 /*
  * Let nobody new in, as far as this is the daemon's to say: what is inherited stays as it is.
  * Returns how many connections may still be taken before the close: those that waited, or
  * UINT_MAX where handshakes that are under way may end a moment later and nothing else comes.
  */
-unsigned listen_socket_shut(struct listen_socket *socket);
+unsigned listen_socket_shut(struct listen_socket *sock);
 
 /* Close, and remove the file if it is still ours. A socket that is not open is fine. */
-void listen_socket_close(struct listen_socket *socket);
+void listen_socket_close(struct listen_socket *sock);
 
 struct inherited_socket {
 	int fd;                 /* owned until taken; then -1 */

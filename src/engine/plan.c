@@ -27,7 +27,7 @@ struct plan {
 	struct engine *engine;
 	const struct config *cfg;
 	struct inheritance *inheritance; /* NULL: there is none */
-	int64_t patience_ns;             /* for an address that is in use */
+	int64_t timeout_ns;              /* for an address that is in use */
 	struct error_list *errors;
 	struct plan_entry *entries;
 	size_t count;
@@ -35,14 +35,14 @@ struct plan {
 };
 
 /*
- * Whether SOCKET, which serves as NAME, already serves CFG. The address decides, not the name: so a
+ * Whether SOCK, which serves as NAME, already serves CFG. The address decides, not the name: so a
  * rename keeps the socket. Port 0 stands for a new port each time, there the name has to agree as
  * well.
  */
 static bool
-plan_fits(const struct listen_socket *socket, const char *name, const struct listener_config *cfg)
+plan_fits(const struct listen_socket *sock, const char *name, const struct listener_config *cfg)
 {
-	return address_equal(&socket->configured, &cfg->address) &&
+	return address_equal(&sock->configured, &cfg->address) &&
 	       (!address_is_ip(&cfg->address) || address_port(&cfg->address) != 0 ||
 		   strcmp(name, cfg->name) == 0);
 }
@@ -74,18 +74,17 @@ plan_may_leave_out(const struct plan *plan, const struct plan_entry *entry, int 
 	       (error == -EAFNOSUPPORT || error == -EADDRNOTAVAIL);
 }
 
-/* Have SOCKET (taken on success) served. Returns 0 or -errno. */
+/* Have SOCK (taken on success) served. Returns 0 or -errno. */
 static int
-plan_make_server(
-    struct engine *engine, struct plan_entry *entry, const struct listen_socket *socket)
+plan_make_server(struct engine *engine, struct plan_entry *entry, const struct listen_socket *sock)
 {
-	if (address_is_datagram(&socket->address)) {
+	if (address_is_datagram(&sock->address)) {
 		entry->endpoint = endpoint_new(
-		    engine->workers[engine->datagram_sockets++ % engine->worker_count], socket);
+		    engine->workers[engine->datagram_sockets++ % engine->worker_count], sock);
 		if (entry->endpoint != NULL)
 			entry->socket = &entry->endpoint->socket;
 	} else {
-		entry->lis = listener_new(&engine->acceptor, socket);
+		entry->lis = listener_new(&engine->acceptor, sock);
 		if (entry->lis != NULL)
 			entry->socket = &entry->lis->socket;
 	}
@@ -110,20 +109,20 @@ plan_open_socket(struct plan *plan, struct plan_entry *entry, struct error_list 
 {
 	const struct listener_config *cfg = entry->cfg;
 	int fd = inheritance_take(plan->inheritance, cfg, errors), r;
-	struct listen_socket socket;
+	struct listen_socket sock;
 
 	entry->options.overlap = plan_overlaps(plan->engine, &cfg->address);
 	if (fd >= 0)
-		r = listen_socket_adopt(cfg, &entry->options, fd, &socket, errors);
+		r = listen_socket_adopt(cfg, &entry->options, fd, &sock, errors);
 	else if (fd == -ENOENT)
-		r = listen_socket_open(cfg, &entry->options, plan->patience_ns, &socket, errors);
+		r = listen_socket_open(cfg, &entry->options, plan->timeout_ns, &sock, errors);
 	else
 		r = fd;
 	if (r < 0)
 		return r;
-	r = plan_make_server(plan->engine, entry, &socket);
+	r = plan_make_server(plan->engine, entry, &sock);
 	if (r < 0) {
-		listen_socket_close(&socket);
+		listen_socket_close(&sock);
 		error_list_add(errors, "listeners.%s: cannot serve %s: %s", cfg->name,
 		    cfg->address_text, strerror(-r));
 	}
@@ -252,35 +251,35 @@ plan_make(struct plan *plan)
 	return first == 0 ? plan_update_kept(plan) : first;
 }
 
-/* Whether SOCKET, which serves SERVICE, stays open; warns where others go on listening. */
+/* Whether SOCK, which serves SERVICE, stays open; warns where others go on listening. */
 static bool
-plan_keeps(const struct listen_socket *socket, const struct service *service, const void *context)
+plan_keeps(const struct listen_socket *sock, const struct service *service, const void *context)
 {
 	const struct plan *plan = context;
 
 	for (size_t i = 0; i < plan->count; i++) {
-		if (plan->entries[i].socket == socket)
+		if (plan->entries[i].socket == sock)
 			return true;
 	}
-	if (socket->inherited)
+	if (sock->inherited)
 		log_warning("listener %s is closed here, but the service manager goes on "
-			    "listening for it: stop its socket unit too",
+			    "listening for it: stop its sock unit too",
 		    service->name);
 	return false;
 }
 
 static void
-plan_announce(const struct listen_socket *socket, const struct listener_config *cfg)
+plan_announce(const struct listen_socket *sock, const struct listener_config *cfg)
 {
 	char address[ADDRESS_TEXT_MAX];
-	const char *origin = socket->inherited ? "inherited" : "bound";
+	const char *origin = sock->inherited ? "inherited" : "bound";
 	struct log_field fields[] = { LOG_TEXT("listener", cfg->name), LOG_TEXT("address", address),
 		LOG_TEXT("origin", origin) };
 
-	address_format(&socket->address, address, sizeof(address));
+	address_format(&sock->address, address, sizeof(address));
 	log_fields(LOG_LEVEL_NOTICE, fields, ARRAY_SIZE(fields), "listening");
-	if (socket->inherited && !address_equal(&socket->address, &cfg->address))
-		log_warning("listeners.%s: the inherited socket serves %s, not the configured %s",
+	if (sock->inherited && !address_equal(&sock->address, &cfg->address))
+		log_warning("listeners.%s: the inherited sock serves %s, not the configured %s",
 		    cfg->name, address, cfg->address_text);
 }
 
@@ -352,12 +351,12 @@ plan_commit(struct plan *plan)
 
 int
 plan_apply(struct engine *engine, const struct config *cfg, struct inheritance *inheritance,
-    int64_t patience_ns, struct error_list *errors)
+    int64_t timeout_ns, struct error_list *errors)
 {
 	struct plan plan = { .engine = engine,
 		.cfg = cfg,
 		.inheritance = inheritance,
-		.patience_ns = patience_ns,
+		.timeout_ns = timeout_ns,
 		.errors = errors };
 	int r = plan_make(&plan);
 

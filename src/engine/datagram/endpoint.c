@@ -331,18 +331,18 @@ endpoint_discard(struct endpoint *endpoint)
 }
 
 struct endpoint *
-endpoint_new(struct worker *worker, const struct listen_socket *socket)
+endpoint_new(struct worker *worker, const struct listen_socket *sock)
 {
 	struct event_base *base = loop_base(worker->loop);
 	struct endpoint *endpoint = calloc(1, sizeof(*endpoint));
-	bool ip = address_is_ip(&socket->address);
-	int r = endpoint_try_to_watch(socket->fd);
+	bool ip = address_is_ip(&sock->address);
+	int r = endpoint_try_to_watch(sock->fd);
 
 	if (endpoint == NULL)
 		return NULL;
 	if (ip)
 		endpoint->sources = sources_new();
-	endpoint->batch = batch_new(socket->fd, ip);
+	endpoint->batch = batch_new(sock->fd, ip);
 	if (r == 0 && (endpoint->batch == NULL || (ip && endpoint->sources == NULL)))
 		r = -ENOMEM;
 	if (r < 0) {
@@ -350,11 +350,11 @@ endpoint_new(struct worker *worker, const struct listen_socket *socket)
 		errno = -r;
 		return NULL;
 	}
-	(void)event_assign(&endpoint->readable, base, socket->fd, EV_READ | EV_PERSIST,
+	(void)event_assign(&endpoint->readable, base, sock->fd, EV_READ | EV_PERSIST,
 	    endpoint_on_readable, endpoint);
 	(void)event_assign(&endpoint->retry, base, -1, 0, endpoint_on_retry, endpoint);
 	endpoint->worker = worker;
-	endpoint->socket = *socket;
+	endpoint->socket = *sock;
 	return endpoint;
 }
 

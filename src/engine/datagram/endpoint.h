@@ -60,11 +60,11 @@ struct endpoint_settings *endpoint_settings_new(
 void endpoint_settings_add_own(struct endpoint_settings *settings, const struct address *address);
 
 /*
- * Build an endpoint on SOCKET (taken when this succeeds, left to the caller otherwise), to be run
+ * Build an endpoint on SOCK (taken when this succeeds, left to the caller otherwise), to be run
  * by WORKER. It serves nothing before endpoint_set() and endpoint_serve(). NULL with errno set on
  * failure, also when the kernel refuses to watch the socket. Main loop.
  */
-struct endpoint *endpoint_new(struct worker *worker, const struct listen_socket *socket);
+struct endpoint *endpoint_new(struct worker *worker, const struct listen_socket *sock);
 
 /* Obey SETTINGS (taken) from now on, and count in SERVICE. Main loop. */
 void endpoint_set(
