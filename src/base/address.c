@@ -160,8 +160,7 @@ address_parse(const char *text, struct address *ret_address, const char **ret_er
 bool
 address_equal(const struct address *a, const struct address *b)
 {
-	/* nothing but family, host, port and scope, or the path: the rest is 0, from the kernel too
-	 */
+	/* only family, host, port and scope, or the path; the rest is 0, from the kernel too */
 	return a->transport == b->transport && a->length == b->length &&
 	       memcmp(&a->u, &b->u, a->length) == 0;
 }

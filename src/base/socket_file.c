@@ -65,7 +65,7 @@ socket_file_is_served(const struct address *address)
 	return served;
 }
 
-/* With the lock held: make room for the bind. *RET_FAULT stays where the result says it all. */
+/* With the lock held: remove a stale file. *RET_FAULT is set where strerror() says too little. */
 static int
 socket_file_clear(const struct address *address, const char **ret_fault)
 {

@@ -164,7 +164,7 @@ origin_of(const struct reader *r, const config_setting_t *setting)
 	return config_source_locate(&r->source, config_setting_source_line(setting));
 }
 
-/* Begin to speak of SETTING: write the prefix of what there may be to say about it. */
+/* Set the prefix of errors to the place and the name of SETTING. */
 static void
 set_prefix(struct reader *r, const config_setting_t *setting, const char *path, const char *key)
 {

@@ -42,8 +42,7 @@ enum config_section {
 };
 #define CONFIG_SECTIONS 6
 
-/* As log.target, beside enum log_target: the journal when stderr is connected to it, else stderr.
- */
+/* As log.target, beside enum log_target: the journal if stderr is connected to it, else stderr. */
 #define CONFIG_LOG_AUTO (-1)
 
 /* Which ended connections get a line of their own. */

@@ -400,8 +400,7 @@ directive_set(const struct directive *row, void *base, const char *text, const c
 	return types[row->type].set(&a);
 }
 
-/* A name, an IPv4 address, or an IPv6 address in brackets: what a Host header has before the port.
- */
+/* A name, an IPv4 address, or an IPv6 address in brackets, as a Host header has before a port. */
 static bool
 is_host(const char *text)
 {

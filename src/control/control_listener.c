@@ -38,13 +38,13 @@
 /* How long accepting must have gone well before another failure is worth a line. */
 #define EPISODE_NS (10 * NS_PER_S)
 
-/* For a client that there was no memory to keep a record of. */
+/* evhttp's own timeout. It counts only for a client of which no record could be allocated. */
 #define EVHTTP_TIMEOUT_S (24 * 60 * 60)
 
 /* Descriptors in reserve, so that an operator is answered when all others are in use. */
 #define RESERVE_MAX 4
 
-/* While every place is taken, how long a client may think about its request. */
+/* While every place is taken, how long a client may take to send its request. */
 #define FULL_TIMEOUT_NS (250 * NS_PER_MS)
 
 /*
@@ -57,13 +57,13 @@ struct control_client {
 	TAILQ_ENTRY(control_client) next;
 	struct bufferevent *bev; /* a reference of our own */
 	int64_t since_ns;
-	bool expired; /* told to go */
+	bool expired; /* its deadline has passed: evhttp was told */
 };
 
 TAILQ_HEAD(control_client_list, control_client);
 
 struct control_listener {
-	struct listen_socket socket;        /* owned; none until all the others are there */
+	struct listen_socket socket;        /* owned; none until all else is built */
 	const struct control_config *cfg;   /* borrowed */
 	struct routes *routes;              /* borrowed */
 	struct evhttp *http;                /* owned */
@@ -71,14 +71,14 @@ struct control_listener {
 	struct event *sweep;                /* owned */
 	struct control_client_list clients; /* longest there first */
 	size_t count;
-	bool stopped;             /* nobody else is accepted */
-	int reserve[RESERVE_MAX]; /* owned: descriptors to be given up when there are no others */
+	bool stopped;             /* no more clients are accepted */
+	int reserve[RESERVE_MAX]; /* owned: closed when no other descriptor is free */
 	size_t reserve_count;
 	int64_t failed_ns; /* when accepting last failed for good */
 	int64_t swept_ns;  /* when the clients were last looked at */
 };
 
-/* Take what the reserve lacks, as far as there is any. Returns whether it is full. */
+/* Open descriptors until the reserve is full or none is free. Returns whether it is full. */
 static bool
 control_listener_fill_reserve(struct control_listener *lis)
 {
@@ -92,7 +92,7 @@ control_listener_fill_reserve(struct control_listener *lis)
 	return true;
 }
 
-/* Give one up: it is free for the next who asks. Returns whether there was one. */
+/* Close one of the reserve: the next open or accept gets it. Returns whether there was one. */
 static bool
 control_listener_use_reserve(struct control_listener *lis)
 {
@@ -132,8 +132,8 @@ control_listener_on_connect(struct event_base *base, void *arg)
 }
 
 /*
- * Not as EV_TIMEOUT: that would put off the next sweep by an interval each time, and requests that
- * come often enough would put off all deadlines.
+ * Not as EV_TIMEOUT: that would put off the next sweep by an interval each time, and frequent
+ * requests would put off all deadlines.
  */
 static void
 control_listener_sweep_soon(struct control_listener *lis)
@@ -150,7 +150,7 @@ control_listener_forget(struct control_listener *lis, struct control_client *cli
 	free(client);
 }
 
-/* ASKING: its request is not there yet, or not answered yet. */
+/* Whether CLIENT has passed its deadline. ASKING: its request has not been answered yet. */
 static bool
 control_listener_is_late(const struct control_listener *lis, const struct control_client *client,
     bool asking, int64_t now_ns)
@@ -163,8 +163,8 @@ control_listener_is_late(const struct control_listener *lis, const struct contro
 }
 
 /*
- * While the loop did not run, because the process was stopped or had much to do, nobody could be
- * heard: that time counts for no client. What they sent meanwhile is read next.
+ * While the loop did not run, because the process was stopped or had much to do, no request could
+ * be read: that time counts for no client. What they sent meanwhile is read next.
  */
 static void
 control_listener_extend_deadlines(struct control_listener *lis, int64_t now_ns)
@@ -206,17 +206,17 @@ control_listener_on_sweep(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED
 			    BEV_EVENT_READING | BEV_EVENT_TIMEOUT, BEV_OPT_DEFER_CALLBACKS);
 		}
 	}
-	/* their descriptors are closed in the present turn, and nobody else is to have them */
+	/* their descriptors are closed in the present turn: the reserve takes them in the next */
 	if (!control_listener_fill_reserve(lis) && gone)
 		again = true;
-	/* evhttp frees those in the present turn: their places are there at its end */
+	/* evhttp frees those that expired in the present turn: the next sweep counts them out */
 	if (again)
 		control_listener_sweep_soon(lis);
 	if (!lis->stopped && !control_listener_is_full(lis))
 		(void)evconnlistener_enable(lis->evl);
 }
 
-/* Looked for by its evconnlistener: see control_listener_find(). */
+/* See control_listener_find(). */
 struct search {
 	const struct evconnlistener *evl;
 	struct control_listener *found;
@@ -238,8 +238,8 @@ control_listener_on_event(
 }
 
 /*
- * evhttp sets the argument of EVL to itself and does not tell whose it is. The sweep of each
- * listener is always pending, so the loop's events, few on the main loop, know the way.
+ * evhttp makes itself the argument of EVL's callbacks, and has no way back to our listener. But the
+ * sweep of each listener is always pending: search the events of the main loop, which are few.
  */
 static struct control_listener *
 control_listener_find(struct evconnlistener *evl)
@@ -251,7 +251,7 @@ control_listener_find(struct evconnlistener *evl)
 	return search.found;
 }
 
-/* Without a descriptor to give, accept(2) does not even look whether somebody waits. */
+/* Without a free descriptor accept(2) fails with EMFILE even where nobody waits: ask poll(2). */
 static bool
 control_listener_has_waiting(struct evconnlistener *evl)
 {
@@ -261,8 +261,8 @@ control_listener_has_waiting(struct evconnlistener *evl)
 }
 
 /*
- * Out of descriptors, one of the reserve makes the room: the client is still in the backlog, and
- * the next turn of the loop takes it. Else the sweep starts accepting again.
+ * When no descriptor is free, one of the reserve is closed: the client is still in the backlog, and
+ * the next turn of the loop accepts it. After any other error the sweep enables accepting again.
  */
 static void
 control_listener_on_error(struct evconnlistener *evl, void *arg ATTR_UNUSED)
@@ -283,7 +283,7 @@ control_listener_on_error(struct evconnlistener *evl, void *arg ATTR_UNUSED)
 	lis->failed_ns = now_ns;
 }
 
-/* The answer is written, evhttp frees the client next. */
+/* The answer is written, and evhttp frees the client next: have the sweep notice. */
 static void
 control_listener_on_answered(struct evhttp_request *req ATTR_UNUSED, void *arg)
 {
@@ -300,7 +300,7 @@ control_listener_descriptor(struct evhttp_request *req)
 	return bufferevent_getfd(evhttp_connection_get_bufferevent(conn));
 }
 
-/* Who changes something is on record before it happens. */
+/* Log who asks for a change, before it is made. */
 static void
 control_listener_record(struct evhttp_request *req)
 {
@@ -351,12 +351,12 @@ control_listener_open(struct control_listener *lis, struct event_base *base, int
 	evhttp_set_max_headers_size(lis->http, HEADERS_MAX);
 	evhttp_set_max_body_size(lis->http, BODY_MAX);
 	/*
-	 * All, even those that evhttp has no name for: a refusal is ours to word. But not CONNECT,
-	 * after which evhttp would not close: that one it refuses by itself.
+	 * All methods, even those that evhttp has no name for, so that we word the refusal. But not
+	 * CONNECT, after which evhttp would not close: it refuses that one by itself.
 	 */
 	evhttp_set_allowed_methods(lis->http, UINT16_MAX & ~EVHTTP_REQ_CONNECT);
 	/*
-	 * Its timers would judge before what waits in a socket is read: see
+	 * evhttp's timers would run out before what waits in a socket is read: see
 	 * control_listener_extend_deadlines().
 	 */
 	evhttp_set_timeout(lis->http, EVHTTP_TIMEOUT_S);

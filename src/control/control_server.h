@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The control port: HTTP (evhttp) on the main loop, at a UNIX socket where everything may be asked
- * for, and at a TCP address that can be read only. It answers from counters and snapshots and never
- * waits for a worker.
+ * for, and at a TCP address that can be read only. It answers from counters, and asks the workers
+ * without waiting for them.
  */
 #ifndef ECHOD_CONTROL_CONTROL_SERVER_H
 #define ECHOD_CONTROL_CONTROL_SERVER_H

@@ -131,7 +131,7 @@ metrics_read(struct document *document)
 	struct metrics_row *row = &text->rows[document->piece];
 	const struct service *service = text->service;
 
-	/* those that a reload has added since have to wait */
+	/* services that a reload has added since are left to the next scrape */
 	if (document->piece == text->count)
 		return false;
 	metrics_label(service->name, row->label, sizeof(row->label));
@@ -354,7 +354,7 @@ metrics_text_new(bool openmetrics, const struct engine *engine, const struct pro
 	text->service = TAILQ_FIRST(&engine->services);
 	TAILQ_FOREACH (service, &engine->services, next)
 		text->count++;
-	/* with one that stays empty: the last call of a step has a row to point to */
+	/* one row more than is used: the last call of a step still points to one */
 	text->rows = calloc(text->count + 1, sizeof(*text->rows));
 	if (text->rows == NULL) {
 		document_free(&text->document);

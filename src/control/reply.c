@@ -18,10 +18,10 @@
 
 #define ERROR_TEXT_MAX 512
 
-/* The Content-Security-Policy of what is no page. */
+/* The Content-Security-Policy of all answers but the status page. */
 #define POLICY "default-src 'none'"
 
-/* Seconds after which one who was refused for a while may ask again. */
+/* Retry-After of a 503, in seconds. */
 #define RETRY_AFTER "1"
 
 static void

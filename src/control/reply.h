@@ -46,7 +46,7 @@ TAILQ_HEAD(deferred_list, deferred);
 
 /*
  * A request whose answer comes later, embedded in what will answer it. Meanwhile the client may
- * leave and the control port may close; then the answer finds nobody.
+ * leave and the control port may close; then deferred_take() returns NULL.
  */
 struct deferred {
 	TAILQ_ENTRY(deferred) next; /* in list while req is not NULL */

@@ -280,8 +280,7 @@ request_check_site(struct evhttp_request *req, const struct address *address,
 			return 403;
 		}
 	}
-	/* RFC 9112, section 3.2; a probe by HTTP/1.0 has none, and no browser sends such a request
-	 */
+	/* RFC 9112, section 3.2; a probe by HTTP/1.0 has none, and browsers do not speak that */
 	if (!named || count == 1 || (count == 0 && req->major == 1 && req->minor == 0))
 		return 0;
 	*ret_error = "one Host header is needed";

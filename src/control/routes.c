@@ -173,7 +173,7 @@ route_read_connection(const struct route_call *call)
 {
 	struct inspection_query query = { .id = call->id, .limit = 1, .tcp = true };
 
-	/* to a query, 0 is any; no connection has it */
+	/* 0 would mean any in a query; no connection has it */
 	if (call->id == 0)
 		reply_error(call->req, HTTP_NOTFOUND, "no connection 0 is open");
 	else

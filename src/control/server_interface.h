@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the server (floor 4) gives the control port: a status to show, and the verbs behind the POST
- * routes, which it carries out. All on the main loop; all answer at once.
+ * What the daemon gives the control port: a status to show, and functions that carry out the POST
+ * routes. So the control port steers the daemon without including its headers. All on the main
+ * loop; all return at once.
  */
 #ifndef ECHOD_CONTROL_SERVER_INTERFACE_H
 #define ECHOD_CONTROL_SERVER_INTERFACE_H

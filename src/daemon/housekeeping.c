@@ -94,7 +94,7 @@ housekeeping_do_answer(void *arg)
 {
 	struct pulse *pulse = arg;
 
-	/* release, and acquire on the other side: with the answer the post is free again */
+	/* release, paired with the acquire in housekeeping_ping(): then the post is free again */
 	atomic_fetch_add_explicit(&pulse->answered, 1, memory_order_release);
 }
 

@@ -18,15 +18,15 @@
 #define TICK_NS (10 * NS_PER_MS)
 
 /*
- * After a tick that comes so late (the process stood still, say) the workers get a turn, once in a
- * phase, to read what came meanwhile: only then the phase is over.
+ * After a tick that comes this late (the process stood still, say) the phase lasts TURN_NS longer,
+ * so that the workers read what came meanwhile. That happens once in a phase.
  */
 #define LATE_NS (250 * NS_PER_MS)
 #define TURN_NS (200 * NS_PER_MS)
 
 /*
- * What connections get to flush after shutdown.timeout. With the time that the engine waits for
- * a worker, and LOG_CLOSE_NS of server.c, it stays below the second that the manual promises.
+ * How long connections may flush after shutdown.timeout. Together with the time that the engine
+ * waits for a worker, and LOG_CLOSE_NS of server.c, that is less than the second in the manual.
  */
 #define FLUSH_NS (300 * NS_PER_MS)
 
@@ -42,7 +42,7 @@ phase_on_delay(struct server *server)
 {
 	struct lifecycle *lc = &server->lifecycle;
 
-	/* load balancers that have seen a drain need not be waited for again */
+	/* load balancers have seen a drain already: a stop after it does not wait again */
 	if (lc->delay_end_ns == 0)
 		lc->delay_end_ns = clock_now_ns() + server->config->shutdown.delay;
 	return lc->delay_end_ns - clock_now_ns();
@@ -77,7 +77,7 @@ phase_on_stop_cut(struct server *server)
 static int64_t
 phase_on_ending(struct server *server)
 {
-	/* what waits at a listener of ours ends too, what waits at an inherited one is not ours */
+	/* what waits at a listener of ours is closed too; an inherited one is left as it is */
 	engine_close_listeners(server->engine, true);
 	engine_begin_stop(server->engine);
 	return 0;
@@ -96,12 +96,12 @@ phase_is_drained(struct engine *engine)
 	return engine_is_drained(engine);
 }
 
-/* Each phase: what it begins with, which returns how long it may last; what follows, and when. */
+/* Each phase: begin() starts it and returns how long it may last; then what follows, and when. */
 static const struct phase_row {
 	int64_t (*begin)(struct server *server);
 	bool (*is_done)(struct engine *engine); /* NULL: it lasts its whole time */
-	enum lifecycle_phase next;              /* once it is done; itself: it never is */
-	enum lifecycle_phase overdue;           /* when its time is over before; or itself */
+	enum lifecycle_phase next;              /* once is_done() is true; itself: none */
+	enum lifecycle_phase overdue;           /* once its time has passed; itself: none */
 } phases[] = {
 	[PHASE_SERVING] = { NULL, NULL, PHASE_SERVING, PHASE_SERVING },
 	[PHASE_DRAIN_DELAY] = { phase_on_delay, NULL, PHASE_DRAINED, PHASE_DRAINED },
@@ -114,7 +114,7 @@ static const struct phase_row {
 	[PHASE_ENDED] = { phase_on_ended, NULL, PHASE_ENDED, PHASE_ENDED },
 };
 
-/* Begin PHASE. Returns 0; or -ENOMEM, and nothing has changed, if no other phase had begun. */
+/* Begin PHASE. Returns 0, or -ENOMEM, which is possible only while the timer is not pending. */
 static int
 lifecycle_enter(struct server *server, enum lifecycle_phase phase)
 {
@@ -152,7 +152,7 @@ lifecycle_on_timer(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, void 
 		if (lc->deadline_ns < now_ns + TURN_NS)
 			lc->deadline_ns = now_ns + TURN_NS;
 	}
-	/* the timer runs, and so cannot fail */
+	/* event_add() can fail only while the timer is not pending, and here it is */
 	if (row->is_done != NULL && row->is_done(server->engine))
 		(void)lifecycle_enter(server, row->next);
 	else if (now_ns >= lc->deadline_ns && row->overdue != lc->phase)
@@ -203,7 +203,7 @@ lifecycle_undrain(void *context, struct error_list *errors)
 		return lifecycle_refuse(errors);
 	if (lc->phase == PHASE_SERVING)
 		return 0;
-	/* all or nothing, and no waiting: an operator can ask again */
+	/* no address in use is waited for: an operator can ask again */
 	r = plan_apply(server->engine, server->config, NULL, 0, errors);
 	if (r < 0) {
 		server_log_errors(errors);

@@ -76,7 +76,7 @@ main(int argc, char **argv)
 		code = main_check(&options);
 		break;
 	}
-	/* what was printed counts only if it arrived */
+	/* what could not be printed is a failure */
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return code;
 	(void)fprintf(stderr, "echod: cannot write to the standard output: %s\n", strerror(errno));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A reload changes all that it says, or nothing. */
+/* A reload changes everything that it reports, or nothing. */
 #include <config.h>
 
 #include <errno.h>
@@ -27,7 +27,7 @@ reload_reopen_log(void *context ATTR_UNUSED, struct error_list *errors)
 	return r;
 }
 
-/* Listeners come and go: what their sockets keep is compared with the last file, not the start. */
+/* A listener may be newer than the start: its kept socket is compared with the last file. */
 static bool
 reload_is_listener_key(const char *key)
 {
@@ -161,7 +161,7 @@ reload_run(void *context, struct control_reload *ret_reload)
 		r = reload_try(server, &reload);
 		reload_count(server, r, &reload.errors);
 	}
-	/* a log that is rotated has to be let go in any case */
+	/* the old file of a log that was rotated has to be closed in any case */
 	(void)reload_reopen_log(NULL, &reopen);
 	error_list_done(&reopen);
 	if (serving) {

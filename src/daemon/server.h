@@ -41,7 +41,7 @@ struct housekeeping;
 enum lifecycle_phase {
 	PHASE_SERVING,
 	PHASE_DRAIN_DELAY, /* a drain was asked for; accepting goes on for shutdown.delay */
-	PHASE_DRAINED,     /* no new clients, until somebody says otherwise */
+	PHASE_DRAINED,     /* no new clients, until the drain is taken back */
 	PHASE_STOP_DELAY,  /* accepting goes on while load balancers see /readyz */
 	PHASE_STOP_DRAIN,  /* listeners are closed, connections end as they become idle */
 	PHASE_STOP_CUT,    /* shutdown.timeout has passed: the rest is flushed */
@@ -132,7 +132,7 @@ void lifecycle_stop_now(struct server *server);
 void lifecycle_on_timer(evutil_socket_t fd, short what, void *arg);
 
 /*
- * Say how it went, after the main loop has ended. Returns 0; or -ETIMEDOUT when a worker hangs:
+ * Log the totals, after the main loop has ended. Returns 0; or -ETIMEDOUT when a worker hangs:
  * then nothing that it may use can be freed.
  */
 ATTR_MUSTCHECK int lifecycle_finish(struct server *server);

@@ -92,7 +92,7 @@ service_manager_journal_send(const struct iovec *fields, int count)
 /*
  * Wait up to TIMEOUT_MS until the manager's socket has room. sd_notify(3) blocks on a full one
  * (ten messages by default, see net.unix.max_dgram_qlen), and a manager that hangs must not take
- * the main loop with it. A connected datagram socket tells in poll(2).
+ * the main loop with it. poll(2) on a connected datagram socket tells.
  */
 static bool
 service_manager_listens(int timeout_ms)

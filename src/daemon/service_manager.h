@@ -38,7 +38,7 @@ bool service_manager_has_journal_stderr(void);
 /* Send one entry to the journal. Returns 0 or -errno. Any thread; may block. */
 int service_manager_journal_send(const struct iovec *fields, int count);
 
-/* What a change of state may wait for a busy manager; figures and pings are dropped at once. */
+/* How long a change of state waits for a busy manager; figures and pings do not wait. */
 #define SERVICE_MANAGER_PATIENCE_MS 1000
 
 /* Tell the manager the state in FORMAT, see sd_notify(3), or nothing after TIMEOUT_MS. */

@@ -19,12 +19,12 @@
 
 /* How long an answer may take, unless --timeout says otherwise. */
 #define ANSWER_TIMEOUT_NS (10 * NS_PER_S)
-/* Ten times the size of /connections for all connections of a large daemon. */
+/* Far more than any answer: /connections has at most 1000 rows. */
 #define BODY_MAX (64u << 20)
 #define WAIT_FDS_MAX 4
 #define WAIT_MS_MAX 60000
 #define SOCKET_NAME "control.sock"
-/* Over a UNIX socket the host is not looked up, but the daemon checks that it knows the name. */
+/* A URL needs a host; over a UNIX socket it is neither looked up nor checked. */
 #define SOCKET_URL "http://localhost"
 
 static int

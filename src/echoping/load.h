@@ -58,8 +58,7 @@ struct echoping_link {
 	uint64_t taken;    /* messages begun */
 };
 
-/* What a kind of link does, in its worker's thread; none is called after echoping_worker_retire().
- */
+/* What a kind of link does, in its worker's thread, until echoping_worker_retire() is called. */
 struct echoping_link_kind {
 	size_t size; /* of the struct that begins with a struct echoping_link */
 	/* Prepare an all-zero one whose link is set. Returns 0 or -errno; done() follows anyway. */

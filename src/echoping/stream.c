@@ -150,8 +150,7 @@ stream_send(struct echoping_stream *stream)
 	stream_watch(stream, EPOLLIN);
 }
 
-/* Connect for a message that has begun; try again at the next tick where that is not possible yet.
- */
+/* Connect for a message that has begun, or at the next tick where that is not possible yet. */
 static void
 stream_connect(struct echoping_stream *stream)
 {
@@ -307,8 +306,7 @@ stream_on_event(struct echoping_link *link, uint32_t events)
 		stream_send(stream);
 	if (!(events & (EPOLLIN | EPOLLERR | EPOLLHUP)))
 		return;
-	/* edge-triggered, a FIN behind these bytes is not reported again: until EAGAIN or the end
-	 */
+	/* until EAGAIN or the end: edge-triggered, a FIN behind these bytes is not told again */
 	while (link->fd >= 0 && stream_receive(stream) && stream->churn && stream->first == first)
 		;
 }

@@ -15,14 +15,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-/* Connections taken in one turn: a flood must not keep signals and control waiting. */
+/* Connections accepted in one turn: a flood must not delay signals and the control port. */
 #define BATCH_MAX 64
 
 /* The part of a limit that may wait at all workers; how soon to try again when they have it. */
 #define WAITING_PART 8
 #define BUSY_RETRY_NS NS_PER_MS
 
-/* Without descriptors: how often to try, how long clients wait to be shed, how many at a time. */
+/* Without descriptors: how often to try, after how long to shed clients, how many at a time. */
 #define RETRY_NS (100 * NS_PER_MS)
 #define SHED_AFTER_NS (500 * NS_PER_MS)
 #define SHED_MAX 256
@@ -32,16 +32,16 @@
 #define BACKOFF_MAX_NS NS_PER_S
 #define EPISODE_END_NS NS_PER_S
 
-/* A single error may concern one client only, see accept(2); this many in a row do not. */
+/* A single error may concern one client alone, see accept(2); this many in a row do not. */
 #define FAILED_IN_ROW_MAX 16
 
-/* How long closing may take, and how long nothing must have come: handshakes may be under way. */
+/* Closing takes at most CLOSE_NS, and ends earlier when nothing came for CLOSE_QUIET_NS. */
 #define CLOSE_NS (200 * NS_PER_MS)
 #define CLOSE_QUIET_NS (10 * NS_PER_MS)
 
 static const struct timespec moment = { .tv_nsec = NS_PER_MS };
 
-/* Connections that ended while they waited still count: they must not fill a limit. */
+/* A waiting connection counts even when its client has left: such ones must not fill a limit. */
 static int
 acceptor_most_waiting(const struct acceptor *acceptor, int64_t limit)
 {
@@ -51,8 +51,8 @@ acceptor_most_waiting(const struct acceptor *acceptor, int64_t limit)
 }
 
 /*
- * The least loaded of the workers that may have more waiting, NULL when there is none; among equals
- * the one after the last served.
+ * Return the least loaded of the workers that may have more waiting, NULL when there is none; among
+ * equals, the next in turn.
  */
 static struct worker *
 acceptor_pick_worker(const struct listener *lis)
@@ -77,7 +77,7 @@ acceptor_pick_worker(const struct listener *lis)
 	return best;
 }
 
-/* One line when a limit is met, the next only after the count was a tenth below it. */
+/* Logs when a limit is reached, and again only after the count was a tenth below it. */
 static bool
 acceptor_is_full(int64_t count, int64_t limit, bool *reported, const char *who, const char *key)
 {
@@ -91,8 +91,8 @@ acceptor_is_full(int64_t count, int64_t limit, bool *reported, const char *who, 
 }
 
 /*
- * Decide about one more connection of LIS, by the counter for its fate. The first refusal of an
- * episode is logged.
+ * Decide whether one more connection of LIS is accepted; returns the counter of the outcome. The
+ * first refusal of an episode is logged.
  */
 static enum counter
 acceptor_check(struct listener *lis)
@@ -145,7 +145,7 @@ listener_accept(struct listener *lis)
 	    lis->socket.fd, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0)
 		return errno;
-	/* accepting works again: who waits need not be shed */
+	/* accepting works again: nobody has to be shed */
 	lis->acceptor->starved_since_ns = 0;
 	fate = acceptor_check(lis);
 	counters_add(&lis->service->acceptor, fate, 1);
@@ -167,7 +167,7 @@ acceptor_open_spare(struct acceptor *acceptor)
 		acceptor->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-/* With the spare descriptor given up, accept and close what waits on LIS. */
+/* Close the spare descriptor, and with it accept and close what waits on LIS. */
 static void
 acceptor_shed(struct acceptor *acceptor, struct listener *lis)
 {
@@ -198,7 +198,7 @@ acceptor_pause_all(struct acceptor *acceptor, enum pause_reason reason, bool on)
 		listener_pause(lis, reason, on);
 }
 
-/* A timer that cannot be set fires in the next turn: early is better than never. */
+/* A timer that cannot be added is made to fire in the next turn: else it never would. */
 static void
 acceptor_set_timer(struct event *timer, int64_t interval_ns)
 {
@@ -215,7 +215,7 @@ acceptor_on_retry(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, void *
 	acceptor_pause_all(arg, PAUSE_NO_DESCRIPTORS, false);
 }
 
-/* Out of descriptors or memory: all listeners pause, and who has waited too long is shed. */
+/* Out of descriptors or memory: all listeners pause; after SHED_AFTER_NS clients are shed. */
 static void
 acceptor_starve(struct acceptor *acceptor, struct listener *lis, int error)
 {
@@ -268,7 +268,7 @@ acceptor_on_busy_timer(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, v
 	acceptor_pause_all(arg, PAUSE_BUSY, false);
 }
 
-/* The selector reports again what a turn left in the backlog. */
+/* What a turn leaves in the backlog, the selector reports again. */
 static void
 listener_on_readable(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, void *arg)
 {
@@ -290,7 +290,7 @@ listener_on_readable(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, voi
 	}
 }
 
-/* The timer first ends a pause, then, when no error came since, the episode. */
+/* The timer first ends a pause; then, when no error has come since, the episode. */
 static void
 listener_on_timer(evutil_socket_t fd, short what, void *arg)
 {
@@ -354,7 +354,7 @@ listener_set(struct listener *lis, struct service *service, int64_t limit)
 	lis->most_waiting = acceptor_most_waiting(lis->acceptor, limit > 0 ? limit : INT64_MAX);
 }
 
-/* Take a batch off the backlog of one that is being closed. Returns whether there was something. */
+/* Accept a batch from the backlog of LIS, which is being closed. Returns whether there was any. */
 static bool
 listener_take_rest(struct listener *lis, int64_t deadline_ns)
 {

@@ -21,10 +21,10 @@
 
 /* Why a listener does not accept: bits of a set. */
 enum pause_reason {
-	PAUSE_DRAIN = 1,          /* a drain: nobody new until it is taken back */
+	PAUSE_DRAIN = 1,          /* a drain: no new client until it is taken back */
 	PAUSE_NO_DESCRIPTORS = 2, /* no descriptor or kernel memory; all listeners have it */
 	PAUSE_ERROR = 4,          /* accept(2) fails here, or epoll_ctl(2) did */
-	PAUSE_BUSY = 8,           /* the workers have enough connections to begin */
+	PAUSE_BUSY = 8,           /* all workers have as many waiting as they may */
 };
 
 struct listener {
@@ -36,9 +36,9 @@ struct listener {
 	int most_waiting;    /* most of its connections that a worker has and has not yet begun */
 	bool limit_reported; /* its limit was reached and logged; cleared when well below */
 	unsigned pauses;     /* set of enum pause_reason */
-	unsigned failed_in_row; /* errors since something went well, or the last pause */
+	unsigned failed_in_row; /* errors since a success, or since the last pause */
 	unsigned left;          /* while it is closed: how many connections it may still take */
-	uint64_t errors;        /* before the pauses of this episode; 0: there is none */
+	uint64_t errors;        /* counted in this episode, at each pause; 0: no episode */
 	int64_t backoff_ns;     /* the last pause of this episode */
 	struct event readable;  /* added while the set is empty */
 	struct event timer;     /* ends PAUSE_ERROR, later the episode */
@@ -50,12 +50,12 @@ TAILQ_HEAD(listener_list, listener);
 struct acceptor {
 	struct loop *loop;              /* borrowed: the main loop */
 	struct worker *const *workers;  /* borrowed */
-	size_t worker_count;            /* 0: it was never prepared */
+	size_t worker_count;            /* 0: before acceptor_init() */
 	struct listener_list listeners; /* owned; those that are open */
 	uint64_t last_id;               /* of the connection accepted last */
 	int64_t limit;                  /* limits.connections */
 	bool limit_reported;            /* reached and logged; cleared when well below */
-	int spare_fd;                   /* owned; given up for a moment to shed a connection */
+	int spare_fd;                   /* owned; closed for a moment to shed a connection */
 	int64_t last_error_ns;          /* no descriptor or memory; 0: never */
 	int64_t starved_since_ns; /* first such failure since something was accepted; 0: none */
 	struct event retry;       /* ends PAUSE_NO_DESCRIPTORS */
@@ -87,8 +87,8 @@ void listener_set(struct listener *lis, struct service *service, int64_t limit);
 void listener_pause(struct listener *lis, enum pause_reason reason, bool on);
 
 /*
- * Close the listeners of LIST and free them, within 200 ms in all: nobody new gets in, and
- * what the kernel has already completed is served, not reset.
+ * Close the listeners of LIST and free them, within 200 ms in all: no new client gets
+ * in, and connections that the kernel has already completed are served, not reset.
  */
 void listeners_close(struct listener_list *list);
 

@@ -18,7 +18,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-/* How far by_activity may lag behind active_ns: a busy connection is moved ten times a second. */
+/* How far by_activity may lag behind active_ns, so that a busy connection is moved rarely. */
 #define ACTIVITY_SLACK_NS (100 * NS_PER_MS)
 
 /* A waiting output is looked at this many times in one stall_timeout. */
@@ -104,7 +104,7 @@ connection_touch(struct connection *conn, int64_t now_ns)
 
 /*
  * Return how many bytes the kernel holds: QUEUE is FIONREAD for those to be read, SIOCOUTQ for
- * those that it took and the client's has not acknowledged.
+ * those that were sent and that the client's kernel has not acknowledged.
  */
 static uint64_t
 connection_in_kernel(const struct connection *conn, unsigned long queue)
@@ -115,8 +115,8 @@ connection_in_kernel(const struct connection *conn, unsigned long queue)
 }
 
 /*
- * Look whether the client has still to take some of its echo. What is in the kernel counts for TCP
- * alone: a UNIX socket tells only of whole blocks, which a slow client takes long to empty.
+ * Return whether the client has still to take some of its echo. What is in the kernel counts for
+ * TCP alone: a UNIX socket counts whole blocks, which a slow client takes long to empty.
  */
 static bool
 connection_owes(const struct connection *conn)
@@ -125,7 +125,7 @@ connection_owes(const struct connection *conn)
 	       (conn->peer.family != AF_UNIX && connection_in_kernel(conn, SIOCOUTQ) > 0);
 }
 
-/* Look whether the client took anything since the last look. */
+/* Return whether the client took anything since the last call, and note how much. */
 static bool
 connection_progressed(struct connection *conn, int64_t now_ns)
 {
@@ -138,7 +138,7 @@ connection_progressed(struct connection *conn, int64_t now_ns)
 	return true;
 }
 
-/* From now on see whether the client takes what waits for it, here or in the kernel. */
+/* Watch from now on whether the client takes its echo, from the output or from the kernel. */
 static void
 connection_watch(struct connection *conn, int64_t now_ns)
 {
@@ -284,12 +284,12 @@ connection_fail(struct connection *conn, int error, enum close_reason otherwise)
 		otherwise = CLOSE_CLIENT_RESET;
 		break;
 	case ETIMEDOUT:
-	/* a timeout too, whose reason the network had told */
+	/* a timeout too, for which the network had given a reason */
 	case ECONNREFUSED:
 	case EHOSTDOWN:
 	case EHOSTUNREACH:
 	case ENETUNREACH:
-		/* SIOCOUTQ still tells what the dead socket held */
+		/* SIOCOUTQ still counts what the dead socket held */
 		otherwise = connection_owes(conn) ? CLOSE_STALLED : CLOSE_TIMED_OUT;
 		break;
 	case ENOMEM:
@@ -345,7 +345,7 @@ connection_end_is_logged(const struct connection *conn)
 	}
 }
 
-/* Take a connection that ended out of the counts that the main loop looks at. */
+/* Uncount a connection that ended, in the counts that the main loop reads. */
 static void
 connection_give_back(struct connection_set *set, struct shard *shard)
 {
@@ -425,7 +425,7 @@ connection_on_write(struct bufferevent *bev ATTR_UNUSED, void *arg)
 	}
 }
 
-/* A write of the bufferevent failed; it does nothing else that could. */
+/* A write of the bufferevent failed: it does nothing else that can fail. */
 static void
 connection_on_event(struct bufferevent *bev ATTR_UNUSED, short what ATTR_UNUSED, void *arg)
 {
@@ -519,7 +519,7 @@ connection_is_idle(struct connection *conn, int64_t now_ns, int64_t limit_ns)
 	return now_ns - conn->active_ns >= limit_ns && connection_idle_ns(conn, now_ns) >= limit_ns;
 }
 
-/* Finish what has been idle for LIMIT; what waits for its client is not at rest for a drain. */
+/* Finish connections idle for LIMIT_NS; for a drain, one with waiting echo is not idle. */
 static void
 connection_check_idle(
     struct shard *shard, int64_t now_ns, int64_t limit_ns, enum close_reason reason)
@@ -548,7 +548,7 @@ connection_check_age(
 	}
 }
 
-/* Longest unchecked first; each one goes to the end, so that a round looks at it once. */
+/* Longest unchecked first; a checked one goes to the end, so that a round checks it once. */
 static void
 connection_check_pending(struct connection_set *set, int64_t now_ns, int64_t timeout_ns)
 {
@@ -584,7 +584,8 @@ connection_check_quiet(struct shard *shard, int64_t now_ns, int64_t timeout_ns)
 	int64_t quiet_ns = timeout_ns / PROGRESS_CHECKS;
 	struct connection *conn;
 
-	/* earlier, more traffic would not move it in by_activity: there would be no second look */
+	/* any earlier, more traffic would not move it in by_activity: it would not be looked at
+	 * again */
 	if (quiet_ns < ACTIVITY_SLACK_NS)
 		quiet_ns = ACTIVITY_SLACK_NS;
 	while ((conn = shard->unseen) != NULL && now_ns - conn->queued_ns >= quiet_ns) {
@@ -605,7 +606,7 @@ connection_check_ending(
 		connection_close(conn, reason == CLOSE_NONE ? conn->reason : reason);
 }
 
-/* Where no stall_timeout bounds the flush, who takes nothing for idle_timeout is given up. */
+/* Without stall_timeout, close an ending connection that takes nothing for idle_timeout. */
 static void
 connection_check_untaken(struct connection_set *set, int64_t now_ns)
 {
@@ -628,8 +629,7 @@ connection_set_check(struct connection_set *set)
 
 	if (limits->stall_timeout > 0) {
 		connection_check_pending(set, now_ns, limits->stall_timeout);
-		/* a client that takes a few bytes at a time makes progress, but gets no more time
-		 */
+		/* no more time for a client that takes a few bytes now and then */
 		connection_check_ending(&set->ending, now_ns, limits->stall_timeout, CLOSE_STALLED);
 	} else {
 		connection_check_untaken(set, now_ns);

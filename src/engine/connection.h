@@ -37,7 +37,7 @@ enum connection_state {
 	CONNECTION_CLOSED,    /* counted and closed; freed at the end of the callback under way */
 };
 
-/* Who is at the other end: the part of the socket address that is worth its memory. */
+/* Who is at the other end: no more than is shown, as each connection keeps one. */
 union connection_peer {
 	sa_family_t family;
 	struct sockaddr_in in;
@@ -66,7 +66,7 @@ struct connection_set {
 	struct connection *visited; /* what an inspection visits next; one that closes is passed */
 	bool draining;              /* connections are finished as they become idle */
 	bool cutting;               /* the drain's deadline has passed: all are finished */
-	int64_t idle_grace_ns;      /* while draining: so long without traffic is idle */
+	int64_t idle_grace_ns;      /* while draining: idle after this long without traffic */
 };
 
 struct connection {
@@ -89,7 +89,7 @@ struct connection {
 	int64_t active_ns;           /* last byte either way */
 	int64_t queued_ns;           /* active_ns when it was last moved in by_activity */
 	int64_t ending_ns;           /* when it got its reason; LINGERING: when our FIN was sent */
-	int64_t progress_ns;         /* last seen to take some; 0: nobody looks */
+	int64_t progress_ns;         /* when the client last took some; 0: not watched */
 	int64_t checked_ns;          /* pending: last look at its progress */
 	uint64_t progress_mark;      /* bytes acknowledged at the last look */
 	int64_t paused_ns;           /* sum of finished pauses */
@@ -101,9 +101,9 @@ struct connection {
 	enum close_reason reason;    /* why it is ending, CLOSE_NONE while it is not */
 	bool peer_fin;               /* the client's FIN was read */
 	bool read_paused;            /* reading waits for the client to take its echo */
-	bool watched;                /* it is looked at whether the client takes its echo */
-	bool bulk;                   /* the last read filled the buffer: try splice(2) next */
-	bool splice_refused;         /* this kind of socket has none */
+	bool watched;        /* in set->pending: checked whether the client takes its echo */
+	bool bulk;           /* the last read filled the buffer: try splice(2) next */
+	bool splice_refused; /* this kind of socket has none */
 	union connection_peer peer;
 };
 

@@ -19,7 +19,7 @@
 	X(TIMED_OUT, timed_out, "the client's machine did not answer any more") \
 	X(LIFETIME, lifetime, "open for lifetime") \
 	X(BYTE_LIMIT, byte_limit, "byte_limit bytes were echoed") \
-	X(DRAIN, drain, "idle while the daemon stops") \
+	X(DRAIN, drain, "idle while the daemon drains or stops") \
 	X(DRAIN_FORCED, drain_forced, "still busy when the daemon had to stop") \
 	X(ADMIN, admin, "an operator closed it") \
 	X(WRITE_ERROR, write_error, "the kernel refused a write") \

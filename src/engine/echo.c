@@ -17,7 +17,7 @@
 /* The largest pipe that needs no privilege; see pipe-max-size in proc(5). */
 #define PIPE_SIZE (1 << 20)
 
-/* Bytes that one connection may move in one turn of the loop: the others wait that long. */
+/* Bytes that one connection may move in one turn of the loop, while the others wait. */
 #define TURN_BYTES ((size_t)1 << 20)
 
 /* A turn of splice(2) that moves less than this costs more than copying would. */
@@ -91,8 +91,8 @@ echo_settle(struct connection *conn)
 }
 
 /*
- * Something was queued. A bufferevent enables writing by itself, but does not tell when that
- * failed, now or when it was made.
+ * Called after something was queued. A bufferevent enables writing by itself, but does not report
+ * when that fails, now or when it was made.
  */
 static void
 echo_queued(struct connection *conn)
@@ -218,7 +218,8 @@ echo_splice_step(struct connection *conn, size_t size)
 		if (in < 0 && (errno == EINVAL || errno == ENOSYS))
 			conn->splice_refused = true;
 		else if (in < 0 && errno != EAGAIN && errno != EINTR)
-			/* an error is told once: this one has been taken off the socket */
+			/* splice(2) has cleared this error from the socket: recv(2) would not see
+			 * it */
 			connection_fail(conn, errno, CLOSE_READ_ERROR);
 		return 0;
 	}
@@ -242,7 +243,7 @@ echo_splice_step(struct connection *conn, size_t size)
 	return (size_t)in;
 }
 
-/* One turn of a stream in bulk. Returns whether the turn is over; else recv(2) has to look. */
+/* One turn of a stream in bulk. Returns whether it is over; else recv(2) is to be tried. */
 static bool
 echo_splice(struct connection *conn)
 {

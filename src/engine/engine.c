@@ -26,9 +26,7 @@ engine_worker_count(const struct config *cfg)
 int64_t
 engine_descriptors(const struct config *cfg)
 {
-	/* two ports for control; a worker has a selector, an eventfd and two pairs; a listener may
-	 * have a lock
-	 */
+	/* two control ports; for a worker a selector, an eventfd, two pairs; a listener's lock */
 	return cfg->limits.connections + 2 * cfg->control.clients +
 	       6 * (int64_t)engine_worker_count(cfg) + 2 * (int64_t)cfg->listener_count +
 	       DESCRIPTOR_RESERVE;
@@ -258,7 +256,7 @@ engine_find_socket(const struct engine *engine, const struct service *service, b
 	const struct endpoint *endpoint;
 
 	TAILQ_FOREACH (lis, &engine->acceptor.listeners, next) {
-		/* a moment's wait for the workers does not count */
+		/* a wait of a millisecond for the workers does not count */
 		*ret_accepting = (lis->pauses & ~(unsigned)PAUSE_BUSY) == 0;
 		if (lis->service == service)
 			return &lis->socket;

@@ -41,7 +41,7 @@ enum inspection_sort {
 	INSPECTION_BY_PENDING,
 };
 
-/* What is asked for. Sources have but listener and limit, a closing has the id alone. */
+/* What is asked for. Of INSPECTION_SOURCES listener and limit count, of INSPECTION_CLOSE the id. */
 struct inspection_query {
 	enum inspection_kind kind;
 	uint64_t id;                                 /* this one alone; 0: any */
@@ -126,8 +126,9 @@ struct inspection {
  * when there is no connection to close; -ENOMEM or -ECANCELED. LIST is the callee's, to be given to
  * free(3); NULL after an error and a closing. Workers that do not run count as empty.
  *
- * A list is refused while another is asked for; a closing never is, and goes ahead of a list that
- * waits. Returns 0; -EINVAL for a query beyond the bounds, -EBUSY or -ENOMEM: DONE is not called.
+ * A list is refused while another is asked for. A closing is never refused, and goes ahead of a
+ * list that waits. Returns 0; -EINVAL for a query beyond the bounds, -EBUSY or -ENOMEM: DONE is not
+ * called.
  */
 ATTR_MUSTCHECK int inspection_ask(struct inspection *inspection,
     const struct inspection_query *query,

@@ -65,8 +65,8 @@ listen_socket_set_tcp(int fd, const struct listen_options *options)
 }
 
 /*
- * What holds for all connections. Linux hands it on to every accepted socket, so no connection
- * pays for it.
+ * Set the options of all connections. Linux copies them to every accepted socket, so that no
+ * connection costs a system call for them.
  */
 static int
 listen_socket_set_traffic(
@@ -142,7 +142,7 @@ listen_socket_prepare_datagrams(int fd, sa_family_t family)
 	r = listen_socket_set(fd, IPPROTO_IP, IP_PKTINFO, 1);
 	if (r == 0 && v6)
 		r = listen_socket_set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
-	/* a socket that was passed in may be allowed to; an echo goes to nobody but its client */
+	/* whoever passed the socket in may have set it; no echo goes to a broadcast address */
 	if (r == 0)
 		r = listen_socket_set(fd, SOL_SOCKET, SO_BROADCAST, 0);
 	if (r < 0)
@@ -155,11 +155,11 @@ listen_socket_prepare_datagrams(int fd, sa_family_t family)
 	if (v6)
 		(void)listen_socket_set(fd, IPPROTO_IPV6, IPV6_RECVERR, 0);
 	/*
-	 * The rest is welcome where the kernel has it. An answer is as large as what was asked, so
-	 * it is fragmented where that was; a forged ICMP message must not make it smaller.
+	 * A kernel that refuses one of these serves as well. As for the last: an answer is as large
+	 * as what was asked, and is fragmented where that was, whatever a forged ICMP message says.
 	 */
 	(void)listen_socket_set(fd, IPPROTO_UDP, UDP_GRO, 1);
-	/* an address that is local by a route alone is asked too, and has to be answered from */
+	/* to answer from an address that is local by a route alone */
 	(void)listen_socket_set(fd, IPPROTO_IP, IP_FREEBIND, 1);
 	(void)listen_socket_set(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER);
 	(void)listen_socket_set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
@@ -179,7 +179,7 @@ listen_socket_begin(int fd, const struct address *address, const struct listen_o
 	return listen(fd, options->backlog) < 0 ? -errno : 0;
 }
 
-/* Wraps the steps so that each failure names its step. */
+/* Add a line to ERRORS that names the STEP that failed. Returns ERROR. */
 static int
 listen_socket_fail(struct error_list *errors, const char *step, const struct listener_config *cfg,
     const struct listen_options *options, int error)
@@ -261,7 +261,7 @@ listen_socket_open(const struct listener_config *cfg, const struct listen_option
 	}
 }
 
-/* Of a listening TCP socket, the length of the backlog. */
+/* Return how many connections wait in the backlog of a listening TCP socket. */
 static unsigned
 listen_socket_waiting(int fd)
 {
@@ -310,7 +310,8 @@ listen_socket_adopt(const struct listener_config *cfg, const struct listen_optio
 		listen_socket_close(&sock);
 		return r;
 	}
-	/* Linux hands options on when a handshake ends: who is here already has none of them */
+	/* Linux copies the options when a handshake ends: connections in the backlog have the old
+	 * ones */
 	if (sock.address.transport == ADDRESS_TCP)
 		sock.early = listen_socket_waiting(fd);
 	*ret_socket = sock;
@@ -346,7 +347,7 @@ listen_options_read(const struct listener_config *cfg, struct listen_options *re
 		.nodelay = cfg->nodelay,
 		.dscp = (int)cfg->dscp,
 		.mss = (int)cfg->mss,
-		/* the kernel counts in whole seconds, and too late is better than never */
+		/* the kernel counts in whole seconds: round up, as 0 would mean none */
 		.keepalive = (int)((cfg->keepalive + NS_PER_S - 1) / NS_PER_S),
 		.mode = (mode_t)cfg->mode,
 		.group = getegid() };
@@ -371,9 +372,8 @@ listen_socket_yield(struct listen_socket *sock)
 }
 
 /*
- * Drop what asks for a new connection, and nothing else: the last packet of a handshake has no SYN
- * in it, and that of one whom the backlog had no room for asks again. Offset 13 of the TCP header
- * has the flags.
+ * Drop what asks for a new connection, and nothing else: the last packet of a handshake has no SYN,
+ * so handshakes under way still end. Offset 13 of the TCP header has the flags.
  */
 static int
 listen_socket_drop_syn(int fd)
@@ -425,7 +425,7 @@ inherited_option(int fd, int option)
 	return getsockopt(fd, SOL_SOCKET, option, &value, &length) < 0 ? -1 : value;
 }
 
-/* Return what is wrong with a socket that a listener is to serve, NULL when nothing is. */
+/* Return what is wrong with INHERITED, NULL when a listener can serve it. */
 static const char *
 inherited_fault(struct inherited_socket *inherited)
 {

@@ -31,8 +31,8 @@ loop_handled(const struct loop *loop)
 }
 
 /*
- * Takes the whole inbox at once: what a post posts runs in the next turn, so a post that
- * posts itself again (a sliced piece of work) lets the selector have its say in between.
+ * Takes the whole inbox at once: what a post posts runs in the next turn, so between two slices of
+ * a post that posts itself again the selector is asked.
  */
 static void
 loop_on_mail(evutil_socket_t fd, short what ATTR_UNUSED, void *arg)
@@ -153,6 +153,6 @@ loop_stop(struct loop *loop)
 void
 loop_run_once(struct loop *loop)
 {
-	/* without ONCE it would go on until nothing is ready, which others may put off for ever */
+	/* without ONCE it would go on while anything is ready: clients can make that for ever */
 	(void)event_base_loop(loop->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 }

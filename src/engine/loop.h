@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * An event loop with a mailbox: the one way in which threads speak to each other. A loop
+ * An event loop with a mailbox: the one way in which threads communicate. A loop
  * belongs to the thread that runs it; loop_post() is the only call that others may make.
  */
 #ifndef ECHOD_ENGINE_LOOP_H
@@ -32,8 +32,8 @@ struct event_base *loop_base(struct loop *loop);
 
 /*
  * Have FUNCTION(ARGUMENT) run on LOOP's thread, after all that was posted before. Any thread. POST
- * is the caller's memory, embedded in what is spoken of: it is in use until FUNCTION is called,
- * which may reuse or free it. So a post cannot fail.
+ * is the caller's memory, part of the object that FUNCTION works on: it is in use until FUNCTION is
+ * called, which may reuse or free it. So a post cannot fail.
  */
 void loop_post(
     struct loop *loop, struct post *post, void (*function)(void *argument), void *argument);

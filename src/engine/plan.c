@@ -13,13 +13,13 @@
 struct plan_entry {
 	const struct listener_config *cfg;
 	struct service *service;
-	bool new_service;              /* not in engine->services yet */
-	struct listener *lis;          /* of streams */
-	struct endpoint *endpoint;     /* of datagrams */
-	struct listen_socket *socket;  /* of either; NULL: left out, this machine cannot have it */
-	bool new_socket;               /* not one of the engine's yet */
-	struct listen_options options; /* to be set */
-	struct listen_options before;  /* of a socket that is kept: to go back to */
+	bool new_service;                   /* not in engine->services yet */
+	struct listener *lis;               /* of streams */
+	struct endpoint *endpoint;          /* of datagrams */
+	struct listen_socket *socket;       /* of either; NULL: left out, as there is no IPv6 */
+	bool new_socket;                    /* not one of the engine's yet */
+	struct listen_options options;      /* to be set */
+	struct listen_options before;       /* of a socket that is kept: to go back to */
 	struct endpoint_settings *settings; /* of an endpoint, until it has them */
 };
 
@@ -31,13 +31,13 @@ struct plan {
 	struct error_list *errors;
 	struct plan_entry *entries;
 	size_t count;
-	struct worker_update *update; /* had beforehand: a commit cannot fail */
+	struct worker_update *update; /* allocated first: a commit cannot fail */
 };
 
 /*
  * Whether SOCK, which serves as NAME, already serves CFG. The address decides, not the name: so a
- * rename keeps the socket. Port 0 stands for a new port each time, there the name has to agree as
- * well.
+ * rename keeps the socket. Port 0 stands for a new port each time: with it the name has to agree
+ * too.
  */
 static bool
 plan_fits(const struct listen_socket *sock, const char *name, const struct listener_config *cfg)
@@ -66,7 +66,7 @@ plan_match(const struct plan *plan, struct plan_entry *entry)
 	}
 }
 
-/* A machine without IPv6 serves the defaults that it can; a file has to be met to the letter. */
+/* Without IPv6, built-in defaults may go unserved; an address from a file must be served. */
 static bool
 plan_may_leave_out(const struct plan *plan, const struct plan_entry *entry, int error)
 {
@@ -176,7 +176,7 @@ plan_make_entry(struct plan *plan, struct plan_entry *entry)
 	return r;
 }
 
-/* Undo what a plan made; after a commit nothing of it is new any more. */
+/* Free the plan and what is new in it; after a commit nothing is. */
 static void
 plan_done(struct plan *plan)
 {
@@ -223,7 +223,7 @@ plan_update_kept(struct plan *plan)
 	return r;
 }
 
-/* Everything that can fail. The first failure decides the result, all are told. */
+/* Do everything that can fail. Each failure adds a line to the errors; the first is returned. */
 static int
 plan_make(struct plan *plan)
 {
@@ -310,7 +310,7 @@ plan_commit_socket(struct engine *engine, struct plan_entry *entry)
 	entry->new_socket = false;
 }
 
-/* No endpoint answers what comes from another of ours, which would answer in turn. */
+/* Tell each endpoint the addresses of all: two that answer each other would never stop. */
 static void
 plan_name_own(struct plan *plan)
 {
@@ -342,7 +342,7 @@ plan_commit(struct plan *plan)
 		entry->new_service = false;
 		worker_update_add(plan->update, entry->service, entry->cfg);
 	}
-	/* ahead of what is served from now on */
+	/* posted before any connection that is accepted from now on */
 	worker_update_apply(plan->update, engine->workers);
 	plan->update = NULL;
 	for (size_t i = 0; i < plan->count; i++)

@@ -18,18 +18,18 @@
 #define STOP_SLICE 128
 
 /*
- * A worker that was told to stop and runs no post for so long, and for so many looks at it, is
- * given up. The looks are for a process that stood still: its time is over at once when it goes on.
+ * A worker that was told to stop is given up when it has run no post for HANG_NS, and that was seen
+ * HANG_LOOKS times: after a process stood still, HANG_NS alone have passed at once.
  */
 #define HANG_NS (400 * NS_PER_MS)
 #define HANG_LOOKS 10
 
-/* The same while draining, when operators wait for the end. */
+/* How often the checks by time run while draining, when operators wait for the end. */
 #define TICK_DRAIN_NS (50 * NS_PER_MS)
 
 /*
- * How late the timer is. The next one is due where libevent puts it: an interval after the last
- * due time, or after now when even that has passed.
+ * Record how late the tick is. The next one is due when libevent runs it: an interval after the
+ * last due time, or after now when even that has passed.
  */
 static void
 worker_record_lag(struct worker *worker, int64_t now_ns)
@@ -43,9 +43,9 @@ worker_record_lag(struct worker *worker, int64_t now_ns)
 }
 
 /*
- * Return whether the thread comes back after a long absence (a stopped process, say). That time
- * counts for no deadline, and what came meanwhile is to be read before a connection is judged: when
- * a signal ended the wait, timers run first.
+ * Return whether the thread did not run for long (a stopped process, say). That time counts for no
+ * deadline, and what came meanwhile is to be read before a connection is checked: when a signal
+ * ended the wait, timers run first.
  */
 static bool
 worker_was_away(struct worker *worker, int64_t now_ns)
@@ -178,8 +178,8 @@ worker_do_stop(void *arg)
 }
 
 /*
- * Do here what a thread that has ended, or never was, has left: run its last posts, and end
- * connections that came with them. What was freed in one turn of the loop is gone after the next.
+ * Do here what is left by a thread that has ended, or never ran: run its last posts, and close the
+ * connections that came with them. What is closed in one turn of the loop is freed in the next.
  */
 static void
 worker_empty(struct worker *worker)
@@ -218,7 +218,7 @@ worker_is_stopped(struct worker *worker)
 	int64_t now_ns = clock_now_ns();
 	uint64_t handled = loop_handled(worker->loop);
 
-	/* once it is joined nobody posts to it any more, and what was posted before is done */
+	/* nobody posts to a worker that is joined: what was posted before is done here */
 	if (worker->started && pthread_tryjoin_np(worker->thread, NULL) == 0) {
 		worker->started = worker->hangs = false;
 		worker_empty(worker);
@@ -248,7 +248,7 @@ struct worker_update_message {
 struct worker_update {
 	const struct config *config; /* a reference */
 	struct service **services;   /* by listener of config; NULL: it is not served */
-	atomic_size_t count;         /* of the workers that have it still to obey */
+	atomic_size_t count;         /* of the workers that have not taken it over yet */
 	struct worker_update_message messages[];
 };
 
@@ -340,7 +340,7 @@ void
 worker_take(struct worker *worker, struct service *service, int fd, uint64_t id,
     const union connection_peer *peer)
 {
-	/* few enough wait, and they are read in this order: this place is free */
+	/* fewer than WORKER_WAITING_MAX wait, and they are read in order: this message is free */
 	struct worker_message *message = &worker->messages[worker->taken++ % WORKER_WAITING_MAX];
 	struct shard *shard = &service->shards[worker->id];
 

@@ -42,7 +42,7 @@ struct worker {
 	bool hangs;         /* M: it was given up */
 	uint64_t handled;   /* M: posts handled at the last look */
 	int64_t handled_ns; /* M: when that number last changed */
-	unsigned looks;     /* M: looks since that were late enough to give it up */
+	unsigned looks;     /* M: looks after HANG_NS since then */
 	struct post stop_post;
 	struct post drain_post; /* in use while drain_posted */
 	atomic_bool drain_posted;

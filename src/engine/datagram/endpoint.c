@@ -21,10 +21,10 @@
 /* How long one turn may last: the worker's connections wait meanwhile. */
 #define TURN_NS (500 * NS_PER_US)
 
-/* The last turn, before the socket is closed: what waits, and what comes in meanwhile. */
+/* How long the last turn may last, before the socket is closed. */
 #define STOP_NS (20 * NS_PER_MS)
 
-/* This many errors in a row are lasting: one that an earlier send left behind comes once. */
+/* This many errors in a row are lasting; an error that an earlier send left comes once. */
 #define ERRORS_IN_A_ROW 4
 
 /* After a lasting error the endpoint waits, each time twice as long. */
@@ -87,7 +87,7 @@ endpoint_drop(struct endpoint *endpoint, enum datagram_drop drop, uint64_t count
 	counters_add(&endpoint->settings->shard->counters, drop, count);
 }
 
-/* How many of COUNT datagrams from SOURCE its rate and the listener's allow. */
+/* Return how many of COUNT datagrams from SOURCE its rate and the listener's allow. */
 static uint64_t
 endpoint_rate(struct endpoint *endpoint, struct source *source, uint64_t count, int64_t now_ns)
 {
@@ -107,8 +107,8 @@ endpoint_rate(struct endpoint *endpoint, struct source *source, uint64_t count, 
 }
 
 /*
- * Spend the budget of SOURCE on COUNT datagrams of RECEIVED. The one that is too many is cut out,
- * and the budget is whole again. Returns how many are left.
+ * Spend the budget of SOURCE on COUNT datagrams of RECEIVED. Where it is used up, one datagram is
+ * cut out and the budget begins anew. Returns how many are left.
  */
 static uint64_t
 endpoint_spend(
@@ -135,7 +135,7 @@ endpoint_spend(
 	return count;
 }
 
-/* Judge the name of a UNIX client. To answer it, the kernel looks it up with our rights. */
+/* Judge the name of a UNIX client: to answer, the kernel looks it up with the daemon's rights. */
 static enum datagram_drop
 endpoint_judge_name(const struct endpoint *endpoint, const struct received *received)
 {
@@ -155,7 +155,7 @@ endpoint_judge_name(const struct endpoint *endpoint, const struct received *rece
 	return DATAGRAM_PASS;
 }
 
-/* Judge RECEIVED; *ret_source is whom it counts for when it passes. */
+/* Judge RECEIVED; when it passes, *ret_source is the source to count it for. */
 static enum datagram_drop
 endpoint_judge(struct endpoint *endpoint, const struct received *received, int64_t now_ns,
     struct source **ret_source)
@@ -200,9 +200,8 @@ endpoint_take(struct endpoint *endpoint, struct received *received, int64_t now_
 }
 
 /*
- * The socket was reported as readable, and had nothing to read. Returns 0 where that may happen
- * once; or -ESHUTDOWN where the kernel will report it for ever, because another holder of the
- * socket has shut it down.
+ * The socket was reported as readable, and had nothing to read. Returns 0, or -ESHUTDOWN when
+ * another holder has shut the socket down: the kernel reports such a socket for ever.
  */
 static int
 endpoint_check_idle(const struct endpoint *endpoint)
@@ -219,9 +218,9 @@ endpoint_check_idle(const struct endpoint *endpoint)
 }
 
 /*
- * Echo what waits, for TIME_NS and one batch at most. As a rule the next batch comes in while one
- * is echoed: to look for it costs less than a turn of the loop. Returns 0, or -errno when reading
- * fails again and again; each error is counted.
+ * Echo what waits until the socket is empty or TIME_NS have passed, which is checked after each
+ * batch. Often another batch comes in while one is echoed: to look for it costs less than a turn of
+ * the loop. Returns 0, or -errno after ERRORS_IN_A_ROW; each error is counted.
  */
 static int
 endpoint_echo(struct endpoint *endpoint, int64_t time_ns)
@@ -273,7 +272,7 @@ endpoint_pause(struct endpoint *endpoint, int error)
 	}
 	endpoint->episode_end_ns = now_ns + endpoint->pause_ns + NS_PER_S;
 	pause = clock_timeval(endpoint->pause_ns);
-	/* without memory for the timer the next turn tries again */
+	/* where the timer cannot be added, the next turn tries again */
 	if (event_add(&endpoint->retry, &pause) == 0)
 		(void)event_del(&endpoint->readable);
 }
@@ -288,7 +287,7 @@ endpoint_on_readable(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, voi
 		endpoint_pause(endpoint, -r);
 }
 
-/* Wait for datagrams; where the kernel has no room to watch the socket, a pause later. */
+/* Wait for datagrams; where the kernel cannot watch the socket, try again after a pause. */
 static void
 endpoint_wait(struct endpoint *endpoint)
 {
@@ -306,7 +305,7 @@ endpoint_on_retry(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, void *
 	endpoint_wait(arg);
 }
 
-/* Whether the kernel watches FD for us. Returns 0 or -errno. */
+/* Try whether the kernel can watch FD. Returns 0 or -errno. */
 static int
 endpoint_try_to_watch(int fd)
 {

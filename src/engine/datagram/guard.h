@@ -42,7 +42,7 @@ struct guard {
 enum datagram_drop guard_judge(const struct guard *guard, const struct sockaddr *source,
     const struct datagram_local *local, struct in6_addr *ret_address);
 
-/* Places of a table. */
+/* Most sources in a table. */
 #define SOURCES_MAX 4096
 
 /*
@@ -83,8 +83,7 @@ struct sources *sources_new(void);
 /* Return the place of ADDRESS (IPv4 as IPv4-mapped), a fresh one if it has none. Never NULL. */
 struct source *sources_get(struct sources *table, const struct in6_addr *address, int64_t now_ns);
 
-/* Return the source of TABLE (NULL: empty) that follows SOURCE (NULL: the first), NULL at the end.
- */
+/* Return the source of TABLE (NULL: empty) after SOURCE (NULL: the first one); NULL at the end. */
 const struct source *sources_next(const struct sources *table, const struct source *source);
 
 #endif
