@@ -31,7 +31,7 @@ size_t text_distance(const char *a, const char *b);
 /* Room for what text_time() writes, NUL included, and for a clock that is wrong. */
 #define TEXT_TIME_MAX 40
 
-/* Write WALL_NS, of the wall clock, as RFC 3339 in UTC ("2025-01-31T23:59:59.123Z") to BUFFER. */
+/* Write WALL_NS as RFC 3339 in UTC, "2025-01-31T23:59:59.123Z", to BUFFER. Returns BUFFER. */
 char *text_time(int64_t wall_ns, char *buffer, size_t size);
 
 /*
