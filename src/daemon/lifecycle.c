@@ -114,7 +114,7 @@ static const struct phase_row {
 	[PHASE_ENDED] = { phase_on_ended, NULL, PHASE_ENDED, PHASE_ENDED },
 };
 
-/* Begin PHASE. Returns 0, or -ENOMEM, which is possible only while the timer is not pending. */
+/* Begin PHASE. Returns 0, or, only while the timer is not pending, -ENOMEM with nothing changed. */
 static int
 lifecycle_enter(struct server *server, enum lifecycle_phase phase)
 {

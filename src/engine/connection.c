@@ -584,8 +584,7 @@ connection_check_quiet(struct shard *shard, int64_t now_ns, int64_t timeout_ns)
 	int64_t quiet_ns = timeout_ns / PROGRESS_CHECKS;
 	struct connection *conn;
 
-	/* any earlier, more traffic would not move it in by_activity: it would not be looked at
-	 * again */
+	/* any earlier, more traffic would not move it in by_activity: there is no second look */
 	if (quiet_ns < ACTIVITY_SLACK_NS)
 		quiet_ns = ACTIVITY_SLACK_NS;
 	while ((conn = shard->unseen) != NULL && now_ns - conn->queued_ns >= quiet_ns) {

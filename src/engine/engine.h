@@ -27,7 +27,7 @@ struct engine {
 	size_t worker_count;            /* never changes */
 	struct service_list services;   /* owned; every name that ever was */
 	struct endpoint_list endpoints; /* owned; those that are open */
-	struct endpoint_list leaving;   /* closed here, but their worker still has them */
+	struct endpoint_list leaving;   /* closed here, but their worker still runs them */
 	struct acceptor acceptor;
 	struct inspection inspection;
 	size_t datagram_sockets; /* ever opened: the next worker in turn has the next one */
@@ -50,7 +50,7 @@ void engine_free(struct engine *engine);
 ATTR_MUSTCHECK int engine_start(struct engine *engine, struct error_list *errors);
 
 /*
- * Close the listeners and endpoints whose socket KEEP does not want, once what waits in them is
+ * Close the listeners and endpoints for whose socket KEEP returns false, once what waits in them is
  * served.
  */
 void engine_close_sockets(struct engine *engine,
@@ -60,11 +60,11 @@ void engine_close_sockets(struct engine *engine,
 
 /*
  * Serve what waits in the kernel, then close every listener and endpoint. With KEEP_INHERITED this
- * can be taken back: what was inherited could not be had again, so it is kept and left alone.
+ * can be taken back: inherited sockets, which could not be opened again, stay open and unserved.
  */
 void engine_close_listeners(struct engine *engine, bool keep_inherited);
 
-/* Have what is open serve, or leave what comes in the kernel; plan_apply() opens what is not. */
+/* Have the open sockets served, or leave in the kernel what comes; plan_apply() opens others. */
 void engine_serve(struct engine *engine, bool serve);
 
 /* Tell every worker the next step of a stop; see worker_drain(). */
@@ -103,9 +103,9 @@ int64_t engine_descriptors(const struct config *cfg);
 
 /*
  * Make the engine serve CFG, at start and at each reload (plan.c). First everything that can fail
- * is prepared: new sockets opened or taken from INHERITANCE (which may be NULL), memory had. Only
- * then the change is made. TIMEOUT_NS is how long an address in use may take to come free. Returns
- * 0; or -errno, lines in ERRORS, and the engine serves what it served before.
+ * is prepared: new sockets opened or taken from INHERITANCE (which may be NULL), memory allocated.
+ * Only then the change is made. TIMEOUT_NS is how long an address in use may take to come free.
+ * Returns 0; or -errno, lines in ERRORS, and the engine serves what it served before.
  */
 ATTR_MUSTCHECK int plan_apply(struct engine *engine, const struct config *cfg,
     struct inheritance *inheritance, int64_t timeout_ns, struct error_list *errors);

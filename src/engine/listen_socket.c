@@ -310,8 +310,7 @@ listen_socket_adopt(const struct listener_config *cfg, const struct listen_optio
 		listen_socket_close(&sock);
 		return r;
 	}
-	/* Linux copies the options when a handshake ends: connections in the backlog have the old
-	 * ones */
+	/* Linux copies options when a handshake ends: connections in the backlog have old ones */
 	if (sock.address.transport == ADDRESS_TCP)
 		sock.early = listen_socket_waiting(fd);
 	*ret_socket = sock;

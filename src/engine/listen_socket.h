@@ -58,7 +58,7 @@ ATTR_MUSTCHECK int listen_options_read(const struct listener_config *cfg,
 
 /*
  * Make, bind and listen as CFG says, with OPTIONS. An address that is in use is tried again until
- * TIMEOUT_NS have passed: a predecessor that was just killed needs a moment to let go. Returns 0,
+ * TIMEOUT_NS have passed: a predecessor that was just killed may not have closed it yet. Returns 0,
  * or -errno with a line in ERRORS that names the listener, the step and the address.
  */
 ATTR_MUSTCHECK int listen_socket_open(const struct listener_config *cfg,
@@ -100,9 +100,9 @@ ATTR_MUSTCHECK int listen_socket_update(struct listen_socket *sock,
 void listen_socket_yield(struct listen_socket *sock);
 
 /*
- * Let nobody new in, as far as this is the daemon's to say: what is inherited stays as it is.
- * Returns how many connections may still be taken before the close: those that waited, or
- * UINT_MAX where handshakes that are under way may end a moment later and nothing else comes.
+ * Let no new connection in; an inherited socket stays as it is. Returns how many connections may
+ * still be accepted before the close: those that waited, or UINT_MAX where handshakes that are
+ * under way may end a moment later and nothing else comes.
  */
 unsigned listen_socket_shut(struct listen_socket *sock);
 

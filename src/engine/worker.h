@@ -92,7 +92,7 @@ void worker_take(struct worker *worker, struct service *service, int fd, uint64_
     const union connection_peer *peer);
 
 /*
- * Prepare to tell COUNT workers about CONFIG, of which a reference is kept: memory had beforehand,
+ * Prepare to tell COUNT workers about CONFIG, of which a reference is kept: allocates beforehand,
  * so that worker_update_apply() cannot fail. NULL: out of memory.
  */
 struct worker_update *worker_update_new(const struct config *config, size_t count);
