@@ -7,6 +7,7 @@ import threading
 import time
 
 from harness import (
+    BackgroundClient,
     GIB,
     KIB,
     MIB,
@@ -24,37 +25,6 @@ from harness import (
 )
 
 
-class _Prober:
-    """Round trips of a well-behaved client, one after the other, in a thread."""
-
-    def __init__(self, sock):
-        self.sock = sock
-        self.echoes = 0
-        self.error = None
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._stop.set()
-        self._thread.join(seconds(10))
-
-    def _run(self):
-        try:
-            while not self._stop.wait(0.005):
-                exchange(self.sock)
-                self.echoes += 1
-        except (OSError, AssertionError) as error:
-            self.error = error
-
-    def check(self):
-        assert self.error is None
-        assert self.echoes >= 20, "the other client hardly got through"
-
-
 def check_growth(daemon, before, most=MIB):
     grown = daemon.resident() - before
     assert SANITIZED or grown < most, f"memory grew by {grown} bytes"
@@ -65,7 +35,7 @@ def test_client_that_never_reads_is_cheap_and_closed_as_stalled(launch):
     daemon.warm_up()
     before = daemon.resident()
     sock = daemon.connect()
-    with _Prober(daemon.connect()) as prober:
+    with BackgroundClient.prober(daemon.connect()) as prober:
         sent = fill(sock, GIB)
         full = time.monotonic()
         check_growth(daemon, before)
@@ -73,7 +43,7 @@ def test_client_that_never_reads_is_cheap_and_closed_as_stalled(launch):
         wait_until(lambda: daemon.control.closed("stalled") == 1, 6, "closed as stalled")
         assert time.monotonic() - full > 1, "closed before stall_timeout"
         check_growth(daemon, before)
-    prober.check()
+    prober.check_steady()
     assert daemon.control.totals()["pending_bytes"] == 0
     daemon.log.wait_for(reason="stalled")
 

@@ -3,46 +3,24 @@
 
 import signal
 import socket
-import threading
 import time
 
 import pytest
 
-from harness import KIB, MIB, fill, pattern, pause, receive_to_end, seconds, wait_until
+from harness import (
+    KIB,
+    MIB,
+    BackgroundClient,
+    fill,
+    pattern,
+    pause,
+    receive_to_end,
+    seconds,
+    wait_until,
+)
 from harness.places import BOTH, PLACES, TCP, launch_at, only_row
 
 STALL = 2
-
-
-class SlowReader:
-    """Takes its echo a few bytes at a time until the connection ends."""
-
-    def __init__(self, sock):
-        self.sock = sock
-        self.taken = 0
-        self.error = None
-        self.ended = None
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._stop.set()
-        self._thread.join(seconds(10))
-
-    def _run(self):
-        try:
-            while not self._stop.wait(0.02):
-                block = self.sock.recv(2000)
-                self.taken += len(block)
-                if not block:
-                    break
-        except OSError as error:
-            self.error = error
-        self.ended = time.monotonic()
 
 
 def narrow(daemon):
@@ -117,7 +95,7 @@ def test_a_nibbler_is_closed_in_time(launch, place, cause, high):
     elif cause == "idle_timeout":
         pause(1.5, "longer than idle_timeout")
     begin = time.monotonic()
-    with SlowReader(sock) as reader:
+    with BackgroundClient.nibbler(sock) as reader:
         wait_until(lambda: reader.taken > 0, 5, "it takes some")
         check_row(only_row(daemon))
         if cause in ("byte_limit", "half-close"):
@@ -142,7 +120,7 @@ def test_a_nibbler_does_not_hold_up_a_stop(launch, place):
     daemon, sock, sent = owing(
         launch, place, limits={"stall_timeout": "60s"}, shutdown={"timeout": "2s"}
     )
-    with SlowReader(sock) as reader:
+    with BackgroundClient.nibbler(sock) as reader:
         wait_until(lambda: reader.taken > 0, 5, "it takes some")
         begin = time.monotonic()
         daemon.signal(signal.SIGTERM)

@@ -5,6 +5,7 @@ import contextlib
 import os
 import socket
 import threading
+import time
 
 from harness import exchange, free_port, scaled, seconds, wait_until
 
@@ -55,17 +56,22 @@ def test_killed_fifty_times_under_load(launch, tmp_path):
         ],
         control={"http": f"127.0.0.1:{control}"},
     )
+    times = []
     with _Load([(socket.AF_INET, ("127.0.0.1", port)), (socket.AF_UNIX, str(path))]) as load:
         for _ in range(scaled(50, 20)):
             before = load.served
             wait_until(lambda before=before: load.served != before, 5, "a client is served")
             daemon.kill()
             daemon.log.path.unlink()
+            begin = time.monotonic()
             daemon.start()
+            times.append(time.monotonic() - begin)
             daemon.exit_code = None
             with daemon.connect("echo") as tcp, daemon.connect("local") as unix:
                 exchange(tcp)
                 exchange(unix)
+    # nothing that was left is waited for; a busy machine makes some of the starts late, not most
+    assert sorted(times)[len(times) // 2] < seconds(1), times
     daemon.close_clients()
     daemon.process.terminate()
     assert daemon.wait_exit() == 0

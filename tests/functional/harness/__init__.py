@@ -2,6 +2,7 @@
 """What the tests of the running daemon share."""
 
 from .clients import (
+    BackgroundClient,
     StreamLoad,
     ended,
     exchange,
@@ -35,6 +36,7 @@ from .pace import (
 
 __all__ = [
     "BINARY",
+    "BackgroundClient",
     "Echod",
     "GIB",
     "KIB",

@@ -104,6 +104,69 @@ def fill(sock, most, patience=0.3):
     return total
 
 
+class BackgroundClient:
+    """A client in a thread of its own: it does act(socket) every interval, until that is zero.
+
+    act returns how many bytes it took; they add up in taken. moments are when it returned. When it
+    raises, error has that and the client has ended.
+    """
+
+    def __init__(self, sock, act, interval):
+        self.taken = 0
+        self.moments = []
+        self.error = None
+        self._sock = sock
+        self._act = act
+        self._interval = interval
+        self._over = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self):
+        self.moments.append(time.monotonic())
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._over = time.monotonic()
+        self._stop.set()
+        self._thread.join(seconds(10))
+
+    def _run(self):
+        try:
+            while not self._stop.wait(self._interval):
+                count = self._act(self._sock)
+                if not count:
+                    break
+                self.taken += count
+                self.moments.append(time.monotonic())
+        except (OSError, AssertionError) as error:
+            self.error = error
+
+    @classmethod
+    def prober(cls, sock):
+        """Round trips of a well-behaved client, one after the other."""
+
+        def act(sock):
+            exchange(sock)
+            return 5
+
+        return cls(sock, act, 0.005)
+
+    @classmethod
+    def nibbler(cls, sock):
+        """Takes its echo a few bytes at a time until the connection ends."""
+        return cls(sock, lambda sock: len(sock.recv(2000)), 0.02)
+
+    def check_steady(self):
+        """Nothing went wrong, and something was done in each half second until the end."""
+        assert self.error is None
+        begin, length = self.moments[0], seconds(0.5)
+        busy = {int((moment - begin) / length) for moment in self.moments[1:]}
+        idle = set(range(int((self._over - begin) / length))) - busy
+        assert not idle, f"nothing was done in these intervals of {length:g} s: {sorted(idle)}"
+
+
 class _Stream:
     """One connection of a load: how much went out, how much of it came back."""
 
