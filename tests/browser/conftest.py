@@ -6,14 +6,14 @@ CHROMIUM and CHROMEDRIVER name the programs; SCREENSHOTS names a folder that kee
 
 import os
 import pathlib
-import shutil
 import sys
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "functional"))
 
-from harness import BINARY, Echod, seconds, settings  # noqa: E402
+from harness import BINARY, Echod, seconds, settings, wait_until  # noqa: E402
+from harness.needs import need  # noqa: E402
 from relay import Relay  # noqa: E402
 from webdriver import Browser  # noqa: E402
 
@@ -26,19 +26,10 @@ def pytest_configure(config):
         pytest.exit(f"no daemon to test at {BINARY}: build it, or say where in ECHOD", 2)
 
 
-def tool(variable, name):
-    path = os.environ.get(variable) or shutil.which(name)
-    if not path:
-        if os.environ.get("CI"):
-            pytest.fail(f"{name} must be there where CI is set")
-        pytest.skip(f"there is no {name}")
-    return path
-
-
 @pytest.fixture(scope="session")
 def chromium(tmp_path_factory):
     """One browser for all tests."""
-    programs = tool("CHROMIUM", "chromium"), tool("CHROMEDRIVER", "chromedriver")
+    programs = [os.environ.get(name.upper()) or need(name) for name in ("chromium", "chromedriver")]
     browser = Browser(tmp_path_factory.mktemp("browser"), *programs, patience=seconds(30))
     yield browser
     browser.close()
@@ -99,7 +90,7 @@ def show(browser):
     def open_page(server, live=True):
         browser.open("http://%s:%d/" % getattr(server, "control", server).address)
         if live:
-            browser.wait(lambda: browser.find_all("html[data-answered]"), seconds(10), "an answer")
+            wait_until(lambda: browser.find_all("html[data-answered]"), 10, "an answer")
         return browser
 
     return open_page

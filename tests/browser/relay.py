@@ -8,6 +8,8 @@ import json
 import threading
 import time
 
+from harness import pause
+
 _PASSED_ON = ("Content-Type", "Content-Security-Policy", "Cache-Control", "X-Content-Type-Options")
 
 
@@ -51,7 +53,7 @@ class Relay:
         self.questions.append((time.monotonic(), handler.path))
         if self.deaf:
             return
-        time.sleep(self.delay)
+        pause(self.delay, "an answer that is late")
         path = handler.path.partition("?")[0]
         if path in self.refusals:
             self._refuse(handler, *self.refusals[path])

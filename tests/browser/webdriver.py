@@ -7,7 +7,6 @@ import os
 import pathlib
 import shutil
 import subprocess
-import time
 import urllib.error
 import urllib.request
 
@@ -179,14 +178,6 @@ class Browser:
         """What the console holds of warnings and errors since the last call."""
         entries = self.call("POST", "/se/log", {"type": "browser"})
         return [entry["message"] for entry in entries if entry["level"] in ("WARNING", "SEVERE")]
-
-    def wait(self, condition, deadline, what):
-        """Poll condition() until it is true and return its value."""
-        end = time.monotonic() + deadline
-        while not (value := condition()):
-            assert time.monotonic() < end, f"not within {deadline:g} s: {what}"
-            time.sleep(0.05)
-        return value
 
     # the surroundings
 
