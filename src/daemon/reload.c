@@ -156,7 +156,7 @@ reload_run(void *context, struct control_reload *ret_reload)
 
 	if (serving) {
 		/* systemd wants both in one message, see sd_notify(3) */
-		service_manager_notify(SERVICE_MANAGER_PATIENCE_MS,
+		service_manager_notify(SERVICE_MANAGER_TIMEOUT_MS,
 		    "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_now_ns() / NS_PER_US);
 		r = reload_try(server, &reload);
 		reload_count(server, r, &reload.errors);
@@ -166,7 +166,7 @@ reload_run(void *context, struct control_reload *ret_reload)
 	error_list_done(&reopen);
 	if (serving) {
 		/* also after a failure: systemd waits for it, and the old configuration serves */
-		service_manager_notify(SERVICE_MANAGER_PATIENCE_MS, "READY=1");
+		service_manager_notify(SERVICE_MANAGER_TIMEOUT_MS, "READY=1");
 	} else {
 		error_list_add(&reload.errors, "not reloading: the daemon is draining or stopping");
 		log_warning("%s", error_list_first(&reload.errors));

@@ -21,7 +21,7 @@
 #include "daemon/service_manager.h"
 
 /* How long to wait for an address in use at start: a killed predecessor may not have ended yet. */
-#define START_PATIENCE_NS NS_PER_S
+#define START_TIMEOUT_NS NS_PER_S
 
 /* Reloads that signals ask for begin so far apart. */
 #define RELOAD_INTERVAL_NS (200 * NS_PER_MS)
@@ -262,7 +262,7 @@ server_open_listeners(struct server *server, struct error_list *errors)
 	if (r == 0) {
 		code = SERVER_EXIT_UNAVAILABLE;
 		r = plan_apply(
-		    server->engine, server->config, &inheritance, START_PATIENCE_NS, errors);
+		    server->engine, server->config, &inheritance, START_TIMEOUT_NS, errors);
 	}
 	/* warn about descriptors that nobody took only when all else is right */
 	inheritance_done(&inheritance, r == 0);
@@ -357,7 +357,7 @@ server_run(struct server *server)
 	log_notice("echod %s is ready: %zu workers, process %d", PACKAGE_VERSION,
 	    server->engine->worker_count, (int)getpid());
 	housekeeping_report(server->housekeeping);
-	service_manager_notify(SERVICE_MANAGER_PATIENCE_MS, "READY=1");
+	service_manager_notify(SERVICE_MANAGER_TIMEOUT_MS, "READY=1");
 	server_unblock_signals();
 	r = loop_run(server->loop);
 	if (r < 0)

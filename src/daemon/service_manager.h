@@ -39,7 +39,7 @@ bool service_manager_has_journal_stderr(void);
 int service_manager_journal_send(const struct iovec *fields, int count);
 
 /* How long a change of state waits for a busy manager; figures and pings do not wait. */
-#define SERVICE_MANAGER_PATIENCE_MS 1000
+#define SERVICE_MANAGER_TIMEOUT_MS 1000
 
 /* Tell the manager the state in FORMAT, see sd_notify(3), or nothing after TIMEOUT_MS. */
 void service_manager_notify(int timeout_ms, const char *format, ...) ATTR_PRINTF(2, 3);
