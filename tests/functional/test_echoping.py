@@ -786,13 +786,17 @@ def test_progress_is_for_terminals(launch, tmp_path):
     ours, theirs = pty.openpty()
     try:
         process = start_echoping(tmp_path, *arguments, stderr=theirs)
+        os.close(theirs)
         out, _ = process.communicate(timeout=seconds(10))
-        text = os.read(ours, 1 << 16).decode()
+        text = ""
+        with contextlib.suppress(OSError):  # EIO tells the end: nobody has the other side
+            while block := os.read(ours, 1 << 16):
+                text += block.decode()
     finally:
         os.close(ours)
-        os.close(theirs)
     json.loads(out)
-    assert re.search(r"\r +1 s +\d+ msg/s .* received", text)
+    # the first line comes after a second, and says two where the machine is late
+    assert re.search(r"\r +[1-9]\d* s +\d+ msg/s .* received", text)
     assert text.endswith("\r")
     assert "\n" not in text
 

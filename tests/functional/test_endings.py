@@ -19,6 +19,7 @@ from harness import (
     wait_until,
 )
 from harness.places import BOTH, PLACES, TCP, launch_at, only_row
+from harness.stops import keep_promise, timed_end
 
 STALL = 2
 
@@ -37,8 +38,17 @@ def owing(launch, place, high="64MiB", send=9 * MIB, **changes):
     changes.setdefault("log", {"connections": "close"})
     daemon = launch_at(launch, place, keys=keys, limits=limits, **changes)
     sock = narrow(daemon)
-    sent = fill(sock, send)
-    wait_until(lambda: (only_row(daemon) or {}).get("pending_bytes"), 5, "some of it waits")
+    sent = 0
+
+    def owes():
+        nonlocal sent
+        # fill() may give up too early: while the machine is busy with something else
+        sent += fill(sock, send - sent)
+        row = only_row(daemon) or {}
+        settled = row.get("bytes_in") == sent or row.get("read_paused")
+        return row.get("pending_bytes") and (settled or row["state"] == "flushing")
+
+    wait_until(owes, 10, "some of it waits, and no more is read")
     return daemon, sock, sent
 
 
@@ -99,14 +109,15 @@ def test_a_nibbler_is_closed_in_time(launch, place, cause, high):
         wait_until(lambda: reader.taken > 0, 5, "it takes some")
         check_row(only_row(daemon))
         if cause in ("byte_limit", "half-close"):
-            wait_until(lambda: only_row(daemon)["state"] == "flushing", 1, "it flushes")
-        most = STALL + 1 + (3 if cause == "lifetime" else 0)
+            wait_until(lambda: only_row(daemon)["state"] == "flushing", 2, "it flushes")
+        # at this pace it would go on for more than a minute
+        most = STALL + 3 + (3 if cause == "lifetime" else 0)
         wait_until(lambda: only_row(daemon) is None, most, "it is closed")
         took = time.monotonic() - begin
     (record,) = daemon.log.wait_for("connection closed")
     assert record["reason"] == "stalled"
     assert record["bytes_out"] < record["bytes_in"] <= sent
-    assert record["duration_ms"] >= 1000 * (took - 0.5)
+    assert record["duration_ms"] >= 1000 * (took - 1)
     assert reader.taken < sent
     if not reader.error:
         check_cut(sock, reader.taken, place, sent, unread=None)
@@ -117,18 +128,21 @@ def test_a_nibbler_is_closed_in_time(launch, place, cause, high):
 
 @pytest.mark.parametrize("place", BOTH)
 def test_a_nibbler_does_not_hold_up_a_stop(launch, place):
-    daemon, sock, sent = owing(
-        launch, place, limits={"stall_timeout": "60s"}, shutdown={"timeout": "2s"}
-    )
-    with BackgroundClient.nibbler(sock) as reader:
-        wait_until(lambda: reader.taken > 0, 5, "it takes some")
-        begin = time.monotonic()
-        daemon.signal(signal.SIGTERM)
+    def stop():
+        daemon, sock, sent = owing(
+            launch, place, limits={"stall_timeout": "60s"}, shutdown={"timeout": "2s"}
+        )
+        with BackgroundClient.nibbler(sock) as reader:
+            wait_until(lambda: reader.taken > 0, 5, "it takes some")
+            elapsed = timed_end(daemon, signal.SIGTERM)
         assert daemon.wait_exit() == 0
-        assert 1.5 < time.monotonic() - begin < seconds(3.5)
-    daemon.log.wait_for("connection closed", reason="drain_forced")
-    if not reader.error:
-        check_cut(sock, reader.taken, place, sent)
+        assert elapsed > 1.5
+        daemon.log.wait_for("connection closed", reason="drain_forced")
+        if not reader.error:
+            check_cut(sock, reader.taken, place, sent)
+        return elapsed
+
+    keep_promise(stop, 2)
 
 
 @pytest.mark.parametrize("place", PLACES)

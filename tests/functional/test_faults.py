@@ -128,10 +128,12 @@ def test_a_selector_that_refuses_to_wait_for_a_full_socket(launch, faults, place
     sock, address = daemon.open_socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * KIB)
     sock.connect(address)
-    fill(sock, 16 * MIB)
-    wait_until(lambda: only_row(daemon)["read_paused"], 5, "only the output is watched")
-    data = fill(sock, 1)
-    assert data == 0
+    # fill() may give up too early: while the machine is busy with something else
+    wait_until(
+        lambda: fill(sock, 16 * MIB) == 0 and only_row(daemon)["read_paused"],
+        10,
+        "only the output is watched",
+    )
     # taking all of it makes the daemon read on, and add what it had deleted
     faults.set("epoll_ctl", "ENOSPC", workers=True)
     with contextlib.suppress(ConnectionError):
