@@ -353,17 +353,20 @@ def test_answer_to_stop_arrives(launch):
 def test_reloads_that_are_due_together_are_one(launch):
     """The first may begin at once; the last file is in force in the end."""
     daemon = launch()
+    begin = time.monotonic()
     for limit in range(101, 121):
         config = dict(daemon.config, limits={"connections": limit})
         daemon.configure(config)
         daemon.signal(signal.SIGHUP)
+    elapsed = time.monotonic() - begin
     wait_until(
         lambda: in_force(daemon)["limits.connections"] == "120",
         10,
         "the last file is in force",
     )
     pause(0.5, "another reload may still be due")
-    assert len(daemon.log.find("^reloaded")) <= 4
+    # a busy machine takes seconds to send them, so that not all of them are due together
+    assert len(daemon.log.find("^reloaded")) <= 4 + int(elapsed)
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1])
