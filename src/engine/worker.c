@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/param.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -18,11 +19,12 @@
 #define STOP_SLICE 128
 
 /*
- * A worker that was told to stop is given up when it has run no post for HANG_NS, and that was seen
- * HANG_LOOKS times: after a process stood still, HANG_NS alone have passed at once.
+ * A worker that was told to stop is given up when it has run no post for HANG_NS while it was
+ * looked at. From one look to the next LOOK_NS count at most: a process that stood still, or that a
+ * busy machine gave no time, did not look, and its worker could not run either.
  */
 #define HANG_NS (400 * NS_PER_MS)
-#define HANG_LOOKS 10
+#define LOOK_NS (20 * NS_PER_MS)
 
 /* How often the checks by time run while draining, when operators wait for the end. */
 #define TICK_DRAIN_NS (50 * NS_PER_MS)
@@ -195,7 +197,7 @@ worker_begin_stop(struct worker *worker)
 	if (worker->stopping)
 		return;
 	worker->stopping = true;
-	worker->handled_ns = clock_now_ns();
+	worker->looked_ns = clock_now_ns();
 	if (worker->started)
 		loop_post(worker->loop, &worker->stop_post, worker_do_stop, worker);
 	else
@@ -225,12 +227,12 @@ worker_is_stopped(struct worker *worker)
 	}
 	if (worker->hangs || !worker->started)
 		return true;
-	if (handled != worker->handled) {
-		worker->handled = handled;
-		worker->handled_ns = now_ns;
-		worker->looks = 0;
-	}
-	if (now_ns - worker->handled_ns < HANG_NS || ++worker->looks < HANG_LOOKS)
+	worker->watched_ns += MIN(now_ns - worker->looked_ns, LOOK_NS);
+	worker->looked_ns = now_ns;
+	if (handled != worker->handled)
+		worker->watched_ns = 0;
+	worker->handled = handled;
+	if (worker->watched_ns < HANG_NS)
 		return false;
 	log_error("worker %u hangs and cannot be stopped: %lld connections are left behind",
 	    worker->id, (long long)worker_sum_load(&worker, 1));

@@ -41,8 +41,8 @@ struct worker {
 	bool stopping;      /* M: was told to stop */
 	bool hangs;         /* M: it was given up */
 	uint64_t handled;   /* M: posts handled at the last look */
-	int64_t handled_ns; /* M: when that number last changed */
-	unsigned looks;     /* M: looks after HANG_NS since then */
+	int64_t looked_ns;  /* M: when that was */
+	int64_t watched_ns; /* M: how long that number was seen not to change */
 	struct post stop_post;
 	struct post drain_post; /* in use while drain_posted */
 	atomic_bool drain_posted;
