@@ -184,8 +184,8 @@ listener_origin(const struct listener_config *lis, const char *key)
 	return origin_of(lis->origins, CONFIG_LISTENERS, key);
 }
 
-static const struct config_origin *
-section_origin(const struct config *config, enum config_section section, const char *key)
+const struct config_origin *
+config_origin_of(const struct config *config, enum config_section section, const char *key)
 {
 	return origin_of(config->origins[section], section, key);
 }
@@ -275,8 +275,8 @@ check_listeners(const struct config *config, struct error_list *errors)
 static void
 check_marks(const struct config *config, struct error_list *errors)
 {
-	const struct config_origin *low = section_origin(config, CONFIG_LIMITS, "output_low");
-	const struct config_origin *high = section_origin(config, CONFIG_LIMITS, "output_high");
+	const struct config_origin *low = config_origin_of(config, CONFIG_LIMITS, "output_low");
+	const struct config_origin *high = config_origin_of(config, CONFIG_LIMITS, "output_high");
 	char other[PLACE_MAX], low_text[UNITS_TEXT_MAX], high_text[UNITS_TEXT_MAX];
 
 	if (config->limits.output_low < config->limits.output_high || low->refused || high->refused)
@@ -298,8 +298,8 @@ check_marks(const struct config *config, struct error_list *errors)
 static void
 check_log(const struct config *config, struct error_list *errors)
 {
-	const struct config_origin *target = section_origin(config, CONFIG_LOG, "target");
-	const struct config_origin *file = section_origin(config, CONFIG_LOG, "file");
+	const struct config_origin *target = config_origin_of(config, CONFIG_LOG, "target");
+	const struct config_origin *file = config_origin_of(config, CONFIG_LOG, "file");
 	bool to_file = config->log.target == LOG_TARGET_FILE;
 	const char *name = config->log.file;
 
@@ -329,7 +329,7 @@ check_control_address(const struct config *config, const char *key, const char *
 		if (!lis->enabled || lis->address_text == NULL ||
 		    !same_socket(&lis->address, address))
 			continue;
-		config_add_error(errors, section_origin(config, CONFIG_CONTROL, key),
+		config_add_error(errors, config_origin_of(config, CONFIG_CONTROL, key),
 		    "control.%s: \"%s\" is the address of listeners[%zu] too%s", key, text, i,
 		    format_other(listener_origin(lis, "address"), "set", other, sizeof(other)));
 	}
@@ -338,7 +338,7 @@ check_control_address(const struct config *config, const char *key, const char *
 static void
 check_control_socket(const struct config *config, struct error_list *errors)
 {
-	const struct config_origin *origin = section_origin(config, CONFIG_CONTROL, "socket");
+	const struct config_origin *origin = config_origin_of(config, CONFIG_CONTROL, "socket");
 	const char *path = config->control.socket, *reason;
 	char shown[160], url[sizeof("unix:") + sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 	struct address address;
@@ -361,7 +361,7 @@ check_control(const struct config *config, struct error_list *errors)
 	const struct control_config *control = &config->control;
 
 	if (*control->http != '\0' && address_port(&control->http_address) != 0 &&
-	    !section_origin(config, CONFIG_CONTROL, "http")->refused)
+	    !config_origin_of(config, CONFIG_CONTROL, "http")->refused)
 		check_control_address(
 		    config, "http", control->http, &control->http_address, errors);
 	check_control_socket(config, errors);

@@ -155,6 +155,10 @@ struct config *config_new_empty(void);
  */
 struct listener_config *config_add_listener(struct config *config);
 
+/* Return where the value of KEY, a directive of SECTION (not of listeners), comes from. */
+const struct config_origin *config_origin_of(
+    const struct config *config, enum config_section section, const char *key);
+
 /*
  * Add a line about what ORIGIN is the place of, which starts with FILE:LINE (nothing for a
  * default). Returns -EINVAL, for the caller to return.

@@ -113,19 +113,26 @@ control_server_find_path(
 	return -ENAMETOOLONG;
 }
 
-/* Where this fails without a word, the bind says why. */
-static void
-control_server_make_folder(const char *path)
+/* Make the folder that PATH is in. Returns 0, or -errno with a line in ERRORS. */
+static int
+control_server_make_folder(const char *path, struct error_list *errors)
 {
 	char folder[sizeof(((struct socket_file *)NULL)->path)];
 	const char *slash = strrchr(path, '/');
 
 	if (slash == path)
-		return;
+		return 0;
 	(void)snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path), path);
 	/* the umask must not keep the group out; one that was there already stays as it is */
-	if (mkdir(folder, FOLDER_MODE) == 0)
+	if (mkdir(folder, FOLDER_MODE) == 0) {
 		(void)chmod(folder, FOLDER_MODE);
+	} else if (errno != EEXIST) {
+		int r = -errno;
+
+		error_list_add(errors, SOCKET_KEY ": cannot make %s: %s", folder, strerror(-r));
+		return r;
+	}
+	return 0;
 }
 
 /* The mode of the socket's file decides who may connect here. */
@@ -153,7 +160,9 @@ control_server_open_local(
 		    r == -ENOENT ? "there is no such group" : strerror(-r));
 		return r;
 	}
-	control_server_make_folder(name->sun_path);
+	r = control_server_make_folder(name->sun_path, errors);
+	if (r < 0)
+		return r;
 	return control_server_open(control, &spec, &options, cfg, &control->local, errors);
 }
 

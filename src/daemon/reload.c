@@ -83,7 +83,7 @@ reload_on_change(
 
 /* Prepare and swap. On failure everything is as before, and RELOAD's errors say why. */
 static int
-reload_apply(struct server *server, const struct config *cfg, struct control_reload *reload)
+reload_apply(struct server *server, struct config *cfg, struct control_reload *reload)
 {
 	struct log_settings now = server_log_settings(server->config, server->options);
 	struct log_settings then = server_log_settings(cfg, server->options);

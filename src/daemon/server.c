@@ -62,15 +62,24 @@ server_unblock_signals(void)
 }
 
 int
-server_raise_descriptors(const struct config *cfg, struct error_list *errors)
+server_raise_descriptors(struct config *cfg, struct error_list *errors)
 {
-	rlim_t needed = (rlim_t)engine_descriptors(cfg);
+	rlim_t needed = (rlim_t)engine_descriptors(cfg), most = (rlim_t)cfg->limits.connections;
+	bool chosen = config_origin_of(cfg, CONFIG_LIMITS, "connections")->file != NULL;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0) {
 		error_list_add(
 		    errors, "cannot read the limit on open descriptors: %s", strerror(errno));
 		return -EMFILE;
+	}
+	if (limit.rlim_max < needed && limit.rlim_max > needed - most && !chosen) {
+		cfg->limits.connections = (int64_t)(limit.rlim_max - (needed - most));
+		log_warning("limits.connections is %lld instead of its default, %llu: the hard "
+			    "limit on open descriptors is %llu (raise LimitNOFILE= or ulimit -Hn)",
+		    (long long)cfg->limits.connections, (unsigned long long)most,
+		    (unsigned long long)limit.rlim_max);
+		needed = limit.rlim_max;
 	}
 	if (limit.rlim_max < needed) {
 		error_list_add(errors,
@@ -330,18 +339,19 @@ server_build(struct server *server, struct error_list *errors)
 	static enum server_exit (*const steps[])(struct server *, struct error_list *) = {
 		server_make_loops, server_open_listeners, server_open_control, server_start
 	};
+	struct config *cfg = config_file_read(server->options->config_path, errors);
 	struct log_settings settings;
 	enum server_exit code;
 	int r;
 
-	server->config = config_file_read(server->options->config_path, errors);
-	if (server->config == NULL)
+	if (cfg == NULL)
 		return SERVER_EXIT_CONFIGURATION;
-	server->first_config = config_ref(server->config);
+	server->config = cfg;
+	server->first_config = config_ref(cfg);
 	settings = server_log_settings(server->config, server->options);
 	r = log_open(&settings, errors);
 	if (r == 0)
-		r = server_raise_descriptors(server->config, errors);
+		r = server_raise_descriptors(cfg, errors);
 	code = server_exit_for(r, SERVER_EXIT_OS);
 	for (size_t i = 0; code == SERVER_EXIT_OK && i < ARRAY_SIZE(steps); i++)
 		code = steps[i](server, errors);

@@ -90,10 +90,11 @@ struct log_settings server_log_settings(const struct config *cfg, const struct o
 
 /*
  * Raise the soft limit on descriptors to what CFG may need, which is better refused at start than
- * found out under load; nothing is called when it suffices. Returns 0, or -EMFILE with a line in
- * ERRORS that gives both numbers.
+ * found out under load; nothing is called when it suffices. CFG is not in force yet: where nobody
+ * chose its limits.connections, that is lowered to what the hard limit has room for, and a warning
+ * says so. Returns 0, or -EMFILE with a line in ERRORS that gives both numbers.
  */
-ATTR_MUSTCHECK int server_raise_descriptors(const struct config *cfg, struct error_list *errors);
+ATTR_MUSTCHECK int server_raise_descriptors(struct config *cfg, struct error_list *errors);
 
 /*
  * Read the configuration again and put it in force, or say why not; reopen the log file. What

@@ -163,6 +163,19 @@ def test_a_path_that_may_not_be_used_is_told(as_root, open_directory):
     assert f"{open_directory}/c.sock" in result.stderr
 
 
+@pytest.mark.parametrize(
+    "folder, code, reason", [("own", 77, "Permission denied"), ("no/own", 69, "No such file")]
+)
+def test_a_folder_that_cannot_be_made_is_told(as_root, open_directory, folder, code, reason):
+    path = open_directory / "echod.conf"
+    socket_path = f"{open_directory}/{folder}/c.sock"
+    path.write_text(config_text(settings(control={"socket": socket_path})))
+    path.chmod(0o644)
+    result = run_echod(open_directory, "-c", path, user=65534, group=65534, extra_groups=[])
+    assert result.returncode == code, result.stderr
+    assert f"control.socket: cannot make {open_directory}/{folder}: {reason}" in result.stderr
+
+
 def test_unknown_group_is_named(launch, tmp_path):
     changes = {"socket": f"{tmp_path}/c.sock", "group": "no-such-group"}
     daemon = launch(ready=False, control=changes)

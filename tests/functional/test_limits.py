@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Limits in time, bytes, connections and descriptors."""
 
+import re
 import resource
 import time
 
@@ -18,6 +19,7 @@ from harness import (
     receive_to_end,
     reset,
     seconds,
+    settings,
     wait_until,
 )
 from harness.process import cpu_seconds, soft_descriptor_limit
@@ -29,6 +31,28 @@ def one_listener(**keys):
 
 def wait_closed(daemon, reason, count=1):
     wait_until(lambda: daemon.control.closed(reason) == count, 5, f"{count} closed as {reason}")
+
+
+@pytest.mark.needs("prlimit")
+def test_default_that_nobody_chose_is_lowered_to_what_fits(launch):
+    daemon = launch({"prefix": ["prlimit", "--nofile=600:600"]}, ready=False)
+    config = settings()
+    del config["limits"]
+    daemon.configure(config)
+    daemon.start()
+    (warning,) = daemon.log.find("limits.connections is ", level="warning")
+    most = int(re.search(r"is (\d+) instead of its default, 10000: .* is 600 ", warning["message"])[1])
+    assert daemon.control.metrics().value("echod_connections_limit") == most
+    assert 0 < most < 600
+    answer = daemon.local.post("/reload").json
+    assert answer == {"changed": [], "needs_restart": []}
+    daemon.configure({**config, "limits": {"connections": 10000}})
+    reply = daemon.local.post("/reload")
+    assert reply.status == 422 and "but the hard limit is 600 " in reply.text
+    clients = [daemon.connect() for _ in range(most)]
+    for sock in clients:
+        exchange(sock)
+    daemon.wait_connections(most)
 
 
 def test_idle_timeout_ends_in_good_order(launch):
