@@ -136,7 +136,7 @@ struct units {
 		int64_t factor;
 	} list[8];
 	const char *zero;
-	const char *no_number, *no_unit, *bad_unit, *too_large;
+	const char *no_number, *no_unit, *bad_unit, *fraction, *too_large;
 };
 
 static const struct units durations = {
@@ -153,6 +153,7 @@ static const struct units durations = {
 	.no_number = "is not a duration (write a whole number and a unit, such as \"30s\")",
 	.no_unit = "has no unit (write a unit: ns, us, ms, s, m, h or d, such as \"30s\")",
 	.bad_unit = "has an unknown unit (write ns, us, ms, s, m, h or d, such as \"30s\")",
+	.fraction = "has a fraction (write a whole number of a smaller unit: \"1500ms\" for 1.5s)",
 	.too_large = "is too large (at most 106751d)",
 };
 
@@ -167,7 +168,9 @@ static const struct units sizes = {
 	.zero = "0B",
 	.no_number = "is not a size (write a whole number and a unit, such as \"64KiB\")",
 	.no_unit = "has no unit (write a unit: B, KiB, MiB, GiB or TiB, such as \"64KiB\")",
-	.bad_unit = "has an unknown unit (write B, KiB, MiB, GiB or TiB, such as \"64KiB\")",
+	.bad_unit = "has an unknown unit (write B, KiB, MiB, GiB or TiB, such as \"64KiB\": K and KB "
+		    "are KiB here, M and MB are MiB)",
+	.fraction = "has a fraction (write a whole number of a smaller unit: \"1536KiB\" for 1.5MiB)",
 	.too_large = "is too large (at most 8388607TiB)",
 };
 
@@ -193,7 +196,11 @@ units_parse(const char *text, const struct units *units, int64_t *ret_value, con
 		return -ERANGE;
 	}
 	if (units->list[i].name == NULL) {
-		*ret_error = *unit == '\0' ? units->no_unit : units->bad_unit;
+		*ret_error = *unit == '\0'  ? units->no_unit
+			     : *unit == '.' ? units->fraction
+			     : *unit == ' '
+				 ? "has a space in it (write the unit right after the number)"
+				 : units->bad_unit;
 		return -EINVAL;
 	}
 	*ret_value = number;

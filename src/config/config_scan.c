@@ -216,12 +216,32 @@ format_path(const struct scanner *s, char *buffer, size_t size)
 	return buffer;
 }
 
+/* What editors and web pages put where an ordinary character belongs, and what it is called. */
+static const struct {
+	const char *bytes, *text;
+} disguises[] = {
+	{ "\xef\xbb\xbf", "the file begins with a byte order mark (save it without one)" },
+	{ "\xc2\xa0", "there is a no-break space here (write an ordinary one)" },
+	{ "\xe2\x80\x98", "there is a typographic quote here (write \")" },
+	{ "\xe2\x80\x99", "there is a typographic quote here (write \")" },
+	{ "\xe2\x80\x9c", "there is a typographic quote here (write \")" },
+	{ "\xe2\x80\x9d", "there is a typographic quote here (write \")" },
+	{ "\xe2\x80\x9e", "there is a typographic quote here (write \")" },
+	{ "'", "a string stands in double quotes (write \")" },
+};
+
 /* What comes after a broken bracket or string cannot be judged: one such mistake ends the scan. */
 static void
 fail_unexpected(struct scanner *s, size_t length)
 {
 	char shown[SHOWN_MAX];
 
+	for (size_t i = 0; i < ARRAY_SIZE(disguises); i++) {
+		if (strncmp(s->p, disguises[i].bytes, strlen(disguises[i].bytes)) == 0) {
+			scan_fail(s, "%s", disguises[i].text);
+			return;
+		}
+	}
 	text_escape(s->p, length, shown, sizeof(shown));
 	if (s->last == TOKEN_KEY)
 		scan_fail(s, "expected \"=\" before '%s'", shown);
@@ -344,6 +364,8 @@ scan_open(struct scanner *s)
 {
 	if (!value_fits(s)) {
 		fail_unexpected(s, 1);
+	} else if (*s->p == '[' && s->p[1 + strspn(s->p + 1, " \t\r\n")] == '{') {
+		scan_fail(s, "a list of groups stands in ( ), not in [ ]");
 	} else if (s->level_count == LEVELS_MAX) {
 		scan_fail(s, "brackets are nested too deeply");
 	} else {

@@ -503,6 +503,16 @@ START_TEST(syntax)
 	must_refuse(LISTENER "limits = { \"x\" }", "did not expect '\"x\"' here");
 	must_refuse(LISTENER "workers = 2 3;", "did not expect '3' here");
 	must_refuse(LISTENER "workers = 2 \"3\";", "did not expect '\"3\"' here");
+	must_refuse("\xef\xbb\xbf" LISTENER, "test.conf:1: the file begins with a byte order mark");
+	must_refuse(LISTENER "workers =\xc2\xa0"
+			     "2;",
+	    "test.conf:2: there is a no-break space");
+	must_refuse(LISTENER "log = { level = \xe2\x80\x9cinfo\xe2\x80\x9d; };",
+	    "test.conf:2: there is a typographic quote here (write \")");
+	must_refuse(
+	    LISTENER "log = { level = 'info'; };", "test.conf:2: a string stands in double");
+	must_refuse("listeners = [\n { name = \"a\"; } ];",
+	    "test.conf:1: a list of groups stands in ( ), not in [ ]");
 	must_refuse(LISTENER "true = 5;", "test.conf:2: syntax error");
 	must_refuse(LISTENER "log = { level = \"in", "test.conf:2: a string is not closed");
 	must_refuse(LISTENER "log = { file = \"\\x7\"; };", "wrong escape");
