@@ -62,6 +62,16 @@ def test_shipped_file(tmp_path):
     assert (result.returncode, result.stderr) == (0, "")
 
 
+@pytest.mark.parametrize(
+    "address", ["tcp://0.0.0.0:7", "tcp://[::]:7", "tcp://127.0.0.1:7007", "tcp://[::1]:7007"]
+)
+def test_packaged_file_survives_another_address(tmp_path, address):
+    text = (PROJECT / "etc" / "echod.conf").read_text()
+    assert '"tcp://*:7"' in text
+    result = check(tmp_path, write(tmp_path, text.replace('"tcp://*:7"', f'"{address}"')))
+    assert (result.returncode, result.stderr) == (0, ""), result.stderr
+
+
 @pytest.mark.parametrize("path", BAD, ids=[path.stem for path in BAD])
 def test_bad_file(tmp_path, path):
     """The first lines of each bad file say what the messages must have in them."""

@@ -236,6 +236,7 @@ START_TEST(bad_addresses_are_refused)
 		{ "tcp://127.0.0.1:7x", "no valid port" },
 		{ "tcp://127.0.0.1:-7", "no valid port" },
 		{ "tcp://[fe80::1%no-such-if]:7", "interface" },
+		{ "udp://[fe80::1]:7", "is link-local and names no interface" },
 		{ "unix:", "no usable socket path" },
 		{ "unix:relative", "no usable socket path" },
 		{ "unix:@", "no usable socket path" },
