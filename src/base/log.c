@@ -88,6 +88,12 @@ log_set_level(enum log_level level)
 	state.level = (int)level;
 }
 
+enum log_level
+log_get_level(void)
+{
+	return (enum log_level)state.level;
+}
+
 bool
 log_enabled(enum log_level level)
 {

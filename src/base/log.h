@@ -45,8 +45,9 @@ ATTR_MUSTCHECK int log_reopen(struct error_list *errors);
  */
 void log_close(int64_t timeout_ns);
 
-/* Change the level alone. Any thread. */
+/* Change the level alone, and tell it. Any thread. */
 void log_set_level(enum log_level level);
+enum log_level log_get_level(void);
 
 /* Return whether a line of LEVEL would be written: ask before work that only the line needs. */
 bool log_enabled(enum log_level level);

@@ -90,6 +90,8 @@ reload_apply(struct server *server, struct config *cfg, struct control_reload *r
 	struct error_list *errors = &reload->errors;
 	int r = server_raise_descriptors(cfg, errors);
 
+	/* a level that was set by hand outlives a reload that fails */
+	now.level = log_get_level();
 	if (r == 0)
 		r = log_change(&then, errors);
 	if (r < 0)

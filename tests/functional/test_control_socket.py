@@ -319,6 +319,23 @@ def test_log_level(launch):
         assert "debug" in reply.json["error"]
 
 
+def test_log_level_outlives_a_reload_that_fails(launch):
+    daemon = launch()
+    assert daemon.local.post("/log/level?level=error").status == 200
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        row = {"name": "more", "address": f"tcp://127.0.0.1:{taken.getsockname()[1]}"}
+        daemon.configure(settings(listeners=[*settings()["listeners"], row]))
+        assert daemon.local.post("/reload").status == 422
+    daemon.log.wait_for("cannot bind", level="error")
+    lines = len(daemon.log.lines())
+    daemon.serve_one()
+    hold(lambda: len(daemon.log.lines()) == lines, 0.3, "nothing below the level")
+    daemon.configure(settings())
+    assert daemon.local.post("/reload").status == 200
+    daemon.serve_one()
+    daemon.log.wait_for(reason="client_fin")
+
+
 def test_log_reopen(launch, tmp_path):
     path = tmp_path / "log"
     daemon = launch(options={"log": path}, log={"target": "file", "file": str(path)})
