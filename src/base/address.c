@@ -67,8 +67,8 @@ address_parse_in6(char *host, struct sockaddr_in6 *in6, const char **ret_error)
 	if (inet_pton(AF_INET6, host, &in6->sin6_addr) != 1)
 		return address_refuse(ret_error, bad_host);
 	if (scope == NULL && IN6_IS_ADDR_LINKLOCAL(&in6->sin6_addr))
-		return address_refuse(ret_error,
-		    "is link-local and names no interface (write [fe80::1%INTERFACE])");
+		return address_refuse(
+		    ret_error, "is link-local and names no interface (write [fe80::1%INTERFACE])");
 	if (scope != NULL && (in6->sin6_scope_id = if_nametoindex(scope)) == 0)
 		return address_refuse(ret_error,
 		    "names an interface that does not exist (write [fe80::1%INTERFACE])");
