@@ -104,6 +104,42 @@ plan_overlaps(const struct engine *engine, const struct address *address)
 	return false;
 }
 
+/* Say that SOCK, which serves as NAME, holds the port of CFG, if it does. */
+static void
+plan_tell_holder(const struct listen_socket *sock, const char *name,
+    const struct listener_config *cfg, struct error_list *errors)
+{
+	char text[ADDRESS_TEXT_MAX];
+
+	if (!address_is_ip(&cfg->address) || sock->address.transport != cfg->address.transport ||
+	    address_port(&sock->address) != address_port(&cfg->address))
+		return;
+	error_list_add(errors,
+	    "listeners.%s: our own listeners.%s holds %s, which overlaps it (keep one of them; a "
+	    "reload needs the old one gone before: remove it, reload, add the new one)",
+	    cfg->name, name, address_format(&sock->address, text, sizeof(text)));
+}
+
+/* CFG's address is in use: by one of our own, perhaps. */
+static void
+plan_tell_holders(
+    const struct plan *plan, const struct listener_config *cfg, struct error_list *errors)
+{
+	const struct listener *lis;
+	const struct endpoint *endpoint;
+
+	TAILQ_FOREACH (lis, &plan->engine->acceptor.listeners, next)
+		plan_tell_holder(&lis->socket, lis->service->name, cfg, errors);
+	LIST_FOREACH (endpoint, &plan->engine->endpoints, next)
+		plan_tell_holder(&endpoint->socket, endpoint->service->name, cfg, errors);
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct plan_entry *other = &plan->entries[i];
+
+		if (other->new_socket && other->socket != NULL)
+			plan_tell_holder(other->socket, other->cfg->name, cfg, errors);
+	}
+}
+
 static int
 plan_open_socket(struct plan *plan, struct plan_entry *entry, struct error_list *errors)
 {
@@ -118,6 +154,8 @@ plan_open_socket(struct plan *plan, struct plan_entry *entry, struct error_list 
 		r = listen_socket_open(cfg, &entry->options, plan->timeout_ns, &sock, errors);
 	else
 		r = fd;
+	if (r == -EADDRINUSE)
+		plan_tell_holders(plan, cfg, errors);
 	if (r < 0)
 		return r;
 	r = plan_make_server(plan->engine, entry, &sock);

@@ -32,6 +32,10 @@ def port_of(listener):
     return int(listener["address"].rpartition(":")[2])
 
 
+# What a reload says last: all else about it is in the log by then.
+LAST_LINE = "^(reloaded|reload failed)"
+
+
 def reload_results(daemon):
     metrics = daemon.control.metrics()
     return {
@@ -45,12 +49,14 @@ def reload(daemon, config, good=True):
     """Reload with a new file and wait for the outcome, which must be the expected one."""
     daemon.configure(config)
     before = reload_results(daemon)
+    told = len(daemon.log.find(LAST_LINE))
     daemon.signal(signal.SIGHUP)
     wait_until(lambda: reload_results(daemon) != before, 5, "the reload is counted")
     moved = {key for key, n in reload_results(daemon).items() if n != before.get(key, 0)}
     assert len(moved) == 1
     state = daemon.control.metrics().value("echod_config_last_reload_successful")
     assert state == (1 if good else 0), daemon.log.text()[-3000:]
+    daemon.log.wait_for(LAST_LINE, count=told + 1)
 
 
 def test_bad_file_changes_nothing_and_says_so(launch):
@@ -279,6 +285,29 @@ def test_v6only_of_a_kept_socket_needs_a_restart(launch):
     lines = warnings_of(daemon, "v6only")
     assert len(lines) == 1, lines
     assert "restart" in lines[0]["message"]
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "udp"])
+def test_overlap_with_a_listener_of_our_own_is_told(launch, scheme):
+    port = free_port()
+    narrow = {"name": "narrow", "address": f"{scheme}://127.0.0.1:{port}"}
+    wide = {"name": "wide", "address": f"{scheme}://0.0.0.0:{port}"}
+    daemon = launch(listeners=[narrow])
+    for rows in ([narrow, wide], [wide]):
+        daemon.configure(settings(listeners=rows))
+        reply = daemon.local.post("/reload")
+        holder = f"listeners.wide: our own listeners.narrow holds {narrow['address']}, which overlaps"
+        assert reply.status == 422 and holder in reply.text
+    daemon.configure(settings())
+    assert daemon.local.post("/reload").status == 200
+    daemon.configure(settings(listeners=[wide]))
+    assert daemon.local.post("/reload").status == 200
+    fresh = launch(ready=False, listeners=[wide, narrow])
+    daemon.configure(settings())
+    assert daemon.local.post("/reload").status == 200
+    fresh.spawn()
+    assert fresh.wait_exit() == 69
+    assert f"listeners.narrow: our own listeners.wide holds {wide['address']}" in fresh.log.text()
 
 
 def test_wildcard_written_otherwise_keeps_its_socket(launch):
