@@ -117,14 +117,15 @@ text_distance(const char *a, const char *b)
 char *
 text_time(int64_t wall_ns, char *buffer, size_t size)
 {
-	time_t seconds = wall_ns / NS_PER_S;
+	/* rounded down, also before 1970 */
+	int64_t rest_ns = (wall_ns % NS_PER_S + NS_PER_S) % NS_PER_S;
+	time_t seconds = wall_ns / NS_PER_S - (wall_ns % NS_PER_S < 0 ? 1 : 0);
 	struct tm tm;
 	size_t length;
 
-	/* 64 bits of nanoseconds end in the year 2262, which struct tm can hold */
+	/* 64 bits of nanoseconds are the years 1677 to 2262, which struct tm can hold */
 	length = strftime(buffer, size, "%Y-%m-%dT%H:%M:%S", gmtime_r(&seconds, &tm));
-	(void)snprintf(
-	    buffer + length, size - length, ".%03dZ", (int)(wall_ns % NS_PER_S / NS_PER_MS));
+	(void)snprintf(buffer + length, size - length, ".%03dZ", (int)(rest_ns / NS_PER_MS));
 	return buffer;
 }
 

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import time
 
 import pytest
 
@@ -148,3 +149,17 @@ def test_rate_limit_does_not_hide_a_failed_reload(launch):
     assert daemon.control.totals()["log_suppressed"] > 100, "the limit was in force"
     daemon.log.wait_for("^reload failed", level="error")
     assert daemon.log.wait_mentions(f"{daemon.config_path}:1: nonsense: ")
+
+
+def test_times_before_1970_are_told_right(launch, faults):
+    """A machine without a clock of its own wakes up anywhere."""
+    before = int(time.time()) + 86400
+    faults.set("clock_gettime", value=-before)
+    daemon = launch(faults.options)
+    sock = daemon.connect()
+    exchange(sock)
+    since = daemon.control.connections()["connections"][0]["since"]
+    sock.close()
+    daemon.log.wait_for(reason="client_fin")
+    for moment in [since, *(record["time"] for record in daemon.log.records())]:
+        assert re.fullmatch(r"1969-12-31T00:0\d:\d\d\.\d{3}Z", moment)

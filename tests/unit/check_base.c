@@ -187,6 +187,11 @@ START_TEST(moments_are_written_in_utc)
 	ck_assert_str_eq(
 	    text_time(1795309323456 * NS_PER_MS, text, sizeof(text)), "2026-11-22T01:02:03.456Z");
 	ck_assert_str_eq(text_time(INT64_MAX, text, sizeof(text)), "2262-04-11T23:47:16.854Z");
+	ck_assert_str_eq(text_time(-1, text, sizeof(text)), "1969-12-31T23:59:59.999Z");
+	ck_assert_str_eq(text_time(-NS_PER_S, text, sizeof(text)), "1969-12-31T23:59:59.000Z");
+	ck_assert_str_eq(
+	    text_time(-1500 * NS_PER_MS, text, sizeof(text)), "1969-12-31T23:59:58.500Z");
+	ck_assert_str_eq(text_time(INT64_MIN, text, sizeof(text)), "1677-09-21T00:12:43.145Z");
 }
 END_TEST
 
