@@ -189,8 +189,8 @@ log_append(struct log_record *record)
 }
 
 void
-log_fields(
-    enum log_level level, const struct log_field *fields, size_t count, const char *format, ...)
+log_fields_at(const struct log_place *place, enum log_level level, const struct log_field *fields,
+    size_t count, const char *format, ...)
 {
 	int saved = errno;
 	va_list ap;
@@ -200,7 +200,8 @@ log_fields(
 	if (log_admit(level)) {
 		errno = saved; /* for %m */
 		va_start(ap, format);
-		log_append(log_record_new(level, clock_wall_ns(), fields, count, format, ap));
+		log_append(
+		    log_record_new(level, clock_wall_ns(), place, fields, count, format, ap));
 		va_end(ap);
 	}
 	errno = saved;
@@ -213,7 +214,8 @@ log_abort(const char *format, ...)
 
 	/* written here: the log thread would not get to it before abort(3) */
 	va_start(ap, format);
-	log_write_through(log_record_new(LOG_LEVEL_ERROR, clock_wall_ns(), NULL, 0, format, ap));
+	log_write_through(
+	    log_record_new(LOG_LEVEL_ERROR, clock_wall_ns(), LOG_HERE, NULL, 0, format, ap));
 	va_end(ap);
 	abort();
 }
@@ -270,7 +272,7 @@ log_writer_report(struct log_writer *writer, uint64_t *count, const char *format
 	if (*count == 0)
 		return;
 	va_start(ap, format);
-	record = log_record_new(LOG_LEVEL_WARNING, clock_wall_ns(), NULL, 0, format, ap);
+	record = log_record_new(LOG_LEVEL_WARNING, clock_wall_ns(), LOG_HERE, NULL, 0, format, ap);
 	va_end(ap);
 	if (record == NULL)
 		writer->failing = true; /* or it would be tried again at once */

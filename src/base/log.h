@@ -60,8 +60,12 @@ void log_totals_read(struct log_totals *ret_totals);
  * COUNT 0. The level is checked before anything is formatted. The message is escaped and cut at
  * 1 KiB; fields after the sixteenth, and those that do not fit in the line, are left out.
  */
-void log_fields(enum log_level level, const struct log_field *fields, size_t count,
-    const char *format, ...) ATTR_PRINTF(4, 5);
+#define log_fields(LEVEL, FIELDS, COUNT, ...) \
+	log_fields_at(LOG_HERE, (LEVEL), (FIELDS), (COUNT), __VA_ARGS__)
+
+/* The same, for a line that is written at PLACE. */
+void log_fields_at(const struct log_place *place, enum log_level level,
+    const struct log_field *fields, size_t count, const char *format, ...) ATTR_PRINTF(5, 6);
 
 /*
  * Write the last words straight to stderr, whatever the target, and end with abort(3). For what
@@ -72,7 +76,7 @@ void log_abort(const char *format, ...) ATTR_PRINTF(1, 2) ATTR_NORETURN;
 #define log_write(LEVEL, ...) \
 	do { \
 		if (log_enabled(LEVEL)) \
-			log_fields((LEVEL), NULL, 0, __VA_ARGS__); \
+			log_fields(LEVEL, NULL, 0, __VA_ARGS__); \
 	} while (0)
 #define log_error(...) log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_LEVEL_WARNING, __VA_ARGS__)

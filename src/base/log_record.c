@@ -23,6 +23,7 @@ struct log_item {
 struct log_record {
 	int64_t wall_ns;
 	enum log_level level;
+	struct log_place place;
 	size_t count;
 	struct log_item items[LOG_RECORD_FIELDS];
 	char text[]; /* the message, then the texts of the items, each with its NUL */
@@ -61,10 +62,10 @@ log_record_copy(const char *text, char *buffer, size_t size)
 }
 
 struct log_record *
-log_record_new(enum log_level level, int64_t wall_ns, const struct log_field *fields, size_t count,
-    const char *format, va_list ap)
+log_record_new(enum log_level level, int64_t wall_ns, const struct log_place *place,
+    const struct log_field *fields, size_t count, const char *format, va_list ap)
 {
-	struct log_record head = { .wall_ns = wall_ns, .level = level }, *record;
+	struct log_record head = { .wall_ns = wall_ns, .level = level, .place = *place }, *record;
 	char raw[LOG_RECORD_MESSAGE], text[LOG_RECORD_TEXT];
 	size_t used;
 
@@ -114,15 +115,14 @@ log_line_print(struct log_line *line, const char *format, ...)
 		line->used += (size_t)length;
 }
 
-/* End a part, or take it back where it was cut. Returns how long it is: 0 when it is gone. */
-static size_t
+/* End a part, or take it back where it was cut. */
+static void
 log_line_end(struct log_line *line)
 {
-	size_t length = line->cut ? 0 : line->used - line->whole;
-
-	line->used = line->whole += length;
+	if (line->cut)
+		line->used = line->whole;
+	line->whole = line->used;
 	line->cut = false;
-	return length;
 }
 
 /*
@@ -159,6 +159,26 @@ log_line_value(
 		log_line_print(line, "%s", text);
 }
 
+/* The message and the fields. */
+static void
+log_line_body(struct log_line *line, const struct log_record *record, bool json)
+{
+	if (json) {
+		log_line_print(line, "\"message\":");
+		log_line_quote(line, record->text, true);
+	} else {
+		log_line_print(line, "%s", record->text);
+	}
+	log_line_end(line);
+	for (size_t i = 0; i < record->count; i++) {
+		const struct log_item *item = &record->items[i];
+
+		log_line_print(line, json ? ",\"%s\":" : " %s=", item->key);
+		log_line_value(line, record, item, json);
+		log_line_end(line);
+	}
+}
+
 size_t
 log_record_line(
     const struct log_record *record, enum log_format format, enum log_prefix prefix, char *buffer)
@@ -172,35 +192,35 @@ log_record_line(
 	text_time(record->wall_ns, time, sizeof(time));
 	if (prefix == LOG_PREFIX_PRIORITY)
 		log_line_print(&line, "<%d>", (int)record->level);
-	if (json) {
-		log_line_print(
-		    &line, "{\"time\":\"%s\",\"level\":\"%s\",\"message\":", time, level);
-		log_line_quote(&line, record->text, true);
-	} else {
-		if (prefix == LOG_PREFIX_TIME)
-			log_line_print(&line, "%s %s ", time, level);
-		log_line_print(&line, "%s", record->text);
-	}
-	(void)log_line_end(&line);
-	for (size_t i = 0; i < record->count; i++) {
-		const struct log_item *item = &record->items[i];
-
-		log_line_print(&line, json ? ",\"%s\":" : " %s=", item->key);
-		log_line_value(&line, record, item, json);
-		(void)log_line_end(&line);
-	}
+	if (json)
+		log_line_print(&line, "{\"time\":\"%s\",\"level\":\"%s\",", time, level);
+	else if (prefix == LOG_PREFIX_TIME)
+		log_line_print(&line, "%s %s ", time, level);
+	log_line_body(&line, record, json);
 	if (json)
 		line.data[line.used++] = '}';
 	line.data[line.used] = '\0';
 	return line.used;
 }
 
-/* End a journal field. Returns how many that makes: 0 where it did not fit. */
-static int
-log_journal_end(struct log_line *line, struct iovec *vector)
+/* Return FILE as it is called within the source tree, wherever the build was made. */
+static const char *
+log_place_file(const struct log_place *place)
 {
-	vector->iov_base = line->data + line->whole;
-	vector->iov_len = log_line_end(line);
+	const char *file = place->file;
+
+	for (const char *at = file; (at = strstr(at, "/src/")) != NULL;)
+		file = ++at;
+	return file;
+}
+
+/* End the journal field that began at START. Returns how many that makes: 0: it did not fit. */
+static int
+log_journal_end(struct log_line *line, size_t start, struct iovec *vector)
+{
+	log_line_end(line);
+	vector->iov_base = line->data + start;
+	vector->iov_len = line->whole - start;
 	return vector->iov_len > 0 ? 1 : 0;
 }
 
@@ -208,14 +228,22 @@ int
 log_record_journal(const struct log_record *record, char *buffer, struct iovec *vectors)
 {
 	struct log_line line = { .data = buffer, .size = LOG_RECORD_LINE - 1 };
+	const struct log_place *place = &record->place;
 	int count = 0;
 
-	log_line_print(&line, "MESSAGE=%s", record->text);
-	count += log_journal_end(&line, &vectors[count]);
+	log_line_print(&line, "MESSAGE=");
+	log_line_body(&line, record, false);
+	count += log_journal_end(&line, 0, &vectors[count]);
 	log_line_print(&line, "PRIORITY=%d", (int)record->level);
-	count += log_journal_end(&line, &vectors[count]);
+	count += log_journal_end(&line, line.whole, &vectors[count]);
 	log_line_print(&line, "SYSLOG_IDENTIFIER=echod");
-	count += log_journal_end(&line, &vectors[count]);
+	count += log_journal_end(&line, line.whole, &vectors[count]);
+	log_line_print(&line, "CODE_FILE=%s", log_place_file(place));
+	count += log_journal_end(&line, line.whole, &vectors[count]);
+	log_line_print(&line, "CODE_LINE=%d", place->line);
+	count += log_journal_end(&line, line.whole, &vectors[count]);
+	log_line_print(&line, "CODE_FUNC=%s", place->function);
+	count += log_journal_end(&line, line.whole, &vectors[count]);
 	for (size_t i = 0; i < record->count; i++) {
 		const struct log_item *item = &record->items[i];
 
@@ -226,7 +254,7 @@ log_record_journal(const struct log_record *record, char *buffer, struct iovec *
 			log_line_print(&line, "%s", record->text + item->text);
 		else
 			log_line_print(&line, "%" PRId64, item->number);
-		count += log_journal_end(&line, &vectors[count]);
+		count += log_journal_end(&line, line.whole, &vectors[count]);
 	}
 	return count;
 }

@@ -41,11 +41,20 @@ struct log_field {
 #define LOG_NUMBER(KEY, NUMBER) \
 	((struct log_field){ .key = (KEY), .number = (int64_t)(NUMBER), .is_number = true })
 
+/* Where in the source a line is written; static texts. */
+struct log_place {
+	const char *file;
+	const char *function;
+	int line;
+};
+
+#define LOG_HERE (&(const struct log_place){ __FILE__, __func__, __LINE__ })
+
 #define LOG_RECORD_FIELDS 16    /* fields of a line; further ones are left out */
 #define LOG_RECORD_MESSAGE 1024 /* bytes of an escaped message */
 #define LOG_RECORD_TEXT 1536    /* bytes of message and field texts together */
 #define LOG_RECORD_LINE 4096    /* a rendered line: PIPE_BUF, so a pipe takes it whole */
-#define LOG_RECORD_IOVECS (3 + LOG_RECORD_FIELDS)
+#define LOG_RECORD_IOVECS (6 + LOG_RECORD_FIELDS)
 
 /* What stands before the message in a line. */
 enum log_prefix {
@@ -60,11 +69,13 @@ struct log_record;
 const char *log_level_name(enum log_level level);
 
 /*
- * Pack one line with WALL_NS as its time. FIELDS are copied, but their keys must live for ever.
- * Any thread. The caller owns the result and frees it with free(3); NULL when memory is short.
+ * Pack one line with WALL_NS as its time, written at PLACE. FIELDS are copied, but their keys must
+ * live for ever. Any thread. The caller owns the result and frees it with free(3); NULL when memory
+ * is short.
  */
 struct log_record *log_record_new(enum log_level level, int64_t wall_ns,
-    const struct log_field *fields, size_t count, const char *format, va_list ap) ATTR_PRINTF(5, 0);
+    const struct log_place *place, const struct log_field *fields, size_t count, const char *format,
+    va_list ap) ATTR_PRINTF(6, 0);
 
 /* Return the level that the record was made with. */
 enum log_level log_record_level(const struct log_record *record);
@@ -79,9 +90,10 @@ size_t log_record_line(
     const struct log_record *record, enum log_format format, enum log_prefix prefix, char *buffer);
 
 /*
- * Render as journal fields: MESSAGE, PRIORITY, SYSLOG_IDENTIFIER and ECHOD_KEY for each field.
- * BUFFER has LOG_RECORD_LINE bytes, VECTORS has LOG_RECORD_IOVECS and points into it. Returns
- * how many vectors are in use.
+ * Render as journal fields: MESSAGE, which is the line as text without a prefix, PRIORITY,
+ * SYSLOG_IDENTIFIER, the place in the source as CODE_FILE, CODE_LINE and CODE_FUNC, and ECHOD_KEY
+ * for each field. BUFFER has LOG_RECORD_LINE bytes, VECTORS has LOG_RECORD_IOVECS and points into
+ * it. Returns how many vectors are in use.
  */
 int log_record_journal(const struct log_record *record, char *buffer, struct iovec *vectors);
 

@@ -19,7 +19,7 @@
 
 #ifdef HAVE_SYSTEMD
 #include <systemd/sd-daemon.h>
-/* a place in this file would say nothing of where a message comes from */
+/* the log's fields have the place where a message was written; one in this file says nothing */
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include <systemd/sd-journal.h>
 #else

@@ -10,7 +10,16 @@ import time
 
 import pytest
 
-from harness import LogFile, StreamLoad, exchange, known_ports, receive_exactly, seconds, wait_until
+from harness import (
+    PROJECT,
+    LogFile,
+    StreamLoad,
+    exchange,
+    known_ports,
+    receive_exactly,
+    seconds,
+    wait_until,
+)
 from harness.control_client import ControlClient
 from harness.network import split_host_port
 from harness.stops import keep_promise, timed_end
@@ -275,7 +284,21 @@ def test_journal_gets_structured_fields(launch, tmp_path, as_root):
         assert b"ECHOD_LISTENER=echo" in fields
         assert b"PRIORITY=6" in fields
         assert [field for field in fields if field.startswith(b"ECHOD_PEER=127.0.0.1:")]
-        assert [field for field in fields if field.startswith(b"MESSAGE=")]
+        text = next(field for field in fields if field.startswith(b"MESSAGE="))
+        assert b" listener=echo " in text and b" reason=client_fin" in text
+        assert re.search(rb" peer=127\.0\.0\.1:\d+ ", text)
+        listening = next(entry for entry in entries if b"MESSAGE=listening" in entry)
+        assert b"address=%b" % config["listeners"][0]["address"].encode() in listening
+        sources = set()
+        for entry in entries:
+            place = re.search(rb"^CODE_FILE=(src/\S+)$", entry, re.M)[1].decode()
+            line = int(re.search(rb"^CODE_LINE=(\d+)$", entry, re.M)[1])
+            function = re.search(rb"^CODE_FUNC=(\w+)$", entry, re.M)[1].decode()
+            source = (PROJECT / place).read_text().split("\n")
+            assert re.search(r"\blog_\w+\(", "\n".join(source[max(line - 4, 0) : line]))
+            assert any(row.startswith(f"{function}(") for row in source)
+            sources.add(place)
+        assert {"src/engine/plan.c", "src/engine/connection.c"} <= sources
 
 
 def test_journal_that_nobody_reads_holds_up_nobody(launch, tmp_path, as_root):

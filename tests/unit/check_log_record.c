@@ -22,10 +22,11 @@ static struct log_record *
 record_make(const struct log_field *fields, size_t count, const char *format, ...)
 {
 	struct log_record *record;
+	static const struct log_place place = { "/usr/src/echod/src/engine/plan.c", "plan_do", 12 };
 	va_list ap;
 
 	va_start(ap, format);
-	record = log_record_new(LOG_LEVEL_WARNING, WALL_NS, fields, count, format, ap);
+	record = log_record_new(LOG_LEVEL_WARNING, WALL_NS, &place, fields, count, format, ap);
 	va_end(ap);
 	ck_assert_ptr_nonnull(record);
 	return record;
@@ -119,17 +120,20 @@ START_TEST(journal_fields)
 {
 	struct log_field fields[] = { LOG_TEXT("peer", "a\nb"), LOG_NUMBER("connection", 12) };
 	static const char *const expected[] = {
-		"MESSAGE=two\\x0alines",
+		"MESSAGE=two\\x0alines peer=a\\x0ab connection=12",
 		"PRIORITY=4",
 		"SYSLOG_IDENTIFIER=echod",
+		"CODE_FILE=src/engine/plan.c",
+		"CODE_LINE=12",
+		"CODE_FUNC=plan_do",
 		"ECHOD_PEER=a\\x0ab",
 		"ECHOD_CONNECTION=12",
 	};
 	struct log_record *record = record_make(fields, 2, "two\nlines");
 	struct iovec vectors[LOG_RECORD_IOVECS];
 
-	ck_assert_int_eq(log_record_journal(record, line, vectors), 5);
-	for (size_t i = 0; i < 5; i++) {
+	ck_assert_int_eq(log_record_journal(record, line, vectors), ARRAY_SIZE(expected));
+	for (size_t i = 0; i < ARRAY_SIZE(expected); i++) {
 		ck_assert_uint_eq(vectors[i].iov_len, strlen(expected[i]));
 		ck_assert_mem_eq(vectors[i].iov_base, expected[i], vectors[i].iov_len);
 	}

@@ -53,7 +53,7 @@ sink_say(struct log_sink *sink, const char *format, ...)
 	int r;
 
 	va_start(ap, format);
-	record = log_record_new(LOG_LEVEL_NOTICE, 0, NULL, 0, format, ap);
+	record = log_record_new(LOG_LEVEL_NOTICE, 0, LOG_HERE, NULL, 0, format, ap);
 	va_end(ap);
 	r = record == NULL ? -ENOMEM : log_sink_write(sink, record, &interrupt);
 	free(record);
