@@ -13,7 +13,6 @@
 
 #include "base/text.h"
 
-#define LOG_SINK_MODE 0640
 /* without O_NONBLOCK a FIFO in its place would hold up the main loop */
 #define FILE_FLAGS (O_WRONLY | O_APPEND | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)
 #define LOG_SINK_POLL_MS 50 /* how late an interrupt may be seen */
@@ -37,8 +36,9 @@ log_sink_file_fault(int fd)
 }
 
 static int
-log_sink_open_file(const char *path, struct error_list *errors, int *ret_fd)
+log_sink_open_file(const struct log_settings *settings, struct error_list *errors, int *ret_fd)
 {
+	const char *path = settings->file;
 	char shown[512];
 	const char *fault;
 	int fd, r;
@@ -48,11 +48,11 @@ log_sink_open_file(const char *path, struct error_list *errors, int *ret_fd)
 		return -EINVAL;
 	}
 	text_escape_string(path, shown, sizeof(shown));
-	fd = open(path, FILE_FLAGS | O_CREAT | O_EXCL, LOG_SINK_MODE);
+	fd = open(path, FILE_FLAGS | O_CREAT | O_EXCL, settings->mode);
 	/* the mode of a new file is no matter of the umask, that of one that was there is the
 	 * owner's */
 	if (fd >= 0)
-		(void)fchmod(fd, LOG_SINK_MODE);
+		(void)fchmod(fd, settings->mode);
 	else if (errno == EEXIST)
 		fd = open(path, FILE_FLAGS);
 	if (fd < 0) {
@@ -97,7 +97,7 @@ log_sink_open(
 		return -EOPNOTSUPP;
 	}
 	if (sink.target == LOG_TARGET_FILE) {
-		r = log_sink_open_file(settings->file, errors, &sink.fd);
+		r = log_sink_open_file(settings, errors, &sink.fd);
 		if (r < 0)
 			return r;
 	}

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <sys/uio.h>
 
 #include "base/attributes.h"
@@ -30,6 +31,7 @@ struct log_settings {
 	enum log_format format; /* stderr, syslog and file; the journal has its own */
 	bool stderr_priority;   /* stderr lines get <N> prefixes, see sd-daemon(3) */
 	const char *file;       /* absolute path, for LOG_TARGET_FILE */
+	mode_t mode;            /* of a file that is made; one that is there keeps its own */
 	int64_t rate_limit;     /* info and debug lines per second over all threads, 0: none */
 	/* Hands one entry to the journal: 0 or -errno. Called on the log thread; may block it. */
 	int (*journal_send)(const struct iovec *fields, int count);

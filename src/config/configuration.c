@@ -300,9 +300,15 @@ check_log(const struct config *config, struct error_list *errors)
 {
 	const struct config_origin *target = config_origin_of(config, CONFIG_LOG, "target");
 	const struct config_origin *file = config_origin_of(config, CONFIG_LOG, "file");
+	const struct config_origin *mode = config_origin_of(config, CONFIG_LOG, "mode");
 	bool to_file = config->log.target == LOG_TARGET_FILE;
 	const char *name = config->log.file;
 
+	if (!mode->refused && (config->log.mode & 0200) == 0)
+		config_add_error(errors, mode,
+		    "log.mode: \"%04o\" keeps the daemon from its own file (write \"0640\", or "
+		    "another with 2 for the owner)",
+		    (unsigned)config->log.mode);
 	if (target->refused || file->refused)
 		return;
 	if (to_file && *name == '\0')

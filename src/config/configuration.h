@@ -94,6 +94,7 @@ struct log_config {
 	int64_t target;      /* enum log_target or CONFIG_LOG_AUTO */
 	int64_t format;      /* enum log_format */
 	char *file;          /* owned; "" unless target is file */
+	int64_t mode;        /* permission bits of a file that is made */
 	int64_t connections; /* enum config_log_connections */
 	int64_t rate_limit;  /* lines per second, 0: none */
 };

@@ -162,6 +162,8 @@ static const struct directive log_rows[] = {
 	    "Form of a line on stderr, in syslog and in a file.") },
 	{ NUMBER(log_config, file, STRING, LIVE, 0, PATH_BYTES, "",
 	    "Absolute path of the log file, for target file.") },
+	{ NUMBER(log_config, mode, MODE, LIVE, 0, 0777, "0640",
+	    "Permission bits of a log file that is made; one that is there keeps its own.") },
 	{ WORD(log_config, connections, LIVE, log_connections, "errors",
 	    "Which connections get a line of their own.") },
 	{ NUMBER(log_config, rate_limit, COUNT, LIVE, 0, 1000000, "200",

@@ -123,6 +123,7 @@ server_log_settings(const struct config *cfg, const struct options *options)
 		.format = (enum log_format)cfg->log.format,
 		.stderr_priority = journal,
 		.file = cfg->log.file,
+		.mode = (mode_t)cfg->log.mode,
 		.rate_limit = cfg->log.rate_limit,
 		.journal_send = service_manager_journal_send,
 	};

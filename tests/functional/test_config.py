@@ -19,7 +19,7 @@ DIRECTIVES = {
         " connections idle_timeout lifetime byte_limit"
     ).split(),
     "limits": "connections output_high output_low stall_timeout linger_timeout".split(),
-    "log": "level target format file connections rate_limit".split(),
+    "log": "level target format file mode connections rate_limit".split(),
     "control": "http socket mode group http_hosts clients timeout".split(),
     "shutdown": "delay timeout idle_grace".split(),
 }

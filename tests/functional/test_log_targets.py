@@ -18,6 +18,7 @@ from harness import (
     known_ports,
     receive_exactly,
     seconds,
+    settings,
     wait_until,
 )
 from harness.control_client import ControlClient
@@ -114,6 +115,21 @@ def test_mode_of_a_log_file(launch, tmp_path, umask):
     daemon.signal(signal.SIGUSR1)
     wait_until(path.exists, 5, "a new file")
     assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_mode_of_a_log_file_is_set(launch, tmp_path):
+    """log.mode, live at a reload: of a new file, never of one that is there."""
+    path = tmp_path / "echod.log"
+    daemon = launch({"log": path}, log=to_file(path, mode="0604"))
+    assert path.stat().st_mode & 0o777 == 0o604
+    daemon.configure(settings(log=to_file(path, mode="0660")))
+    daemon.signal(signal.SIGHUP)
+    daemon.log.wait_for("^reloaded")
+    assert path.stat().st_mode & 0o777 == 0o604
+    path.rename(tmp_path / "rotated")
+    daemon.signal(signal.SIGUSR1)
+    wait_until(path.exists, 5, "a new file")
+    wait_until(lambda: path.stat().st_mode & 0o777 == 0o660, 5, "the mode of the reload")
 
 
 def test_stopped_reader_holds_up_nobody(launch_read):

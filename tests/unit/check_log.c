@@ -24,7 +24,7 @@ static char directory[64];
 static char path[96], old_path[96];
 static char content[1 << 19];
 static struct error_list errors = ERROR_LIST_EMPTY;
-static struct log_settings settings = { .level = LOG_LEVEL_INFO };
+static struct log_settings settings = { .level = LOG_LEVEL_INFO, .mode = 0640 };
 static sem_t entered, release;
 
 static void

@@ -63,7 +63,7 @@ sink_say(struct log_sink *sink, const char *format, ...)
 static int
 sink_open_file(const char *file, struct log_sink *ret_sink)
 {
-	struct log_settings settings = { .target = LOG_TARGET_FILE, .file = file };
+	struct log_settings settings = { .target = LOG_TARGET_FILE, .file = file, .mode = 0640 };
 
 	return log_sink_open(&settings, &errors, ret_sink);
 }
