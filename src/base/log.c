@@ -473,8 +473,11 @@ log_reopen(struct error_list *errors)
 	struct log_sink sink;
 	int r;
 
-	if (state.settings.target != LOG_TARGET_FILE || state.settings.file == NULL)
-		return 0;
+	if (state.settings.target != LOG_TARGET_FILE || state.settings.file == NULL) {
+		error_list_add(errors, "the log goes to %s: there is no file to open again",
+		    log_target_name(state.settings.target));
+		return -EOPNOTSUPP;
+	}
 	r = log_sink_open(&state.settings, errors, &sink);
 	if (r < 0)
 		return r;

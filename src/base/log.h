@@ -35,7 +35,10 @@ ATTR_MUSTCHECK int log_open(const struct log_settings *settings, struct error_li
  */
 ATTR_MUSTCHECK int log_change(const struct log_settings *settings, struct error_list *errors);
 
-/* Open the log file again, after rotation; the other targets need nothing. As log_change(). */
+/*
+ * Open the log file again, after rotation. As log_change(); -EOPNOTSUPP, with a line in ERRORS that
+ * says so, where the target is no file.
+ */
 ATTR_MUSTCHECK int log_reopen(struct error_list *errors);
 
 /*

@@ -17,6 +17,19 @@
 #define FILE_FLAGS (O_WRONLY | O_APPEND | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)
 #define LOG_SINK_POLL_MS 50 /* how late an interrupt may be seen */
 
+const char *
+log_target_name(enum log_target target)
+{
+	static const char *const names[] = {
+		[LOG_TARGET_STDERR] = "standard error",
+		[LOG_TARGET_JOURNAL] = "the journal",
+		[LOG_TARGET_SYSLOG] = "syslog",
+		[LOG_TARGET_FILE] = "a file",
+	};
+
+	return names[target];
+}
+
 /* Say what is wrong with the open file, NULL when nothing is. */
 static const char *
 log_sink_file_fault(int fd)

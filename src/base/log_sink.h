@@ -24,6 +24,9 @@ enum log_target {
 	LOG_TARGET_FILE,
 };
 
+/* Return what TARGET is called in a sentence: "the journal". */
+const char *log_target_name(enum log_target target);
+
 /* What a user sets of the log: level and rate limit are for its queue, the rest is for a sink. */
 struct log_settings {
 	enum log_level level;

@@ -15,15 +15,27 @@
 #include "daemon/server.h"
 #include "daemon/service_manager.h"
 
-int
-reload_reopen_log(void *context ATTR_UNUSED, struct error_list *errors)
+/* Open the log file again where there is one, and tell what became of it. */
+static int
+reload_renew_log(struct error_list *errors)
 {
 	int r = log_reopen(errors);
 
-	if (r < 0)
+	if (r == 0)
+		log_notice("log file opened again");
+	else if (r != -EOPNOTSUPP)
 		log_error("%s: the old log file stays in use", error_list_first(errors));
-	else
-		log_notice("log reopened");
+	return r;
+}
+
+int
+reload_reopen_log(void *context ATTR_UNUSED, struct error_list *errors)
+{
+	int r = reload_renew_log(errors);
+
+	/* whoever asked for it expects a file; at a reload it would be noise */
+	if (r == -EOPNOTSUPP)
+		log_notice("%s", error_list_first(errors));
 	return r;
 }
 
@@ -164,7 +176,7 @@ reload_run(void *context, struct control_reload *ret_reload)
 		reload_count(server, r, &reload.errors);
 	}
 	/* the old file of a log that was rotated has to be closed in any case */
-	(void)reload_reopen_log(NULL, &reopen);
+	(void)reload_renew_log(&reopen);
 	error_list_done(&reopen);
 	if (serving) {
 		/* also after a failure: systemd waits for it, and the old configuration serves */

@@ -17,7 +17,7 @@ BAD = [
     ("unknown path", b"GET /nowhere HTTP/1.1\r\n" + HOST + b"\r\n", 404, 404),
     ("no request", b"\x00\xff rubbish\r\n\r\n", 400, 400),
     ("POST of a page", b"POST /stats HTTP/1.1\r\n" + HOST + b"\r\n", 405, 405),
-    ("POST of a verb", b"POST /log/reopen HTTP/1.1\r\n" + HOST + b"\r\n", 403, 200),
+    ("POST of a verb", b"POST /undrain HTTP/1.1\r\n" + HOST + b"\r\n", 403, 200),
     ("another method", b"TRACE /stats HTTP/1.1\r\n" + HOST + b"\r\n", 405, 405),
     ("foreign Host", b"GET /stats HTTP/1.1\r\nHost: example.org\r\n\r\n", 403, 200),
     ("no Host", b"GET /stats HTTP/1.1\r\n\r\n", 400, 200),

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import signal
 import socket
 import stat
 import subprocess
@@ -344,6 +345,22 @@ def test_log_reopen(launch, tmp_path):
     wait_until(path.exists, 5, "a new file")
     daemon.serve_one()
     daemon.log.wait_for(reason="client_fin")
+    daemon.log.wait_for("^log file opened again$", level="notice")
+
+
+def test_log_without_a_file_is_not_said_to_be_opened_again(launch):
+    told = "the log goes to standard error: there is no file to open again"
+    daemon = launch()
+    reply = daemon.local.post("/log/reopen")
+    assert (reply.status, reply.json) == (409, {"error": told})
+    daemon.signal(signal.SIGUSR1)
+    daemon.log.wait_for(f"^{told}$", count=2)
+    daemon.signal(signal.SIGHUP)
+    daemon.log.wait_for("^reloaded$")
+    # the next line of the same thread: a reload has told all
+    daemon.local.post("/log/level?level=info")
+    daemon.log.wait_for("^log.level is info")
+    assert len(daemon.log.find("open")) == 2
 
 
 def test_close_ends_one_connection(launch):
@@ -366,9 +383,9 @@ def test_close_ends_one_connection(launch):
 
 def test_a_body_is_not_needed_and_has_a_limit(launch):
     daemon = launch()
-    assert daemon.local.post("/log/reopen", body=b"x" * 4000).status == 200
-    assert daemon.local.post("/log/reopen", body=b"x" * 5000).status == 413
-    assert daemon.local.post("/log/reopen").status == 200
+    assert daemon.local.post("/undrain", body=b"x" * 4000).status == 200
+    assert daemon.local.post("/undrain", body=b"x" * 5000).status == 413
+    assert daemon.local.post("/undrain").status == 200
 
 
 def test_other_sites_are_refused_here_too(launch):

@@ -53,8 +53,11 @@ def differences(real, fake, place):
 
 @pytest.fixture
 def daemon(launch, open_directory):
-    """One with a connection, a source of datagrams and a file that a reload finds changed."""
+    """One with a connection, a source of datagrams, a log file, and a changed configuration."""
+    path = open_directory / "log"
     daemon = launch(
+        {"log": path},
+        log={"target": "file", "file": str(path)},
         listeners=[{"name": "echo", "address": "tcp://127.0.0.1:0"}, udp_listener(name="udp")],
         control={"socket": str(open_directory / "real.sock")},
     )
