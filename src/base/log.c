@@ -78,8 +78,11 @@ static struct {
 /* What the log thread alone knows. */
 struct log_writer {
 	struct log_sink sink;
-	struct log_gap gap; /* not reported yet */
-	bool failing;       /* the last write failed */
+	struct log_sink spare; /* stderr, instead of a journal or syslog that cannot be had */
+	bool away;             /* it does, and that was told */
+	bool unchecked;        /* the target is new */
+	struct log_gap gap;    /* not reported yet */
+	bool failing;          /* the last write failed */
 };
 
 void
@@ -240,20 +243,88 @@ log_writer_renew(struct log_writer *writer)
 	state.interrupt = abandon;
 	pthread_mutex_unlock(&state.lock);
 	if (renew) {
+		struct log_sink spare = log_sink_spare(&writer->sink);
+
+		log_sink_follow(&spare, &writer->spare);
+		log_sink_follow(&writer->sink, &writer->spare);
 		log_sink_follow(&writer->sink, &old);
 		log_sink_close(&old);
+		writer->spare = spare;
+		writer->away = false;
+		writer->unchecked = true;
 	}
 	return !abandon;
+}
+
+static bool log_writer_tell(struct log_sink *sink, enum log_level level, const char *format, ...)
+    ATTR_PRINTF(3, 4);
+
+/* Write a line about the target itself, whatever the level. Returns whether that went well. */
+static bool
+log_writer_tell(struct log_sink *sink, enum log_level level, const char *format, ...)
+{
+	struct log_record *record;
+	va_list ap;
+	bool told;
+
+	va_start(ap, format);
+	record = log_record_new(level, clock_wall_ns(), LOG_HERE, NULL, 0, format, ap);
+	va_end(ap);
+	told = record != NULL && log_sink_write(sink, record, &state.interrupt) == 0;
+	state.written += told;
+	free(record);
+	return told;
+}
+
+/* The target cannot be had, as -ERROR tells: say so, once for each time that this begins. */
+static void
+log_writer_leave(struct log_writer *writer, int error)
+{
+	if (!writer->away)
+		writer->away = log_writer_tell(&writer->spare, LOG_LEVEL_ERROR,
+		    "log.target: %s cannot be had: %s: lines go to standard error until it can",
+		    log_target_name(writer->sink.target), strerror(-error));
+}
+
+/* Have a new target that cannot be had told at once, not with the first line for it. */
+static void
+log_writer_check(struct log_writer *writer)
+{
+	int r = log_sink_check(&writer->sink);
+
+	writer->unchecked = false;
+	if (r < 0)
+		log_writer_leave(writer, r);
+}
+
+/* Write one record to the target, or to what stands in for it. */
+static int
+log_writer_put(struct log_writer *writer, const struct log_record *record)
+{
+	bool others = writer->sink.target == LOG_TARGET_JOURNAL ||
+		      writer->sink.target == LOG_TARGET_SYSLOG;
+	int r = log_sink_write(&writer->sink, record, &state.interrupt);
+
+	if (r < 0 && r != -ECANCELED && others) {
+		log_writer_leave(writer, r);
+		return log_sink_write(&writer->spare, record, &state.interrupt);
+	}
+	if (r == 0 && writer->away) {
+		writer->away = false;
+		(void)log_writer_tell(&writer->sink, LOG_LEVEL_NOTICE,
+		    "log.target: %s can be had again", log_target_name(writer->sink.target));
+	}
+	return r;
 }
 
 /* Write one record, to a new target if one comes while the old one blocks. */
 static bool
 log_writer_write(struct log_writer *writer, const struct log_record *record)
 {
-	int r = log_sink_write(&writer->sink, record, &state.interrupt);
+	int r = log_writer_put(writer, record);
 
 	while (r == -ECANCELED && log_writer_renew(writer))
-		r = log_sink_write(&writer->sink, record, &state.interrupt);
+		r = log_writer_put(writer, record);
 	writer->failing = r < 0;
 	state.written += r == 0;
 	return r == 0;
@@ -291,6 +362,8 @@ log_writer_deliver(struct log_writer *writer, struct log_record *record)
 	struct log_gap *gap = &writer->gap;
 	bool stay = log_writer_renew(writer);
 
+	if (stay && writer->unchecked)
+		log_writer_check(writer);
 	if (stay && (record != NULL || !writer->failing)) {
 		log_writer_report(writer, &gap->lost,
 		    "dropped %" PRIu64 " lines: the log target was slow, full or gone", gap->lost);
@@ -366,7 +439,7 @@ log_writer_fetch(struct log_writer *writer, struct log_record **ret_record)
 static void *
 log_writer_run(void *unused ATTR_UNUSED)
 {
-	struct log_writer writer = { .sink = LOG_SINK_STDERR };
+	struct log_writer writer = { .sink = LOG_SINK_STDERR, .spare = LOG_SINK_STDERR };
 	struct log_record *record;
 
 	while (log_writer_fetch(&writer, &record))

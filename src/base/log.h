@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The log: any thread writes a line, one log thread carries it to the target. A target that is
- * slow, stopped or full costs its own lines (dropped and counted), never the caller's time.
+ * slow, stopped or full costs its own lines (dropped and counted), never the caller's time. While a
+ * journal or syslog cannot be had, its lines go to stderr, which is told once.
  * This room holds the daemon's only globals: the level, the queue and the next target.
  */
 #ifndef ECHOD_BASE_LOG_H

@@ -6,8 +6,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -99,8 +102,11 @@ log_sink_open(
 	struct log_sink sink = {
 		.target = settings->target,
 		.format = settings->format,
-		.priority = to_stderr && settings->stderr_priority,
+		.priority = settings->stderr_priority,
 		.fd = to_stderr ? STDERR_FILENO : -1,
+		.socket = settings->target == LOG_TARGET_SYSLOG    ? _PATH_LOG
+			  : settings->target == LOG_TARGET_JOURNAL ? settings->journal_socket
+								   : NULL,
 		.journal_send = settings->journal_send,
 	};
 	int r;
@@ -116,6 +122,35 @@ log_sink_open(
 	}
 	*ret_sink = sink;
 	return 0;
+}
+
+int
+log_sink_check(const struct log_sink *sink)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd, r = 0;
+
+	if (sink->socket == NULL)
+		return 0;
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", sink->socket);
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	/* of another type, it is a stream's, which syslog(3) tries too */
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 && errno != EPROTOTYPE)
+		r = -errno;
+	close(fd);
+	return r;
+}
+
+struct log_sink
+log_sink_spare(const struct log_sink *sink)
+{
+	struct log_sink spare = LOG_SINK_STDERR;
+
+	spare.format = sink->format;
+	spare.priority = sink->priority;
+	return spare;
 }
 
 void
@@ -196,22 +231,24 @@ log_sink_put(struct log_sink *sink, const char *line, size_t length, atomic_bool
 int
 log_sink_write(struct log_sink *sink, const struct log_record *record, atomic_bool *interrupt)
 {
-	enum log_prefix prefix = sink->priority ? LOG_PREFIX_PRIORITY : LOG_PREFIX_TIME;
+	bool priority = sink->priority && sink->target == LOG_TARGET_STDERR;
+	enum log_prefix prefix = priority ? LOG_PREFIX_PRIORITY : LOG_PREFIX_TIME;
 	char buffer[1 + LOG_RECORD_LINE];
 	char *line = buffer + 1;
 	size_t length;
+	/* neither syslog(3) nor sd_journal_sendv(3) says that nobody receives */
+	int r = log_sink_check(sink);
 
+	if (r < 0)
+		return r;
 	if (sink->target == LOG_TARGET_JOURNAL) {
 		struct iovec vectors[LOG_RECORD_IOVECS];
 		int count = log_record_journal(record, line, vectors);
-		int r = sink->journal_send(vectors, count);
 
+		r = sink->journal_send(vectors, count);
 		return r < 0 ? r : 0;
 	}
 	if (sink->target == LOG_TARGET_SYSLOG) {
-		/* syslog(3) has no way to fail */
-		if (access(_PATH_LOG, F_OK) < 0)
-			return -errno;
 		if (!sink->attached)
 			openlog("echod", LOG_PID | LOG_NDELAY, LOG_DAEMON);
 		sink->attached = true;

@@ -38,15 +38,17 @@ struct log_settings {
 	int64_t rate_limit;     /* info and debug lines per second over all threads, 0: none */
 	/* Hands one entry to the journal: 0 or -errno. Called on the log thread; may block it. */
 	int (*journal_send)(const struct iovec *fields, int count);
+	const char *journal_socket; /* where the journal receives, static; NULL: not looked at */
 };
 
 struct log_sink {
 	enum log_target target;
 	enum log_format format;
-	bool priority; /* stderr: <N> instead of time and level */
-	bool torn;     /* the last line ends in its middle: begin with a newline */
-	bool attached; /* syslog: openlog(3) was called */
-	int fd;        /* stderr: 2; file: ours; else -1 */
+	bool priority;      /* stderr: <N> instead of time and level */
+	bool torn;          /* the last line ends in its middle: begin with a newline */
+	bool attached;      /* syslog: openlog(3) was called */
+	int fd;             /* stderr: 2; file: ours; else -1 */
+	const char *socket; /* syslog, journal: where somebody must listen; NULL: nowhere */
 	int (*journal_send)(const struct iovec *fields, int count);
 };
 
@@ -62,6 +64,15 @@ struct log_sink {
  */
 ATTR_MUSTCHECK int log_sink_open(
     const struct log_settings *settings, struct error_list *errors, struct log_sink *ret_sink);
+
+/*
+ * Return 0 where lines would get to the target of SINK, -errno where nobody is there to take them.
+ * Journal and syslog alone are others' to serve: a sink for one of them opens all the same.
+ */
+ATTR_MUSTCHECK int log_sink_check(const struct log_sink *sink);
+
+/* Return the sink for stderr that stands in for SINK, in its form. */
+struct log_sink log_sink_spare(const struct log_sink *sink);
 
 /* Close what log_sink_open() opened. */
 void log_sink_close(struct log_sink *sink);

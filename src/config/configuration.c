@@ -13,6 +13,13 @@
 #include "base/text.h"
 #include "config/directive.h"
 
+/* Whether this build can send to the journal. */
+#ifdef HAVE_SYSTEMD
+#define CONFIG_HAS_JOURNAL true
+#else
+#define CONFIG_HAS_JOURNAL false
+#endif
+
 /* "FILE:LINE" of an origin can be long: a path is at most PATH_MAX. */
 #define PLACE_MAX 4200
 
@@ -311,6 +318,10 @@ check_log(const struct config *config, struct error_list *errors)
 		    (unsigned)config->log.mode);
 	if (target->refused || file->refused)
 		return;
+	if (config->log.target == LOG_TARGET_JOURNAL && !CONFIG_HAS_JOURNAL)
+		config_add_error(errors, target,
+		    "log.target: \"journal\" needs a build with libsystemd, which this is not "
+		    "(write \"auto\", \"stderr\", \"syslog\" or \"file\")");
 	if (to_file && *name == '\0')
 		config_add_error(
 		    errors, target, "log.target: \"file\" needs log.file (write file = \"/PATH\")");

@@ -126,6 +126,7 @@ server_log_settings(const struct config *cfg, const struct options *options)
 		.mode = (mode_t)cfg->log.mode,
 		.rate_limit = cfg->log.rate_limit,
 		.journal_send = service_manager_journal_send,
+		.journal_socket = SERVICE_MANAGER_JOURNAL,
 	};
 }
 

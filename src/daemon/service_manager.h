@@ -35,7 +35,11 @@ int64_t service_manager_watchdog_ns(void);
 /* Return whether stderr is connected to the journal (JOURNAL_STREAM of systemd.exec(5)). */
 bool service_manager_has_journal_stderr(void);
 
-/* Send one entry to the journal. Returns 0 or -errno. Any thread; may block. */
+/* Where journald receives entries, see sd_journal_sendv(3). */
+#define SERVICE_MANAGER_JOURNAL "/run/systemd/journal/socket"
+
+/* Send one entry to the journal; 0 also where nobody receives. Returns 0 or -errno. Any thread; may
+ * block. */
 int service_manager_journal_send(const struct iovec *fields, int count);
 
 /* How long a change of state waits for a busy manager; figures and pings do not wait. */

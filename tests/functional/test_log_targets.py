@@ -376,30 +376,89 @@ def test_stopped_reader_and_busy_connections_do_not_hold_up_the_exit(launch_read
     keep_promise(stop, 1)
 
 
-@pytest.mark.parametrize(
-    "target, mounts",
-    [
-        ("journal", "mount -t tmpfs tmpfs /run"),
-        (
-            "syslog",
-            "mount -t tmpfs tmpfs /dev\nmknod -m 666 /dev/null c 1 3\n"
-            "mknod -m 666 /dev/urandom c 1 9\nmknod -m 600 /dev/console c 5 1",
-        ),
-    ],
-    ids=["journal", "syslog"],
-)
-def test_line_for_a_reader_that_does_not_exist_is_counted_as_dropped(
-    launch, as_root, target, mounts
-):
-    config = known_ports(target=target, format="text", connections="all")
-    daemon = launch({"prefix": in_mount_namespace(mounts)}, ready=False, **config)
+NO_READER = {
+    "journal": "mount -t tmpfs tmpfs /run",
+    "syslog": "mount -t tmpfs tmpfs /dev\nmknod -m 666 /dev/null c 1 3\n"
+    "mknod -m 666 /dev/urandom c 1 9\nmknod -m 600 /dev/console c 5 1",
+}
+
+
+def launch_inside(launch, script, **log):
+    """A daemon in a mount namespace, whose log may go nowhere that we can see."""
+    config = known_ports(**log)
+    daemon = launch({"prefix": in_mount_namespace(script)}, ready=False, **config)
     daemon.spawn()
     daemon.addresses = {"echo": config["listeners"][0]["address"]}
     daemon.control = ControlClient(split_host_port(config["control"]["http"]))
     wait_until(daemon.is_served, 10, "the daemon serves")
-    before = daemon.control.totals()
+    return daemon
+
+
+@pytest.mark.parametrize("target", NO_READER)
+@pytest.mark.parametrize("level", ["info", "error"])
+def test_target_that_cannot_be_had_is_told_and_standard_error_stands_in(
+    launch, as_root, target, level
+):
+    """Under "error", no line but this one would be written: it does not wait for another."""
+    daemon = launch_inside(launch, NO_READER[target], target=target, level=level)
+    daemon.log.wait_for(f"^log.target: .*{target} cannot be had: No such file", level="error")
     for _ in range(10):
         daemon.serve_one()
-    wait_until(lambda: dropped(daemon) >= before["log_dropped"] + 20, 5, "lost lines are counted")
-    assert daemon.control.totals()["log_written"] == 0
-    assert daemon.log.text() == "", "nor do they go anywhere else"
+    if level == "info":
+        daemon.log.wait_for(reason="client_fin", count=10)
+    assert dropped(daemon) == 0
+    daemon.process.terminate()
+    assert daemon.wait_exit() == 0
+    assert len(daemon.log.find("cannot be had")) == 1
+    assert len(daemon.log.records()) == len(daemon.log.lines()), "all in the form of the log"
+    assert len(daemon.log.find(reason="client_fin")) >= (10 if level == "info" else 0)
+
+
+@pytest.mark.parametrize("left", [True, False], ids=["dead", "missing"])
+def test_journal_that_goes_away_and_comes_back(launch, tmp_path, as_root, left):
+    """Its lines are on standard error meanwhile, and begin and end of that are told."""
+    directory = tmp_path / "journal"
+    directory.mkdir()
+    path = directory / "socket"
+    journal = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    journal.bind(str(path))
+    script = (
+        "mount -t tmpfs tmpfs /run\nmkdir -p /run/systemd/journal\n"
+        f"mount --bind {directory} /run/systemd/journal"
+    )
+    with journal:
+        daemon = launch_inside(launch, script, target="journal", connections="close")
+        assert daemon.log.text() == ""
+    if not left:
+        path.unlink()
+    daemon.serve_one()
+    daemon.log.wait_for("^log.target: the journal cannot be had: ", level="error")
+    daemon.log.wait_for(reason="client_fin", count=1)
+    path.unlink(missing_ok=True)
+    lines = len(daemon.log.lines())
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
+        journal.bind(str(path))
+        daemon.serve_one()
+        entries = []
+
+        def told():
+            entries.extend(_datagrams(journal))
+            return [entry for entry in entries if b"the journal can be had again" in entry]
+
+        wait_until(told, 5, "the end of it is told")
+        assert any(b"ECHOD_REASON=client_fin" in entry for entry in entries)
+        assert len(daemon.log.lines()) == lines
+        daemon.process.terminate()
+        assert daemon.wait_exit() == 0
+
+
+def test_syslog_that_dies_is_replaced_by_standard_error(launch, tmp_path, as_root):
+    path = tmp_path / "log.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
+        syslog.bind(str(path))
+        script = f"{NO_READER['syslog']}\ntouch /dev/log\nmount --bind {path} /dev/log"
+        daemon = launch_inside(launch, script, target="syslog", connections="close")
+        assert daemon.log.text() == ""
+    daemon.serve_one()
+    daemon.log.wait_for("^log.target: syslog cannot be had: Connection refused", level="error")
+    daemon.log.wait_for(reason="client_fin", count=1)

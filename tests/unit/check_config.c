@@ -537,6 +537,18 @@ START_TEST(one_message_each)
 }
 END_TEST
 
+/* Only some builds have it; the packaged "auto" is fine in all. */
+START_TEST(journal_needs_libsystemd)
+{
+	static const char text[] = LISTENER "log = {\n\ttarget = \"journal\"; };\n";
+#ifdef HAVE_SYSTEMD
+	config_unref(must_parse(text));
+#else
+	must_refuse(text, "test.conf:3: log.target: \"journal\" needs a build with libsystemd");
+#endif
+}
+END_TEST
+
 START_TEST(unreadable_files)
 {
 	static const struct {
@@ -794,6 +806,7 @@ test_suite(void)
 	tcase_add_test(tests, included_files);
 	tcase_add_test(tests, syntax);
 	tcase_add_test(tests, one_message_each);
+	tcase_add_test(tests, journal_needs_libsystemd);
 	tcase_add_test(tests, unreadable_files);
 	tcase_add_test(tests, reading);
 	tcase_add_test(tests, differences);

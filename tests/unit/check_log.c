@@ -156,6 +156,12 @@ journal_refuses(const struct iovec *fields ATTR_UNUSED, int count ATTR_UNUSED)
 	return -EAGAIN;
 }
 
+static int
+journal_takes(const struct iovec *fields ATTR_UNUSED, int count ATTR_UNUSED)
+{
+	return 0;
+}
+
 START_TEST(closed_log_writes_to_stderr)
 {
 	int fd = pipe_stderr();
@@ -386,8 +392,61 @@ START_TEST(close_leaves_a_stuck_thread_behind)
 }
 END_TEST
 
-START_TEST(journal_errors_cost_the_line)
+/* Make stderr a target that refuses every line. */
+static void
+break_stderr(void)
 {
+	int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+
+	ck_assert_int_eq(dup2(fd, STDERR_FILENO), STDERR_FILENO);
+	close(fd);
+}
+
+START_TEST(journal_that_cannot_be_had_is_told_once)
+{
+	int fd = pipe_stderr();
+
+	settings.target = LOG_TARGET_JOURNAL;
+	settings.journal_send = journal_refuses;
+	settings.format = LOG_FORMAT_JSON;
+	ck_assert_int_eq(log_open(&settings, &errors), 0);
+	for (int i = 0; i < 10; i++)
+		log_info("line");
+	log_info("last");
+	drain_until(fd, "\"message\":\"last\"}\n");
+	ck_assert_uint_eq(count_text("\"message\":\"line\"}\n"), 10);
+	ck_assert_uint_eq(
+	    count_text("\"level\":\"error\",\"message\":\"log.target: the journal cannot be had: "
+		       "Resource temporarily unavailable: lines go to standard error until it "
+		       "can\"}\n"),
+	    1);
+	settings.journal_send = journal_takes;
+	ck_assert_int_eq(log_change(&settings, &errors), 0);
+	log_info("for the journal");
+	log_close(LIMIT_NS);
+	log_notice("after");
+	drain_until(fd, "after\n");
+	ck_assert_ptr_null(strstr(content, "for the journal"));
+	ck_assert_uint_eq(totals().dropped, 0);
+}
+END_TEST
+
+START_TEST(target_that_is_missing_is_told_before_the_first_line)
+{
+	int fd = pipe_stderr();
+
+	settings.target = LOG_TARGET_JOURNAL;
+	settings.journal_send = journal_takes;
+	settings.journal_socket = "/nowhere";
+	settings.level = LOG_LEVEL_ERROR;
+	ck_assert_int_eq(log_open(&settings, &errors), 0);
+	drain_until(fd, "the journal cannot be had: No such file or directory");
+}
+END_TEST
+
+START_TEST(errors_cost_the_line)
+{
+	break_stderr();
 	settings.target = LOG_TARGET_JOURNAL;
 	settings.journal_send = journal_refuses;
 	ck_assert_int_eq(log_open(&settings, &errors), 0);
@@ -518,7 +577,9 @@ test_suite(void)
 	tcase_add_test(tcase, close_does_not_wait_for_a_stopped_reader);
 	tcase_add_test(tcase, change_leaves_a_stopped_reader);
 	tcase_add_loop_test(tcase, close_leaves_a_stuck_thread_behind, 0, 3);
-	tcase_add_test(tcase, journal_errors_cost_the_line);
+	tcase_add_test(tcase, journal_that_cannot_be_had_is_told_once);
+	tcase_add_test(tcase, target_that_is_missing_is_told_before_the_first_line);
+	tcase_add_test(tcase, errors_cost_the_line);
 	tcase_add_test(tcase, reopen_follows_rotation);
 	tcase_add_test(tcase, bad_change_leaves_the_old_target);
 	tcase_add_test(tcase, many_writers);
