@@ -45,7 +45,8 @@ error_list_first(const struct error_list *list)
 void
 error_list_print(const struct error_list *list, FILE *out)
 {
-	for (size_t i = 0; i < list->count; i++)
+	/* after one that cannot be written the rest would only take time */
+	for (size_t i = 0; i < list->count && !ferror(out); i++)
 		(void)fprintf(out, "%s\n", list->lines[i]);
 	if (list->lost > 0)
 		(void)fprintf(out, "%zu more errors did not fit in memory\n", list->lost);

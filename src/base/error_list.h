@@ -31,7 +31,7 @@ size_t error_list_count(const struct error_list *list);
 /* Return the first line, or a fixed text when it was lost; the list owns it. */
 const char *error_list_first(const struct error_list *list);
 
-/* Write each line to OUT, as it is: the top's one way to tell a user. */
+/* Write each line to OUT, as it is, until OUT fails: the top's one way to tell a user. */
 void error_list_print(const struct error_list *list, FILE *out);
 
 /* Free the lines and leave an empty list. */

@@ -43,6 +43,7 @@ static struct {
 	_Atomic int level;
 	_Atomic uint64_t written, dropped, suppressed; /* see struct log_totals */
 	atomic_bool interrupt; /* the log thread must not wait for its target */
+	atomic_bool stood_in;  /* stderr did, for the target of now */
 
 	pthread_mutex_t lock; /* for all that follows, but what is the main thread's */
 	pthread_cond_t wake;  /* for the log thread */
@@ -64,7 +65,8 @@ static struct {
 	uint64_t window_suppressed; /* not yet in `gap`: there may be more */
 
 	/* main thread only */
-	bool joinable; /* `thread` was started, and neither joined nor detached */
+	bool joinable;  /* `thread` was started, and neither joined nor detached */
+	bool on_stderr; /* the target is where stderr goes; outlives log_close() */
 	pthread_t thread;
 	struct log_settings settings; /* for log_reopen() */
 	char *file;                   /* what settings.file points to */
@@ -307,6 +309,7 @@ log_writer_put(struct log_writer *writer, const struct log_record *record)
 
 	if (r < 0 && r != -ECANCELED && others) {
 		log_writer_leave(writer, r);
+		state.stood_in = true;
 		return log_sink_write(&writer->spare, record, &state.interrupt);
 	}
 	if (r == 0 && writer->away) {
@@ -513,6 +516,8 @@ log_apply(const struct log_settings *settings, bool start, struct error_list *er
 	}
 	if (r == 0) {
 		state.open = true;
+		state.on_stderr = log_sink_is_stderr(&sink);
+		state.stood_in = false;
 		log_hand_over(sink, settings->rate_limit);
 	}
 	pthread_mutex_unlock(&state.lock);
@@ -558,6 +563,18 @@ log_reopen(struct error_list *errors)
 	log_hand_over(sink, state.settings.rate_limit);
 	pthread_mutex_unlock(&state.lock);
 	return 0;
+}
+
+bool
+log_is_open(void)
+{
+	return state.open; /* written by this thread alone */
+}
+
+bool
+log_reached_stderr(void)
+{
+	return state.on_stderr || state.stood_in;
 }
 
 /* Wait until the thread has left, at most TIMEOUT_NS. Under the lock. Returns whether it has. */

@@ -49,6 +49,15 @@ ATTR_MUSTCHECK int log_reopen(struct error_list *errors);
  */
 void log_close(int64_t timeout_ns);
 
+/* Return whether there is a log thread to write to the target. Main thread only. */
+bool log_is_open(void);
+
+/*
+ * Return whether all lines since log_open() went where stderr goes, or may have: because that is
+ * the target, or stood in for it. Main thread only; for certain after log_close() alone.
+ */
+bool log_reached_stderr(void);
+
 /* Change the level alone, and tell it. Any thread. */
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);

@@ -143,6 +143,29 @@ log_sink_check(const struct log_sink *sink)
 	return r;
 }
 
+bool
+log_sink_is_stderr(const struct log_sink *sink)
+{
+	static const char journal[] = "/run/systemd/journal/";
+	char link[sizeof(journal)] = "";
+	struct stat a, b;
+
+	switch (sink->target) {
+	case LOG_TARGET_FILE:
+		return fstat(sink->fd, &a) == 0 && fstat(STDERR_FILENO, &b) == 0 &&
+		       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+	case LOG_TARGET_SYSLOG:
+		/* which the journal may serve */
+		return sink->priority && readlink(_PATH_LOG, link, sizeof(link) - 1) > 0 &&
+		       strcmp(link, journal) == 0;
+	case LOG_TARGET_JOURNAL:
+		return sink->priority;
+	case LOG_TARGET_STDERR:
+		break;
+	}
+	return true;
+}
+
 struct log_sink
 log_sink_spare(const struct log_sink *sink)
 {

@@ -44,7 +44,7 @@ struct log_settings {
 struct log_sink {
 	enum log_target target;
 	enum log_format format;
-	bool priority;      /* stderr: <N> instead of time and level */
+	bool priority;      /* stderr is the journal's: <N> there instead of time and level */
 	bool torn;          /* the last line ends in its middle: begin with a newline */
 	bool attached;      /* syslog: openlog(3) was called */
 	int fd;             /* stderr: 2; file: ours; else -1 */
@@ -70,6 +70,9 @@ ATTR_MUSTCHECK int log_sink_open(
  * Journal and syslog alone are others' to serve: a sink for one of them opens all the same.
  */
 ATTR_MUSTCHECK int log_sink_check(const struct log_sink *sink);
+
+/* Return whether what SINK takes appears where our stderr goes. */
+bool log_sink_is_stderr(const struct log_sink *sink);
 
 /* Return the sink for stderr that stands in for SINK, in its form. */
 struct log_sink log_sink_spare(const struct log_sink *sink);

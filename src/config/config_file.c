@@ -26,6 +26,7 @@ struct reader {
 	struct config_source source;
 	struct error_list *errors;
 	int result;                /* 0 or -errno */
+	bool parsed;               /* each setting was visited */
 	char prefix[PREFIX_MAX];   /* of the messages about the present setting */
 	char found[SHOWN_MAX + 2]; /* what describe() has written */
 };
@@ -337,6 +338,7 @@ set_all(struct reader *r)
 		    r->errors, &where, "%s (look here and just before)", config_error_text(&tree));
 	} else {
 		set_section(r, CONFIG_TOP, config_root_setting(&tree));
+		r->parsed = r->result == 0;
 		/* a file that was cut short must not pass as the defaults */
 		where = config_source_locate(&r->source, 0);
 		if (r->config->origins[CONFIG_LISTENERS][0].file == NULL)
@@ -348,9 +350,10 @@ set_all(struct reader *r)
 	config_destroy(&tree);
 }
 
-/* TEXT: NULL to read the file PATH. */
+/* TEXT: NULL to read the file PATH. RET_REJECTED: NULL, or as config_file_read_for_log(). */
 static struct config *
-read_config(const char *path, const char *text, struct error_list *errors)
+read_config(
+    const char *path, const char *text, struct error_list *errors, struct config **ret_rejected)
 {
 	struct reader r = { .config = config_new_empty(), .errors = errors, .result = -ENOMEM };
 
@@ -365,7 +368,10 @@ read_config(const char *path, const char *text, struct error_list *errors)
 	if (error_list_count(errors) > 0) {
 		if (r.config != NULL)
 			config_source_sort(&r.source, r.config, errors);
-		config_unref(r.config);
+		if (ret_rejected != NULL && r.parsed && config_log_is_good(r.config))
+			*ret_rejected = r.config;
+		else
+			config_unref(r.config);
 		r.config = NULL;
 	}
 	config_source_done(&r.source);
@@ -375,10 +381,18 @@ read_config(const char *path, const char *text, struct error_list *errors)
 struct config *
 config_file_read(const char *path, struct error_list *errors)
 {
+	return config_file_read_for_log(path, errors, NULL);
+}
+
+struct config *
+config_file_read_for_log(const char *path, struct error_list *errors, struct config **ret_rejected)
+{
 	struct config *config;
 
+	if (ret_rejected != NULL)
+		*ret_rejected = NULL;
 	if (path != NULL)
-		return read_config(path, NULL, errors);
+		return read_config(path, NULL, errors, ret_rejected);
 	config = config_new_default();
 	if (config == NULL)
 		error_list_add(errors, "out of memory");
@@ -388,7 +402,7 @@ config_file_read(const char *path, struct error_list *errors)
 struct config *
 config_file_parse(const char *name, const char *text, struct error_list *errors)
 {
-	return read_config(name, text, errors);
+	return read_config(name, text, errors, NULL);
 }
 
 /* Write TEXT in quotes; bytes that are not plain ASCII as escapes, so that a terminal is safe. */

@@ -21,6 +21,15 @@
  */
 struct config *config_file_read(const char *path, struct error_list *errors);
 
+/*
+ * As config_file_read(). Where it returns NULL because of mistakes that are none of the log's, and
+ * the whole file could be parsed, *RET_REJECTED is what was read, of which the log's settings alone
+ * may be used: the mistakes can be told there. The caller gives it to config_unref(). Otherwise
+ * NULL.
+ */
+struct config *config_file_read_for_log(
+    const char *path, struct error_list *errors, struct config **ret_rejected);
+
 /* As config_file_read() for TEXT at hand, called NAME in messages; @include is refused. */
 struct config *config_file_parse(const char *name, const char *text, struct error_list *errors);
 

@@ -333,6 +333,21 @@ check_log(const struct config *config, struct error_list *errors)
 		    errors, file, "log.file: is not an absolute path (write file = \"/PATH\")");
 }
 
+bool
+config_log_is_good(const struct config *config)
+{
+	const struct directive_table *table = directive_table(CONFIG_LOG);
+	struct error_list errors = ERROR_LIST_EMPTY;
+	bool good;
+
+	check_log(config, &errors);
+	good = error_list_count(&errors) == 0;
+	error_list_done(&errors);
+	for (size_t i = 0; i < table->count; i++)
+		good &= !config->origins[CONFIG_LOG][i].refused;
+	return good;
+}
+
 /* The control port, or its socket, on the ADDRESS of a listener could never be bound. */
 static void
 check_control_address(const struct config *config, const char *key, const char *text,

@@ -175,6 +175,9 @@ int config_add_error(struct error_list *errors, const struct config_origin *orig
  */
 void config_check(const struct config *config, struct error_list *errors);
 
+/* Return whether the settings of the log have no mistake, whatever the others have. */
+bool config_log_is_good(const struct config *config);
+
 /* Take one more reference to CONFIG, which is returned. Any thread. */
 const struct config *config_ref(const struct config *config);
 

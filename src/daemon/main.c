@@ -14,6 +14,7 @@
 #include "config/config_file.h"
 #include "daemon/options.h"
 #include "daemon/server.h"
+#include "daemon/standard_error.h"
 
 /*
  * Make sure that descriptors 0 to 2 are open: what is opened later must not be taken for the
@@ -39,7 +40,7 @@ main_check(const struct options *options)
 	struct config *cfg = config_file_read(options->config_path, &errors);
 
 	if (cfg == NULL) {
-		error_list_print(&errors, stderr);
+		standard_error_print(&errors);
 		error_list_done(&errors);
 		return SERVER_EXIT_CONFIGURATION;
 	}
@@ -57,10 +58,14 @@ main(int argc, char **argv)
 {
 	enum server_exit code = SERVER_EXIT_OK;
 	struct options options;
+	int r;
 
 	main_open_streams();
 	(void)umask(077);
-	if (options_parse(argc, argv, &options) < 0)
+	standard_error_limit(true);
+	r = options_parse(argc, argv, &options);
+	standard_error_limit(false);
+	if (r < 0)
 		return SERVER_EXIT_USAGE;
 	switch (options.action) {
 	case OPTIONS_SERVE:

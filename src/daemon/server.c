@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "config/config_file.h"
 #include "daemon/service_manager.h"
+#include "daemon/standard_error.h"
 
 /* How long to wait for an address in use at start: a killed predecessor may not have ended yet. */
 #define START_TIMEOUT_NS NS_PER_S
@@ -334,6 +335,14 @@ server_start(struct server *server, struct error_list *errors)
 	return server_exit_for(r, SERVER_EXIT_OS);
 }
 
+static int
+server_open_log(const struct config *cfg, const struct options *options, struct error_list *errors)
+{
+	struct log_settings settings = server_log_settings(cfg, options);
+
+	return log_open(&settings, errors);
+}
+
 /* The steps of a start, in order; each adds its own errors. */
 static enum server_exit
 server_build(struct server *server, struct error_list *errors)
@@ -341,17 +350,22 @@ server_build(struct server *server, struct error_list *errors)
 	static enum server_exit (*const steps[])(struct server *, struct error_list *) = {
 		server_make_loops, server_open_listeners, server_open_control, server_start
 	};
-	struct config *cfg = config_file_read(server->options->config_path, errors);
-	struct log_settings settings;
+	struct config *rejected = NULL;
+	struct config *cfg = config_file_read_for_log(
+	    server->options->config_path, errors, &rejected);
 	enum server_exit code;
 	int r;
 
-	if (cfg == NULL)
+	if (cfg == NULL) {
+		/* the mistakes go to the log too; what is wrong with it is told with them */
+		if (rejected != NULL)
+			r = server_open_log(rejected, server->options, errors);
+		config_unref(rejected);
 		return SERVER_EXIT_CONFIGURATION;
+	}
 	server->config = cfg;
 	server->first_config = config_ref(cfg);
-	settings = server_log_settings(server->config, server->options);
-	r = log_open(&settings, errors);
+	r = server_open_log(cfg, server->options, errors);
 	if (r == 0)
 		r = server_raise_descriptors(cfg, errors);
 	code = server_exit_for(r, SERVER_EXIT_OS);
@@ -447,9 +461,12 @@ server_serve(const struct options *options)
 	code = server_build(server, &errors);
 	if (code == SERVER_EXIT_OK)
 		code = server_run(server);
-	else
-		error_list_print(&errors, stderr);
-	error_list_done(&errors);
+	else if (log_is_open())
+		server_log_errors(&errors);
 	server_free(server);
+	/* in the log, and to the person at the terminal, but not twice in one place */
+	if (error_list_count(&errors) > 0 && !log_reached_stderr())
+		standard_error_print(&errors);
+	error_list_done(&errors);
 	return code;
 }
