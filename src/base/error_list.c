@@ -20,34 +20,61 @@ error_list_add(struct error_list *list, const char *format, ...)
 	lines = reallocarray(list->lines, list->count + 1, sizeof(*lines));
 	if (lines != NULL)
 		list->lines = lines;
-	if (line == NULL || lines == NULL) {
-		free(line);
+	if (line != NULL && lines != NULL) {
+		lines[list->count++] = line;
+		return;
+	}
+	free(line);
+	if (list->kept[0] != '\0') {
 		list->lost++;
 		return;
 	}
-	lines[list->count++] = line;
+	va_start(ap, format);
+	(void)vsnprintf(list->kept, sizeof(list->kept), format, ap);
+	va_end(ap);
+}
+
+void
+error_list_move(struct error_list *list, struct error_list *more)
+{
+	const char *line;
+
+	for (size_t i = 0; (line = error_list_line(more, i)) != NULL; i++)
+		error_list_add(list, "%s", line);
+	list->lost += more->lost;
+	error_list_done(more);
 }
 
 size_t
 error_list_count(const struct error_list *list)
 {
-	return list->count + list->lost;
+	return list->count + (list->kept[0] != '\0') + list->lost;
+}
+
+const char *
+error_list_line(const struct error_list *list, size_t i)
+{
+	if (i < list->count)
+		return list->lines[i];
+	return i == list->count && list->kept[0] != '\0' ? list->kept : NULL;
 }
 
 const char *
 error_list_first(const struct error_list *list)
 {
-	if (list->count > 0)
-		return list->lines[0];
-	return list->lost > 0 ? "out of memory" : "no error";
+	const char *line = error_list_line(list, 0);
+
+	return line != NULL ? line : "no error";
 }
 
 void
 error_list_print(const struct error_list *list, FILE *out)
 {
+	const char *line;
+
 	/* after one that cannot be written the rest would only take time */
-	for (size_t i = 0; i < list->count && !ferror(out); i++)
-		(void)fprintf(out, "%s\n", list->lines[i]);
+	for (size_t i = 0; (line = error_list_line(list, i)) != NULL && !ferror(out); i++)
+		(void)fprintf(out, "%s\n", line);
 	if (list->lost > 0)
 		(void)fprintf(out, "%zu more errors did not fit in memory\n", list->lost);
 }

@@ -65,8 +65,10 @@ static struct {
 	uint64_t window_suppressed; /* not yet in `gap`: there may be more */
 
 	/* main thread only */
-	bool joinable;  /* `thread` was started, and neither joined nor detached */
-	bool on_stderr; /* the target is where stderr goes; outlives log_close() */
+	bool joinable; /* `thread` was started, and neither joined nor detached */
+	/* for log_reached_stderr(), also after log_close() */
+	bool on_stderr;          /* the target is where stderr goes */
+	uint64_t dropped_before; /* log_open() */
 	pthread_t thread;
 	struct log_settings settings; /* for log_reopen() */
 	char *file;                   /* what settings.file points to */
@@ -163,7 +165,7 @@ log_write_through(struct log_record *record)
 		state.written++;
 	else
 		state.dropped++;
-	free(record);
+	log_record_free(record);
 }
 
 /* Append RECORD (taken, may be NULL) to the queue, or write it where there is none. */
@@ -188,7 +190,7 @@ log_append(struct log_record *record)
 	if (!open) {
 		log_write_through(record);
 	} else if (full) {
-		free(record);
+		log_record_free(record);
 		state.dropped++;
 	}
 }
@@ -274,7 +276,7 @@ log_writer_tell(struct log_sink *sink, enum log_level level, const char *format,
 	va_end(ap);
 	told = record != NULL && log_sink_write(sink, record, &state.interrupt) == 0;
 	state.written += told;
-	free(record);
+	log_record_free(record);
 	return told;
 }
 
@@ -352,7 +354,7 @@ log_writer_report(struct log_writer *writer, uint64_t *count, const char *format
 		writer->failing = true; /* or it would be tried again at once */
 	else if (log_writer_write(writer, record))
 		*count = 0;
-	free(record);
+	log_record_free(record);
 }
 
 /*
@@ -369,7 +371,9 @@ log_writer_deliver(struct log_writer *writer, struct log_record *record)
 		log_writer_check(writer);
 	if (stay && (record != NULL || !writer->failing)) {
 		log_writer_report(writer, &gap->lost,
-		    "dropped %" PRIu64 " lines: the log target was slow, full or gone", gap->lost);
+		    "dropped %" PRIu64
+		    " lines: the log target was slow, full or gone, or memory short",
+		    gap->lost);
 		log_writer_report(writer, &gap->suppressed,
 		    "suppressed %" PRIu64 " lines over log.rate_limit", gap->suppressed);
 	}
@@ -377,7 +381,7 @@ log_writer_deliver(struct log_writer *writer, struct log_record *record)
 		gap->lost++;
 		state.dropped++;
 	}
-	free(record);
+	log_record_free(record);
 }
 
 /* Wait for CONDITION, at most until the monotonic clock says UNTIL_NS. Under the lock. */
@@ -518,6 +522,8 @@ log_apply(const struct log_settings *settings, bool start, struct error_list *er
 		state.open = true;
 		state.on_stderr = log_sink_is_stderr(&sink);
 		state.stood_in = false;
+		if (start)
+			state.dropped_before = state.dropped;
 		log_hand_over(sink, settings->rate_limit);
 	}
 	pthread_mutex_unlock(&state.lock);
@@ -574,7 +580,7 @@ log_is_open(void)
 bool
 log_reached_stderr(void)
 {
-	return state.on_stderr || state.stood_in;
+	return (state.on_stderr || state.stood_in) && state.dropped == state.dropped_before;
 }
 
 /* Wait until the thread has left, at most TIMEOUT_NS. Under the lock. Returns whether it has. */
@@ -612,7 +618,7 @@ log_close(int64_t timeout_ns)
 		state.renew = false;
 	}
 	for (; state.used > 0; state.used--) {
-		free(state.slots[state.first].record);
+		log_record_free(state.slots[state.first].record);
 		state.first = (state.first + 1) % LOG_QUEUE_LINES;
 		state.dropped++;
 	}

@@ -54,7 +54,8 @@ bool log_is_open(void);
 
 /*
  * Return whether all lines since log_open() went where stderr goes, or may have: because that is
- * the target, or stood in for it. Main thread only; for certain after log_close() alone.
+ * the target, or stood in for it; false where one was lost. Main thread only; for certain after
+ * log_close() alone.
  */
 bool log_reached_stderr(void);
 

@@ -5,10 +5,12 @@
 
 #include <ctype.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/attributes.h"
 #include "base/text.h"
 
 /* A field whose text would be cut to fewer bytes than this is left out. */
@@ -28,6 +30,12 @@ struct log_record {
 	struct log_item items[LOG_RECORD_FIELDS];
 	char text[]; /* the message, then the texts of the items, each with its NUL */
 };
+
+/* Why something fails for want of memory has to be told without any. */
+static struct log_spare {
+	atomic_flag taken;
+	_Alignas(struct log_record) char space[sizeof(struct log_record) + LOG_RECORD_TEXT];
+} spares[8];
 
 /* A line that is being rendered, in parts: one that does not fit whole is not in it. */
 struct log_line {
@@ -61,6 +69,28 @@ log_record_copy(const char *text, char *buffer, size_t size)
 	return strlen(buffer) + 1;
 }
 
+static struct log_record *
+log_record_spare(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(spares); i++) {
+		if (!atomic_flag_test_and_set(&spares[i].taken))
+			return (void *)spares[i].space;
+	}
+	return NULL;
+}
+
+void
+log_record_free(struct log_record *record)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(spares); i++) {
+		if ((void *)record == (void *)spares[i].space) {
+			atomic_flag_clear(&spares[i].taken);
+			return;
+		}
+	}
+	free(record);
+}
+
 struct log_record *
 log_record_new(enum log_level level, int64_t wall_ns, const struct log_place *place,
     const struct log_field *fields, size_t count, const char *format, va_list ap)
@@ -84,6 +114,8 @@ log_record_new(enum log_level level, int64_t wall_ns, const struct log_place *pl
 		head.items[head.count++] = item;
 	}
 	record = malloc(sizeof(head) + used);
+	if (record == NULL && level <= LOG_LEVEL_NOTICE)
+		record = log_record_spare();
 	if (record != NULL) {
 		*record = head;
 		memcpy(record->text, text, used);

@@ -70,12 +70,15 @@ const char *log_level_name(enum log_level level);
 
 /*
  * Pack one line with WALL_NS as its time, written at PLACE. FIELDS are copied, but their keys must
- * live for ever. Any thread. The caller owns the result and frees it with free(3); NULL when memory
- * is short.
+ * live for ever. Any thread. The caller owns the result and gives it to log_record_free(). Where
+ * memory is short, a few records in reserve serve what is a notice or worse; else NULL.
  */
 struct log_record *log_record_new(enum log_level level, int64_t wall_ns,
     const struct log_place *place, const struct log_field *fields, size_t count, const char *format,
     va_list ap) ATTR_PRINTF(6, 0);
+
+/* Free RECORD; NULL is fine. Any thread. */
+void log_record_free(struct log_record *record);
 
 /* Return the level that the record was made with. */
 enum log_level log_record_level(const struct log_record *record);

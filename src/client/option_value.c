@@ -52,8 +52,10 @@ option_value_duration(struct error_list *errors, const char *name, const char *t
 void
 option_print_errors(const char *program, const struct error_list *errors)
 {
-	for (size_t i = 0; i < errors->count; i++)
-		(void)fprintf(stderr, "%s: %s\n", program, errors->lines[i]);
+	const char *line;
+
+	for (size_t i = 0; (line = error_list_line(errors, i)) != NULL; i++)
+		(void)fprintf(stderr, "%s: %s\n", program, line);
 	if (errors->lost > 0)
 		(void)fprintf(stderr, "%s: %s\n", program, strerror(ENOMEM));
 }

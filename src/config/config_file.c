@@ -15,7 +15,9 @@
 
 #define SHOWN_MAX 160
 #define DESCRIPTION_MAX 320
-#define PREFIX_MAX 4500 /* "FILE:LINE: KEY: " */
+#define TREE_BYTES 65536 /* what libconfig needs for no text at all, and more */
+#define TREE_FACTOR 64   /* and for each byte: "a=1;" makes some 200 */
+#define PREFIX_MAX 4500  /* "FILE:LINE: KEY: " */
 #define LISTENERS_EXAMPLE "listeners = ( { name = \"echo\"; address = \"tcp://127.0.0.1:7\"; } );"
 
 /* Column of the comments in a dump. */
@@ -285,7 +287,9 @@ set_listener(struct reader *r, const config_setting_t *setting)
 	}
 	target = (struct target){ directive_table(CONFIG_LISTENERS), lis, lis->origins, path };
 	set_group(r, &target, setting);
-	report_missing(r, &target, setting);
+	/* where memory was short, the rest of the group was not looked at */
+	if (r->result == 0)
+		report_missing(r, &target, setting);
 }
 
 static void
@@ -324,6 +328,21 @@ set_section(struct reader *r, enum config_section section, const config_setting_
 	}
 }
 
+/*
+ * Whether there is plenty of memory for libconfig's tree of LENGTH bytes of text: without it, it
+ * crashes or ends the process.
+ */
+static bool
+has_memory(size_t length)
+{
+	/* volatile: a compiler may take for granted what is freed unused */
+	void *volatile memory = malloc(TREE_BYTES + TREE_FACTOR * length);
+	bool granted = memory != NULL;
+
+	free(memory);
+	return granted;
+}
+
 /* Let libconfig parse the scanned text, and set what it holds. */
 static void
 set_all(struct reader *r)
@@ -331,6 +350,10 @@ set_all(struct reader *r)
 	struct config_origin where;
 	config_t tree;
 
+	if (!has_memory(r->source.text_length)) {
+		r->result = -ENOMEM;
+		return;
+	}
 	config_init(&tree);
 	if (config_read_string(&tree, r->source.text) != CONFIG_TRUE) {
 		where = config_source_locate(&r->source, (unsigned)config_error_line(&tree));
@@ -341,7 +364,7 @@ set_all(struct reader *r)
 		r->parsed = r->result == 0;
 		/* a file that was cut short must not pass as the defaults */
 		where = config_source_locate(&r->source, 0);
-		if (r->config->origins[CONFIG_LISTENERS][0].file == NULL)
+		if (r->result == 0 && r->config->origins[CONFIG_LISTENERS][0].file == NULL)
 			config_add_error(r->errors, &where,
 			    "the file ends without listeners (write %s)", LISTENERS_EXAMPLE);
 		if (r->result == 0)
@@ -375,6 +398,7 @@ read_config(
 		r.config = NULL;
 	}
 	config_source_done(&r.source);
+	errno = r.result == -ENOMEM ? ENOMEM : 0;
 	return r.config;
 }
 
@@ -395,7 +419,8 @@ config_file_read_for_log(const char *path, struct error_list *errors, struct con
 		return read_config(path, NULL, errors, ret_rejected);
 	config = config_new_default();
 	if (config == NULL)
-		error_list_add(errors, "out of memory");
+		error_list_add(errors, "built-in defaults: out of memory");
+	errno = config == NULL ? ENOMEM : 0;
 	return config;
 }
 

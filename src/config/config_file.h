@@ -16,8 +16,9 @@
  * Read and check PATH, with its @include files (relative to the including file's folder).
  * Returns a complete configuration, or NULL with all mistakes in ERRORS as "FILE:LINE: ...", in
  * the order of the file; ERRORS must be empty before. Each file is read once; one that changes
- * meanwhile is an error. A pipe is fine too when it ends within 5 seconds. Out of memory, libconfig
- * may end the process. PATH NULL stands for the built-in defaults.
+ * meanwhile is an error. A pipe is fine too when it ends within 5 seconds. Out of memory, errno is
+ * ENOMEM, and else not; libconfig may end the process then. PATH NULL stands for the built-in
+ * defaults.
  */
 struct config *config_file_read(const char *path, struct error_list *errors);
 

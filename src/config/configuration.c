@@ -156,12 +156,11 @@ config_add_error(
 	if (vasprintf(&message, format, ap) < 0)
 		message = NULL;
 	va_end(ap);
-	if (message == NULL)
-		errors->lost++;
-	else if (origin->file != NULL)
-		error_list_add(errors, "%s:%u: %s", origin->file, origin->line, message);
+	if (origin->file != NULL)
+		error_list_add(errors, "%s:%u: %s", origin->file, origin->line,
+		    message != NULL ? message : "out of memory");
 	else
-		error_list_add(errors, "%s", message);
+		error_list_add(errors, "%s", message != NULL ? message : "out of memory");
 	free(message);
 	return -EINVAL;
 }

@@ -184,7 +184,7 @@ lifecycle_drain(void *context, struct error_list *errors)
 	if (server->lifecycle.phase != PHASE_SERVING)
 		return 0;
 	if (lifecycle_enter(server, PHASE_DRAIN_DELAY) < 0) {
-		error_list_add(errors, "out of memory");
+		error_list_add(errors, "cannot drain: out of memory");
 		return -ENOMEM;
 	}
 	lifecycle_set_draining(server, true);

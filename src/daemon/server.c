@@ -104,8 +104,10 @@ server_raise_descriptors(struct config *cfg, struct error_list *errors)
 void
 server_log_errors(const struct error_list *errors)
 {
-	for (size_t i = 0; i < errors->count; i++)
-		log_error("%s", errors->lines[i]);
+	const char *line;
+
+	for (size_t i = 0; (line = error_list_line(errors, i)) != NULL; i++)
+		log_error("%s", line);
 	if (errors->lost > 0)
 		log_error("%zu more errors did not fit in memory", errors->lost);
 }
@@ -327,7 +329,7 @@ server_start(struct server *server, struct error_list *errors)
 	int r = server_start_events(server);
 
 	if (r < 0)
-		error_list_add(errors, "cannot start: %s", strerror(-r));
+		error_list_add(errors, "cannot set up signals and timers: %s", strerror(-r));
 	else
 		r = engine_start(server->engine, errors);
 	/* after the workers' threads began, which would inherit it */
@@ -353,6 +355,7 @@ server_build(struct server *server, struct error_list *errors)
 	struct config *rejected = NULL;
 	struct config *cfg = config_file_read_for_log(
 	    server->options->config_path, errors, &rejected);
+	bool no_memory = errno == ENOMEM;
 	enum server_exit code;
 	int r;
 
@@ -361,7 +364,7 @@ server_build(struct server *server, struct error_list *errors)
 		if (rejected != NULL)
 			r = server_open_log(rejected, server->options, errors);
 		config_unref(rejected);
-		return SERVER_EXIT_CONFIGURATION;
+		return no_memory ? SERVER_EXIT_OS : SERVER_EXIT_CONFIGURATION;
 	}
 	server->config = cfg;
 	server->first_config = config_ref(cfg);

@@ -60,7 +60,8 @@ service_manager_sockets(struct inheritance *ret_inheritance, struct error_list *
 	free(names);
 	if (r < 0) {
 		inheritance_done(&inheritance, false);
-		error_list_add(errors, "out of memory");
+		error_list_add(
+		    errors, "cannot take over the descriptors in $LISTEN_FDS: out of memory");
 		return r;
 	}
 	*ret_inheritance = inheritance;

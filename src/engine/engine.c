@@ -39,7 +39,7 @@ engine_new(struct loop *loop, const struct config *cfg, struct error_list *error
 	struct engine *engine = calloc(1, sizeof(*engine));
 
 	if (engine == NULL) {
-		error_list_add(errors, "out of memory");
+		error_list_add(errors, "cannot make the engine: out of memory");
 		return NULL;
 	}
 	engine->loop = loop;

@@ -207,8 +207,7 @@ plan_make_entry(struct plan *plan, struct plan_entry *entry)
 		log_info("no IPv6 here: %s", error_list_first(&found));
 		r = 0;
 	} else {
-		for (size_t i = 0; i < found.count; i++)
-			error_list_add(plan->errors, "%s", found.lines[i]);
+		error_list_move(plan->errors, &found);
 	}
 	error_list_done(&found);
 	return r;
@@ -271,7 +270,7 @@ plan_make(struct plan *plan)
 	plan->entries = calloc(cfg->listener_count + 1, sizeof(*plan->entries));
 	plan->update = worker_update_new(cfg, plan->engine->worker_count);
 	if (plan->entries == NULL || plan->update == NULL) {
-		error_list_add(plan->errors, "out of memory");
+		error_list_add(plan->errors, "cannot plan the listeners: out of memory");
 		return -ENOMEM;
 	}
 	for (size_t i = 0; i < cfg->listener_count; i++) {

@@ -2,8 +2,10 @@
 """What stops a start is told where the log goes and at the terminal, and holds nobody up."""
 
 import contextlib
+import errno
 import os
 import pty
+import re
 import signal
 import socket
 import subprocess
@@ -12,7 +14,8 @@ import time
 
 import pytest
 
-from harness import BINARY, LogFile, environment, known_ports, seconds, wait_until
+from harness import BINARY, LogFile, environment, known_ports, seconds, settings, wait_until
+from harness.faults import FOREVER
 
 WRONG = 'listeners = ( { name = "echo"; address = "tcp://127.0.0.1:0"; backlog = 0; } );\n'
 MISTAKE = "listeners[0].backlog: 0 is out of range"
@@ -194,3 +197,94 @@ def test_blocked_standard_error_holds_up_neither_traffic_nor_the_end(launch, unr
     daemon.signal(signal.SIGTERM)
     assert daemon.wait_exit(8) == 0
     assert time.monotonic() - begin < seconds(3)
+
+
+# no memory
+
+
+def _told(text):
+    """What it says of want of memory: in a line of the log, or plain."""
+    return [line for line in text.splitlines() if re.search("memory|unavailable", line)]
+
+
+MANY_ALLOCATIONS = 1 << 20
+
+
+@pytest.mark.parametrize("times", [1, FOREVER], ids=["once", "for ever"])
+def test_start_without_memory_says_why_it_ends(launch, faults, times):
+    """Each allocation fails in turn, but the first, in which libconfig may crash."""
+    listeners = [
+        {"name": "echo", "address": "tcp://127.0.0.1:0"},
+        {"name": "u", "address": "udp://127.0.0.1:0"},
+    ]
+
+    def start():
+        daemon = launch(faults.options, ready=False, listeners=listeners)
+        daemon.spawn()
+        wait_until(
+            lambda: daemon.process.poll() is not None or daemon.log.find("is ready"),
+            10,
+            "it is ready or has ended",
+        )
+        left = faults.still_good("alloc")
+        faults.clear()
+        if daemon.process.poll() is None:
+            daemon.process.terminate()
+        return daemon.wait_exit(), daemon.log.text(), left
+
+    faults.set("alloc", errno.ENOMEM, skip=MANY_ALLOCATIONS)
+    total = MANY_ALLOCATIONS - start()[2]
+    ends = 0
+    for skip in range(total - 1, total - 90, -2):
+        faults.set("alloc", errno.ENOMEM, times=times, skip=skip)
+        status, text, _ = start()
+        assert status in (0, 71), (skip, text)
+        ends += status == 71
+        assert status == 0 or _told(text), (skip, text)
+    assert ends > 25
+
+
+@pytest.mark.parametrize("times", [1, FOREVER], ids=["once", "for ever"])
+def test_reload_without_memory_says_why_it_fails(launch, faults, times):
+    daemon = launch(faults.options)
+    before = settings()
+    more = settings(
+        listeners=[
+            *before["listeners"],
+            {"name": "more", "address": "tcp://127.0.0.1:0"},
+            {"name": "u", "address": "udp://127.0.0.1:0"},
+        ]
+    )
+
+    def reload(config):
+        daemon.configure(config)
+        skip = len(daemon.log.text())
+        daemon.signal(signal.SIGHUP)
+        ended = re.compile('"(reloaded|reload failed[^"]*)"')
+        wait_until(lambda: ended.search(daemon.log.text()[skip:]), 10, "the reload has ended")
+        return daemon.log.text()[skip:]
+
+    faults.set("alloc", errno.ENOMEM, skip=MANY_ALLOCATIONS)
+    reload(more)
+    total = MANY_ALLOCATIONS - faults.still_good("alloc")
+    faults.clear()
+    failed = 0
+    for skip in range(total - 1, total - 45, -3):
+        reload(before)
+        faults.set("alloc", errno.ENOMEM, times=times, skip=skip)
+        text = reload(more)
+        faults.clear()
+        failed += "reload failed" in text
+        assert "reload failed" not in text or _told(text), (skip, text)
+    assert failed > 1
+
+
+def test_configuration_without_memory_is_no_mistake_of_the_file(launch, faults):
+    """Its first allocations: status 71, and no word about what is in the file."""
+    for skip in range(1, 20):
+        faults.set("alloc", errno.ENOMEM, times=FOREVER, skip=skip)
+        daemon = launch(faults.options, ready=False)
+        assert ended(daemon) == 71
+        lines = daemon.log.lines()
+        assert lines and all("memory" in line for line in lines)
+        assert lines[0] == f"{daemon.config_path}: out of memory"

@@ -390,14 +390,23 @@ END_TEST
 
 START_TEST(error_lists_keep_their_order)
 {
-	struct error_list list = ERROR_LIST_EMPTY;
+	struct error_list list = ERROR_LIST_EMPTY, more = ERROR_LIST_EMPTY;
 
 	ck_assert_uint_eq(error_list_count(&list), 0);
 	error_list_add(&list, "first %d", 1);
 	error_list_add(&list, "second");
 	ck_assert_uint_eq(error_list_count(&list), 2);
 	ck_assert_str_eq(error_list_first(&list), "first 1");
-	ck_assert_str_eq(list.lines[1], "second");
+	ck_assert_str_eq(error_list_line(&list, 1), "second");
+	ck_assert_ptr_null(error_list_line(&list, 2));
+	error_list_add(&more, "third");
+	more.lost = 7;
+	(void)strcpy(more.kept, "without memory");
+	error_list_move(&list, &more);
+	ck_assert_uint_eq(error_list_count(&more), 0);
+	ck_assert_uint_eq(error_list_count(&list), 11);
+	ck_assert_str_eq(error_list_line(&list, 2), "third");
+	ck_assert_str_eq(error_list_line(&list, 3), "without memory");
 	error_list_done(&list);
 	ck_assert_uint_eq(error_list_count(&list), 0);
 }

@@ -257,10 +257,10 @@ START_TEST(queue_is_bounded_and_remembers_the_gap)
 		snprintf(line, sizeof(line), "line %d\n", i);
 		ck_assert_ptr_nonnull(strstr(taken, line));
 	}
-	ck_assert_ptr_nonnull(
-	    strstr(taken, "line 1024\n"
-			  "dropped 2 lines: the log target was slow, full or gone\n"
-			  "after the gap\n"));
+	ck_assert_ptr_nonnull(strstr(taken,
+	    "line 1024\n"
+	    "dropped 2 lines: the log target was slow, full or gone, or memory short\n"
+	    "after the gap\n"));
 	ck_assert_uint_eq(totals().written, LINES + 3);
 	ck_assert_uint_eq(totals().dropped, 2);
 }
@@ -330,7 +330,8 @@ START_TEST(slow_reader_costs_lines_and_no_time)
 	}
 	ck_assert_uint_eq(count_text("<6>line ") + sum_dropped(), 5000);
 	ck_assert_uint_eq(sum_dropped(), totals().dropped);
-	ck_assert_ptr_nonnull(strstr(content, " lines: the log target was slow, full or gone\n"));
+	ck_assert_ptr_nonnull(
+	    strstr(content, " lines: the log target was slow, full or gone, or memory short\n"));
 	log_info("the end");
 	drain_until(fd, "<6>the end\n");
 }
@@ -458,7 +459,8 @@ START_TEST(errors_cost_the_line)
 	settings.file = path;
 	ck_assert_int_eq(log_change(&settings, &errors), 0);
 	/* a target that works again owes the summary even if no line comes */
-	wait_for_text(path, "dropped 10 lines: the log target was slow, full or gone\n");
+	wait_for_text(
+	    path, "dropped 10 lines: the log target was slow, full or gone, or memory short\n");
 }
 END_TEST
 

@@ -39,7 +39,7 @@ line_of(enum log_format format, struct log_record *record)
 	size_t length = log_record_line(record, format, LOG_PREFIX_NONE, line);
 
 	ck_assert_uint_eq(length, strlen(line));
-	free(record);
+	log_record_free(record);
 	return line;
 }
 
@@ -60,7 +60,7 @@ START_TEST(text_has_time_level_fields)
 	log_record_line(record, LOG_FORMAT_TEXT, LOG_PREFIX_PRIORITY, line);
 	ck_assert_str_eq(
 	    line, "<4>message 7 listener=echo connection=12 offset=-9223372036854775808");
-	free(record);
+	log_record_free(record);
 }
 END_TEST
 
@@ -112,7 +112,7 @@ START_TEST(json_priority_prefix)
 	log_record_line(record, LOG_FORMAT_JSON, LOG_PREFIX_PRIORITY, line);
 	ck_assert_str_eq(line,
 	    "<4>{\"time\":\"2026-11-22T01:02:03.456Z\",\"level\":\"warning\",\"message\":\"m\"}");
-	free(record);
+	log_record_free(record);
 }
 END_TEST
 
@@ -137,7 +137,7 @@ START_TEST(journal_fields)
 		ck_assert_uint_eq(vectors[i].iov_len, strlen(expected[i]));
 		ck_assert_mem_eq(vectors[i].iov_base, expected[i], vectors[i].iov_len);
 	}
-	free(record);
+	log_record_free(record);
 }
 END_TEST
 
@@ -168,7 +168,7 @@ START_TEST(long_lines_are_cut)
 		ck_assert_uint_gt(length, LOG_RECORD_MESSAGE);
 		ck_assert_str_eq(line + length - 2, "1}");
 		ck_assert_int_le(log_record_journal(record, line, vectors), LOG_RECORD_IOVECS);
-		free(record);
+		log_record_free(record);
 	}
 }
 END_TEST

@@ -56,7 +56,7 @@ sink_say(struct log_sink *sink, const char *format, ...)
 	record = log_record_new(LOG_LEVEL_NOTICE, 0, LOG_HERE, NULL, 0, format, ap);
 	va_end(ap);
 	r = record == NULL ? -ENOMEM : log_sink_write(sink, record, &interrupt);
-	free(record);
+	log_record_free(record);
 	return r;
 }
 
