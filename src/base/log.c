@@ -10,11 +10,13 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,6 +26,7 @@
 
 #define LOG_QUEUE_LINES 1024
 #define LOG_WINDOW_NS NS_PER_S
+#define LOG_STARVED_TURNS 10           /* of log_close(): see there */
 #define LOG_LEAVE_NS (250 * NS_PER_MS) /* how long a thread may take to give up its target */
 
 /* Lines that are missing. */
@@ -50,6 +53,7 @@ static struct {
 	pthread_cond_t left;  /* `alive` turned false */
 	bool open;            /* lines go to the queue, else straight to stderr */
 	bool alive;           /* there is a log thread */
+	pid_t id;             /* its number; 0 before it runs */
 	bool stopping;        /* it must leave when the queue is empty */
 	bool abandon;         /* it must leave now */
 	bool renew;           /* it must take over `next` */
@@ -68,7 +72,7 @@ static struct {
 	bool joinable; /* `thread` was started, and neither joined nor detached */
 	/* for log_reached_stderr(), also after log_close() */
 	bool on_stderr;          /* the target is where stderr goes */
-	uint64_t dropped_before; /* log_open() */
+	uint64_t dropped_before; /* lines lost before log_open() */
 	pthread_t thread;
 	struct log_settings settings; /* for log_reopen() */
 	char *file;                   /* what settings.file points to */
@@ -83,7 +87,7 @@ static struct {
 struct log_writer {
 	struct log_sink sink;
 	struct log_sink spare; /* stderr, instead of a journal or syslog that cannot be had */
-	bool away;             /* it does, and that was told */
+	bool away;             /* lines go to `spare`, and that was told */
 	bool unchecked;        /* the target is new */
 	struct log_gap gap;    /* not reported yet */
 	bool failing;          /* the last write failed */
@@ -449,6 +453,9 @@ log_writer_run(void *unused ATTR_UNUSED)
 	struct log_writer writer = { .sink = LOG_SINK_STDERR, .spare = LOG_SINK_STDERR };
 	struct log_record *record;
 
+	pthread_mutex_lock(&state.lock);
+	state.id = gettid();
+	pthread_mutex_unlock(&state.lock);
 	while (log_writer_fetch(&writer, &record))
 		log_writer_deliver(&writer, record);
 	log_sink_close(&writer.sink);
@@ -467,6 +474,7 @@ log_thread_start(struct error_list *errors)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
+	state.id = 0;
 	r = pthread_create(&state.thread, NULL, log_writer_run, NULL);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (r != 0) {
@@ -594,6 +602,30 @@ log_await_leave(int64_t timeout_ns)
 	return !state.alive;
 }
 
+/*
+ * Whether the thread waits for a processor, not for its target: it is ready to run, see proc(5), or
+ * never was. Where nobody can tell, it is taken for stuck. Under the lock.
+ */
+static bool
+log_thread_starves(void)
+{
+	char path[64], text[64], *end;
+	ssize_t length;
+	int fd;
+
+	if (state.id == 0)
+		return true;
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)state.id);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	length = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[length > 0 ? length : 0] = '\0';
+	end = strrchr(text, ')');
+	return end != NULL && strncmp(end, ") R", 3) == 0;
+}
+
 void
 log_close(int64_t timeout_ns)
 {
@@ -608,6 +640,9 @@ log_close(int64_t timeout_ns)
 	state.stopping = true;
 	pthread_cond_signal(&state.wake);
 	left = log_await_leave(timeout_ns);
+	/* as much again and again for a thread that only lacks a processor */
+	for (int i = 0; i < LOG_STARVED_TURNS && !left && log_thread_starves(); i++)
+		left = log_await_leave(timeout_ns);
 	if (!left) {
 		state.abandon = true;
 		state.interrupt = true;

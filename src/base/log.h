@@ -43,9 +43,10 @@ ATTR_MUSTCHECK int log_change(const struct log_settings *settings, struct error_
 ATTR_MUSTCHECK int log_reopen(struct error_list *errors);
 
 /*
- * Write what is queued, waiting at most TIMEOUT_NS (and a quarter of a second for the thread to
- * leave), stop the thread, free everything. A thread that is stuck in its target is left behind:
- * log_open() may follow all the same. Main thread only.
+ * Write what is queued, waiting at most TIMEOUT_NS (ten times more while the thread is ready to run
+ * and gets no processor, and a quarter of a second for it to leave), stop the thread, free
+ * everything. A thread that is stuck in its target is left behind: log_open() may follow all the
+ * same. Main thread only.
  */
 void log_close(int64_t timeout_ns);
 

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A log target that is slow, full or gone costs lines, never traffic; each reaches its reader."""
 
+import os
 import pathlib
 import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 import pytest
@@ -450,6 +452,32 @@ def test_journal_that_goes_away_and_comes_back(launch, tmp_path, as_root, left):
         assert len(daemon.log.lines()) == lines
         daemon.process.terminate()
         assert daemon.wait_exit() == 0
+
+
+@pytest.fixture
+def busy_processor():
+    """Two processes that never rest, on a processor that is returned."""
+    processor = min(os.sched_getaffinity(0))
+    command = [sys.executable, "-c", "while True: pass"]
+    hogs = [subprocess.Popen(["taskset", "-c", str(processor), *command]) for _ in range(2)]
+    yield processor
+    for hog in hogs:
+        hog.kill()
+        hog.wait()
+
+
+@pytest.mark.needs("taskset")
+def test_last_lines_wait_for_a_processor(launch, busy_processor):
+    """The thread of the log gets one last of all: it is not taken for stuck in its target."""
+    for _ in range(8):
+        daemon = launch({"prefix": ["taskset", "-c", str(busy_processor)]}, workers=1)
+        for tid in map(int, os.listdir(f"/proc/{daemon.pid}/task")):
+            name = pathlib.Path(f"/proc/{daemon.pid}/task/{tid}/comm").read_text().strip()
+            if name == "echod-log":
+                os.sched_setscheduler(tid, os.SCHED_IDLE, os.sched_param(0))
+        daemon.signal(signal.SIGQUIT)
+        assert daemon.wait_exit() == 0
+        assert daemon.log.find("^stopped: ")
 
 
 def test_syslog_that_dies_is_replaced_by_standard_error(launch, tmp_path, as_root):
