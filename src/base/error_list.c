@@ -13,6 +13,10 @@ error_list_add(struct error_list *list, const char *format, ...)
 	char *line = NULL;
 	char **lines;
 
+	if (error_list_is_full(list)) {
+		list->surplus++;
+		return;
+	}
 	va_start(ap, format);
 	if (vasprintf(&line, format, ap) < 0)
 		line = NULL;
@@ -45,10 +49,16 @@ error_list_move(struct error_list *list, struct error_list *more)
 	error_list_done(more);
 }
 
+bool
+error_list_is_full(const struct error_list *list)
+{
+	return list->most > 0 && list->count >= list->most;
+}
+
 size_t
 error_list_count(const struct error_list *list)
 {
-	return list->count + (list->kept[0] != '\0') + list->lost;
+	return list->count + (list->kept[0] != '\0') + list->lost + list->surplus;
 }
 
 const char *
@@ -65,6 +75,22 @@ error_list_first(const struct error_list *list)
 	const char *line = error_list_line(list, 0);
 
 	return line != NULL ? line : "no error";
+}
+
+void
+error_list_cut(struct error_list *list, size_t most, const char *what)
+{
+	size_t all = error_list_count(list);
+
+	while (list->count > most) {
+		free(list->lines[--list->count]);
+		list->surplus++;
+	}
+	list->most = 0;
+	if (list->surplus == 0)
+		return;
+	list->surplus = 0;
+	error_list_add(list, "%zu %s in all, the first %zu are above", all, what, list->count);
 }
 
 void

@@ -135,6 +135,15 @@ socket_file_find_group(const char *group, gid_t *ret_gid)
 	char *buffer = NULL;
 	int r = ERANGE;
 
+	/* a number needs nobody to look it up; -1 would leave the group as it is */
+	if (*group != '\0' && group[strspn(group, "0123456789")] == '\0') {
+		unsigned long long number = strtoull(group, NULL, 10);
+
+		if (number >= (gid_t)-1)
+			return -ENOENT;
+		*ret_gid = (gid_t)number;
+		return 0;
+	}
 	/* the names of all members have to fit */
 	for (size_t size = 4096; r == ERANGE && size <= GROUP_SIZE_MAX; size *= 4) {
 		free(buffer);

@@ -32,7 +32,8 @@ struct socket_file {
 ATTR_MUSTCHECK int socket_file_bind(int fd, const struct address *address, const char *who,
     struct socket_file *ret_file, struct error_list *errors);
 
-/* Find the id of GROUP. Returns 0, -ENOENT for a group nobody knows, or another -errno. */
+/* Find the id of GROUP, a name or a number. Returns 0, -ENOENT for a group nobody knows, or another
+ * -errno. */
 ATTR_MUSTCHECK int socket_file_find_group(const char *group, gid_t *ret_gid);
 
 /*

@@ -10,6 +10,7 @@
 #include <libconfig.h>
 
 #include "base/text.h"
+#include "config/config_overlap.h"
 #include "config/config_scan.h"
 #include "config/directive.h"
 
@@ -20,12 +21,20 @@
 #define PREFIX_MAX 4500  /* "FILE:LINE: KEY: " */
 #define LISTENERS_EXAMPLE "listeners = ( { name = \"echo\"; address = \"tcp://127.0.0.1:7\"; } );"
 
+/*
+ * How many mistakes are told, and how many each step keeps to choose from: it finds them about in
+ * the order of the file, all steps' are sorted together.
+ */
+#define MISTAKES_MAX 100
+#define MISTAKES_KEPT (10 * MISTAKES_MAX)
+
 /* Column of the comments in a dump. */
 #define VALUE_WIDTH 40
 
 struct reader {
 	struct config *config;
 	struct config_source source;
+	unsigned checks; /* of enum config_checks */
 	struct error_list *errors;
 	int result;                /* 0 or -errno */
 	bool parsed;               /* each setting was visited */
@@ -199,7 +208,8 @@ static void
 report_unknown(
     struct reader *r, const struct target *target, const config_setting_t *setting, const char *key)
 {
-	const char *near = nearest_key(target->table, key);
+	/* the search is not for nothing only while somebody will read it */
+	const char *near = error_list_is_full(r->errors) ? NULL : nearest_key(target->table, key);
 
 	set_prefix(r, setting, target->path, key);
 	if (near != NULL)
@@ -343,6 +353,13 @@ has_memory(size_t length)
 	return granted;
 }
 
+/* What comes now is another step. */
+static void
+make_room(struct error_list *errors)
+{
+	errors->most = errors->count + MISTAKES_KEPT;
+}
+
 /* Let libconfig parse the scanned text, and set what it holds. */
 static void
 set_all(struct reader *r)
@@ -355,6 +372,7 @@ set_all(struct reader *r)
 		return;
 	}
 	config_init(&tree);
+	make_room(r->errors);
 	if (config_read_string(&tree, r->source.text) != CONFIG_TRUE) {
 		where = config_source_locate(&r->source, (unsigned)config_error_line(&tree));
 		config_add_error(
@@ -367,21 +385,28 @@ set_all(struct reader *r)
 		if (r->result == 0 && r->config->origins[CONFIG_LISTENERS][0].file == NULL)
 			config_add_error(r->errors, &where,
 			    "the file ends without listeners (write %s)", LISTENERS_EXAMPLE);
-		if (r->result == 0)
-			config_check(r->config, r->errors);
+		make_room(r->errors);
+		if (r->result == 0) {
+			config_check(r->config, r->checks, r->errors);
+			r->result = config_overlap_check(
+			    r->config, (r->checks & CONFIG_CHECK_OVERLAPS) != 0, r->errors);
+		}
 	}
 	config_destroy(&tree);
 }
 
 /* TEXT: NULL to read the file PATH. RET_REJECTED: NULL, or as config_file_read_for_log(). */
 static struct config *
-read_config(
-    const char *path, const char *text, struct error_list *errors, struct config **ret_rejected)
+read_config(const char *path, const char *text, unsigned checks, struct error_list *errors,
+    struct config **ret_rejected)
 {
-	struct reader r = { .config = config_new_empty(), .errors = errors, .result = -ENOMEM };
+	struct reader r = {
+		.config = config_new_empty(), .checks = checks, .errors = errors, .result = -ENOMEM
+	};
 
 	if (r.config != NULL)
 		r.config->path = strdup(path);
+	make_room(errors);
 	if (r.config != NULL && r.config->path != NULL)
 		r.result = config_scan(path, text, r.config, errors, &r.source);
 	if (r.result == 0)
@@ -391,6 +416,7 @@ read_config(
 	if (error_list_count(errors) > 0) {
 		if (r.config != NULL)
 			config_source_sort(&r.source, r.config, errors);
+		error_list_cut(errors, MISTAKES_MAX, "mistakes");
 		if (ret_rejected != NULL && r.parsed && config_log_is_good(r.config))
 			*ret_rejected = r.config;
 		else
@@ -405,18 +431,19 @@ read_config(
 struct config *
 config_file_read(const char *path, struct error_list *errors)
 {
-	return config_file_read_for_log(path, errors, NULL);
+	return config_file_check(path, CONFIG_CHECK_OVERLAPS, errors, NULL);
 }
 
 struct config *
-config_file_read_for_log(const char *path, struct error_list *errors, struct config **ret_rejected)
+config_file_check(
+    const char *path, unsigned checks, struct error_list *errors, struct config **ret_rejected)
 {
 	struct config *config;
 
 	if (ret_rejected != NULL)
 		*ret_rejected = NULL;
 	if (path != NULL)
-		return read_config(path, NULL, errors, ret_rejected);
+		return read_config(path, NULL, checks, errors, ret_rejected);
 	config = config_new_default();
 	if (config == NULL)
 		error_list_add(errors, "built-in defaults: out of memory");
@@ -427,7 +454,7 @@ config_file_read_for_log(const char *path, struct error_list *errors, struct con
 struct config *
 config_file_parse(const char *name, const char *text, struct error_list *errors)
 {
-	return read_config(name, text, errors, NULL);
+	return read_config(name, text, CONFIG_CHECK_OVERLAPS, errors, NULL);
 }
 
 /* Write TEXT in quotes; bytes that are not plain ASCII as escapes, so that a terminal is safe. */

@@ -14,22 +14,23 @@
 
 /*
  * Read and check PATH, with its @include files (relative to the including file's folder).
- * Returns a complete configuration, or NULL with all mistakes in ERRORS as "FILE:LINE: ...", in
- * the order of the file; ERRORS must be empty before. Each file is read once; one that changes
- * meanwhile is an error. A pipe is fine too when it ends within 5 seconds. Out of memory, errno is
- * ENOMEM, and else not; libconfig may end the process then. PATH NULL stands for the built-in
+ * Returns a complete configuration, or NULL with the mistakes in ERRORS as "FILE:LINE: ...", in the
+ * order of the file: the first 100, then a line with their number. ERRORS must be empty before.
+ * Each file is read once; one that changes meanwhile is an error. A pipe is fine too when it ends
+ * within 5 seconds. Out of memory, errno is ENOMEM, and else not; libconfig may end the process
+ * then. PATH NULL stands for the built-in
  * defaults.
  */
 struct config *config_file_read(const char *path, struct error_list *errors);
 
 /*
- * As config_file_read(). Where it returns NULL because of mistakes that are none of the log's, and
- * the whole file could be parsed, *RET_REJECTED is what was read, of which the log's settings alone
- * may be used: the mistakes can be told there. The caller gives it to config_unref(). Otherwise
- * NULL.
+ * As config_file_read(), which does CONFIG_CHECK_OVERLAPS alone; CHECKS is of enum config_checks.
+ * Where it returns NULL because of mistakes that are none of the log's, and the whole file could be
+ * parsed, *RET_REJECTED (or NULL) is what was read, of which the log's settings alone may be used:
+ * the mistakes can be told there. The caller gives it to config_unref(). Otherwise NULL.
  */
-struct config *config_file_read_for_log(
-    const char *path, struct error_list *errors, struct config **ret_rejected);
+struct config *config_file_check(
+    const char *path, unsigned checks, struct error_list *errors, struct config **ret_rejected);
 
 /* As config_file_read() for TEXT at hand, called NAME in messages; @include is refused. */
 struct config *config_file_parse(const char *name, const char *text, struct error_list *errors);

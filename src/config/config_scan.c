@@ -22,6 +22,12 @@
 #define INCLUDE_DEPTH_MAX 8
 #define INCLUDE_COUNT_MAX 64
 
+/*
+ * Keys of one group that go on to libconfig, which looks through all of them for each one more, as
+ * first_of_name() does: twice as many as any section has.
+ */
+#define KEYS_MAX (2 * CONFIG_SECTION_MAX)
+
 #define SHOWN_MAX 80
 #define PATH_TEXT_MAX 256
 #define FILE_NAME_MAX 4096
@@ -65,29 +71,45 @@ struct scanner {
 	enum token last;
 	struct level levels[LEVELS_MAX];
 	size_t level_count;
-	struct key *keys; /* owned; of all levels, outermost first: the last one is the last read */
+	/*
+	 * The first KEYS_MAX of each level, outermost first, and the one read last; a level that
+	 * has more keeps that one in the place after them.
+	 */
+	struct key keys[LEVELS_MAX * (KEYS_MAX + 1)];
 	size_t key_count;
+	size_t mute; /* level count in which a surplus key and its value are not written; 0: none */
 	unsigned duplicates;
 	const char *paths[INCLUDE_DEPTH_MAX + 1]; /* of the files being read, outermost first */
 	size_t include_depth;
 	char *texts[INCLUDE_COUNT_MAX]; /* owned; of the included files: keys point into them */
 	size_t include_count;
+	size_t length; /* of all files so far */
 	int result;
 };
 
 #define scan_fail(S, ...) ((S)->result = config_add_error((S)->errors, &(S)->where, __VA_ARGS__))
 
+/* Return the byte that \xHH at P stands for, -1 where these are no two digits. */
+static int
+escaped_byte(const char *p)
+{
+	const char digits[] = { p[2], p[2] != '\0' ? p[3] : '\0', '\0' };
+
+	return strspn(digits, DIGITS "abcdefABCDEF") == 2 ? (int)strtol(digits, NULL, 16) : -1;
+}
+
 /* Return the length of the escape at P, 0 for one that is not allowed. */
 static size_t
 escape_length(const char *p)
 {
-	unsigned byte;
+	int byte;
 
 	if (p[1] == '\\' || p[1] == '"')
 		return 2;
-	if ((p[1] != 'x' && p[1] != 'X') || strspn(p + 2, DIGITS "abcdefABCDEF") < 2)
+	if (p[1] != 'x' && p[1] != 'X')
 		return 0;
-	return sscanf(p + 2, "%2x", &byte) == 1 && byte >= 0x20 && byte != 0x7f ? 4 : 0;
+	byte = escaped_byte(p);
+	return byte >= 0x20 && byte != 0x7f ? 4 : 0;
 }
 
 /* Return what is wrong with the byte or escape at P of a string, NULL: nothing. */
@@ -123,17 +145,13 @@ static char *
 unquote(const char *p, const char *end)
 {
 	char *copy = malloc((size_t)(end - p)), *to = copy;
-	unsigned byte;
 
 	if (copy == NULL)
 		return NULL;
 	for (p++; p < end - 1;) {
 		size_t n = *p == '\\' ? escape_length(p) : 1;
 
-		if (n == 4 && sscanf(p + 2, "%2x", &byte) == 1)
-			*to++ = (char)byte;
-		else
-			*to++ = p[n - 1];
+		*to++ = n == 4 ? (char)escaped_byte(p) : p[n - 1];
 		p += n;
 	}
 	*to = '\0';
@@ -176,7 +194,8 @@ begin_line(struct scanner *s)
 static void
 take(struct scanner *s, size_t length, enum token token)
 {
-	(void)fprintf(s->out, "%.*s ", (int)length, s->p);
+	if (s->mute == 0)
+		(void)fprintf(s->out, "%.*s ", (int)length, s->p);
 	s->p += length;
 	s->last = token;
 }
@@ -311,11 +330,15 @@ scan_bare(struct scanner *s)
 		take(s, length, TOKEN_BARE);
 		return;
 	}
+	s->last = TOKEN_BARE;
+	if (s->mute > 0) {
+		s->p += length;
+		return;
+	}
 	(void)fprintf(s->out, "\"%c", CONFIG_SCAN_BARE);
 	for (; length > 0; length--, s->p++)
 		(void)fprintf(s->out, *s->p == '\\' ? "\\%c" : "%c", *s->p);
 	(void)fputs("\" ", s->out);
-	s->last = TOKEN_BARE;
 }
 
 /* Return the key of the innermost level that has the name of the last one: itself, or the first. */
@@ -330,32 +353,48 @@ first_of_name(struct scanner *s)
 	return key;
 }
 
-/* libconfig stops at a key that it has seen: the second one goes on under another name. */
+/*
+ * Complain about the last key, if it is one too many in its group. libconfig stops at a key that it
+ * has seen: the second one goes on under another name.
+ */
+static void
+check_key(struct scanner *s, bool surplus)
+{
+	const struct key *first = first_of_name(s);
+	bool twice = first != &s->keys[s->key_count - 1];
+	char path[PATH_TEXT_MAX];
+
+	if (twice)
+		config_add_error(s->errors, &s->where, "%s: is given twice (first at %s:%u)",
+		    format_path(s, path, sizeof(path)), first->where.file, first->where.line);
+	else if (surplus)
+		config_add_error(s->errors, &s->where,
+		    "%s: comes after %d other keys of its group (no group has so many)",
+		    format_path(s, path, sizeof(path)), KEYS_MAX);
+	if (twice && s->mute == 0)
+		(void)fprintf(s->out, "*%u*", s->duplicates++);
+}
+
 static void
 scan_key(struct scanner *s)
 {
 	size_t length = strspn(s->p, KEY_BYTES);
-	const struct key *first;
-	char path[PATH_TEXT_MAX];
-	struct key *keys;
+	bool surplus;
 
 	if (s->last == TOKEN_KEY || is_list(top_level(s)) || strchr(LETTERS, *s->p) == NULL) {
 		fail_unexpected(s, length > 0 ? length : bare_length(s->p));
 		return;
 	}
-	keys = reallocarray(s->keys, s->key_count + 1, sizeof(*keys));
-	if (keys == NULL) {
-		s->result = -ENOMEM;
-		return;
-	}
-	s->keys = keys;
-	keys[s->key_count++] = (struct key){ s->p, length, s->where };
-	first = first_of_name(s);
-	if (first != &keys[s->key_count - 1]) {
-		config_add_error(s->errors, &s->where, "%s: is given twice (first at %s:%u)",
-		    format_path(s, path, sizeof(path)), first->where.file, first->where.line);
-		(void)fprintf(s->out, "*%u*", s->duplicates++);
-	}
+	if (s->mute == s->level_count)
+		s->mute = 0;
+	surplus = s->key_count - top_level(s)->first_key > KEYS_MAX;
+	if (surplus)
+		s->key_count--;
+	s->keys[s->key_count++] = (struct key){ s->p, length, s->where };
+	surplus = s->key_count - top_level(s)->first_key > KEYS_MAX;
+	if (surplus && s->mute == 0)
+		s->mute = s->level_count;
+	check_key(s, surplus);
 	take(s, length, TOKEN_KEY);
 }
 
@@ -389,6 +428,8 @@ scan_close(struct scanner *s, size_t floor)
 		scan_fail(s, "'%c' cannot close the '%c' of line %u", *s->p, level->bracket,
 		    level->where.line);
 	} else {
+		if (s->mute == s->level_count)
+			s->mute = 0;
 		s->key_count = level->first_key;
 		s->level_count--;
 		take(s, 1, TOKEN_CLOSE);
@@ -533,6 +574,11 @@ scan_included(struct scanner *s, const char *path)
 	}
 	s->paths[++s->include_depth] = path;
 	s->include_count++;
+	s->length += strlen(*text);
+	if (s->length > CONFIG_READ_MAX) {
+		scan_fail(s, "@include of \"%s\": all files together are larger than 1 MiB", shown);
+		return;
+	}
 	scan_text(s, path, *text);
 	s->include_depth--;
 	s->line_start = outer_start;
@@ -591,6 +637,7 @@ scan_all(const char *name, const char *path, const char *text, struct config *co
 		.out = open_memstream(&source->text, &source->text_length),
 		.level_count = 1,
 		.paths = { path },
+		.length = strlen(text),
 	};
 	bool failed;
 
@@ -599,7 +646,6 @@ scan_all(const char *name, const char *path, const char *text, struct config *co
 	scan_text(&s, name, text);
 	for (size_t i = 0; i < s.include_count; i++)
 		free(s.texts[i]);
-	free(s.keys);
 	(void)putc('\n', s.out);
 	failed = ferror(s.out) != 0;
 	failed |= fclose(s.out) != 0;
@@ -659,21 +705,56 @@ compare_ranked(const void *left, const void *right)
 	return a->order < b->order ? -1 : a->order > b->order;
 }
 
+/* Lines of the text that come from one file, one after the other. */
+struct stretch {
+	const char *file;
+	unsigned line;       /* the first one's in the file */
+	size_t first, count; /* in the text */
+};
+
+/* Before and after each included file, and the files. */
+#define STRETCHES_MAX (2 * INCLUDE_COUNT_MAX + 1)
+
+struct stretches {
+	struct stretch list[STRETCHES_MAX];
+	size_t count;
+};
+
+static void
+find_stretches(const struct config_source *source, struct stretches *stretches)
+{
+	struct stretch *last = NULL;
+
+	for (size_t i = 0; i < source->line_count; i++) {
+		const struct config_origin *line = &source->lines[i];
+
+		if (last != NULL && last->file == line->file &&
+		    last->line + last->count == line->line) {
+			last->count++;
+		} else if (stretches->count < STRETCHES_MAX) {
+			last = &stretches->list[stretches->count++];
+			*last = (struct stretch){ line->file, line->line, i, 1 };
+		}
+	}
+}
+
 /* Return the index of the first line of the text that comes from LINE of FILE. */
 static size_t
-first_line_from(const struct config_source *source, const char *file, unsigned line)
+first_line_from(const struct stretches *stretches, const char *file, unsigned line)
 {
-	/* the lines before it in its file stand before it in the text */
-	for (size_t i = line > 0 ? line - 1 : 0; i < source->line_count; i++) {
-		if (source->lines[i].file == file && source->lines[i].line == line)
-			return i;
+	for (size_t i = 0; i < stretches->count; i++) {
+		const struct stretch *stretch = &stretches->list[i];
+
+		if (stretch->file == file && line >= stretch->line &&
+		    line - stretch->line < stretch->count)
+			return stretch->first + (line - stretch->line);
 	}
 	return SIZE_MAX - 1;
 }
 
 /* Return what line of the text a MESSAGE with "FILE:LINE:" at its start is about. */
 static size_t
-rank_of(const struct config_source *source, const struct config *config, const char *message)
+rank_of(const struct stretches *stretches, const struct config *config, const char *message)
 {
 	for (size_t i = 0; i < config->file_name_count; i++) {
 		const char *file = config->file_names[i];
@@ -685,7 +766,7 @@ rank_of(const struct config_source *source, const struct config *config, const c
 			continue;
 		line = strtoul(message + length + 1, &end, 10);
 		if (end > message + length + 1 && *end == ':')
-			return first_line_from(source, file, (unsigned)line);
+			return first_line_from(stretches, file, (unsigned)line);
 	}
 	return SIZE_MAX;
 }
@@ -695,13 +776,15 @@ config_source_sort(
     const struct config_source *source, const struct config *config, struct error_list *errors)
 {
 	struct ranked *ranked = reallocarray(NULL, errors->count, sizeof(*ranked));
+	struct stretches stretches = { .count = 0 };
 
 	if (ranked == NULL)
 		return;
+	find_stretches(source, &stretches);
 	for (size_t i = 0; i < errors->count; i++) {
 		char *message = errors->lines[i];
 
-		ranked[i] = (struct ranked){ rank_of(source, config, message), i, message };
+		ranked[i] = (struct ranked){ rank_of(&stretches, config, message), i, message };
 	}
 	qsort(ranked, errors->count, sizeof(*ranked), compare_ranked);
 	for (size_t i = 0; i < errors->count; i++)

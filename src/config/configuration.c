@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/socket_file.h"
 #include "base/text.h"
 #include "config/directive.h"
 
@@ -19,9 +20,6 @@
 #else
 #define CONFIG_HAS_JOURNAL false
 #endif
-
-/* "FILE:LINE" of an origin can be long: a path is at most PATH_MAX. */
-#define PLACE_MAX 4200
 
 static const char *const suits_text[] = {
 	[DIRECTIVE_ANY] = "any listener",
@@ -152,6 +150,10 @@ config_add_error(
 	char *message = NULL;
 	va_list ap;
 
+	if (error_list_is_full(errors)) {
+		errors->surplus++;
+		return -EINVAL;
+	}
 	va_start(ap, format);
 	if (vasprintf(&message, format, ap) < 0)
 		message = NULL;
@@ -165,9 +167,8 @@ config_add_error(
 	return -EINVAL;
 }
 
-/* Write " (WHAT at FILE:LINE)", nothing for a default. */
-static char *
-format_other(const struct config_origin *origin, const char *what, char *buffer, size_t size)
+char *
+config_format_place(const struct config_origin *origin, const char *what, char *buffer, size_t size)
 {
 	buffer[0] = '\0';
 	if (origin->file != NULL)
@@ -184,8 +185,8 @@ origin_of(const struct config_origin *origins, enum config_section section, cons
 	return &origins[directive_find(table, key) - table->rows];
 }
 
-static const struct config_origin *
-listener_origin(const struct listener_config *lis, const char *key)
+const struct config_origin *
+config_listener_origin(const struct listener_config *lis, const char *key)
 {
 	return origin_of(lis->origins, CONFIG_LISTENERS, key);
 }
@@ -194,49 +195,6 @@ const struct config_origin *
 config_origin_of(const struct config *config, enum config_section section, const char *key)
 {
 	return origin_of(config->origins[section], section, key);
-}
-
-/* A file is one socket, whatever its kind; ports and abstract names are counted by transport. */
-static bool
-same_socket(const struct address *a, const struct address *b)
-{
-	if (address_is_path(a) && address_is_path(b))
-		return strcmp(a->u.un.sun_path, b->u.un.sun_path) == 0;
-	return address_equal(a, b);
-}
-
-static bool
-same_place(const struct listener_config *a, const struct listener_config *b)
-{
-	if (!a->enabled || !b->enabled || a->address_text == NULL || b->address_text == NULL)
-		return false;
-	if (address_is_ip(&a->address) && address_port(&a->address) == 0)
-		return false;
-	return same_socket(&a->address, &b->address);
-}
-
-/* The KEY of the listener at INDEX has the TEXT that FIRST had before. */
-static void
-report_twice(const struct config *config, size_t index, const struct listener_config *first,
-    const char *key, const char *text, struct error_list *errors)
-{
-	char other[PLACE_MAX];
-
-	config_add_error(errors, listener_origin(&config->listeners[index], key),
-	    "listeners[%zu].%s: \"%s\" is used twice%s", index, key, text,
-	    format_other(listener_origin(first, key), "first", other, sizeof(other)));
-}
-
-static void
-check_pair(const struct config *config, size_t first, size_t second, struct error_list *errors)
-{
-	const struct listener_config *a = &config->listeners[first],
-				     *b = &config->listeners[second];
-
-	if (a->name != NULL && b->name != NULL && strcmp(a->name, b->name) == 0)
-		report_twice(config, second, a, "name", b->name, errors);
-	if (same_place(a, b))
-		report_twice(config, second, a, "address", b->address_text, errors);
 }
 
 /* Keys that were given for an address on which they would do nothing. */
@@ -257,7 +215,7 @@ check_suits(const struct config *config, size_t index, struct error_list *errors
 			    row->key, suits_text[row->suits], lis->address_text);
 	}
 	if (lis->address.wildcard && lis->v6only)
-		config_add_error(errors, listener_origin(lis, "v6only"),
+		config_add_error(errors, config_listener_origin(lis, "v6only"),
 		    "listeners[%zu].v6only: contradicts the host * (write %s://[::]:%u)", index,
 		    address_transport_name(lis->address.transport), address_port(&lis->address));
 }
@@ -268,8 +226,6 @@ check_listeners(const struct config *config, struct error_list *errors)
 	bool enabled = false;
 
 	for (size_t i = 0; i < config->listener_count; i++) {
-		for (size_t j = 0; j < i; j++)
-			check_pair(config, j, i, errors);
 		check_suits(config, i, errors);
 		enabled |= config->listeners[i].enabled;
 	}
@@ -278,12 +234,49 @@ check_listeners(const struct config *config, struct error_list *errors)
 		    "listeners: none is enabled (write enabled = true in at least one)");
 }
 
+/* Return whether GROUP, whose place and KEY these are, is one of this machine, or say that not. */
+static bool
+check_group(const char *group, const struct config_origin *origin, const char *key,
+    struct error_list *errors)
+{
+	char shown[160];
+	gid_t gid;
+	int r = *group == '\0' ? 0 : socket_file_find_group(group, &gid);
+
+	if (r < 0)
+		config_add_error(errors, origin, "%s: \"%s\" %s%s", key,
+		    text_escape_string(group, shown, sizeof(shown)),
+		    r == -ENOENT ? "is no group of this machine" : "cannot be looked up: ",
+		    r == -ENOENT ? " (create it, or write one that there is)" : strerror(-r));
+	return r == 0;
+}
+
+static void
+check_groups(const struct config *config, struct error_list *errors)
+{
+	const char *known = "";
+	char key[64];
+
+	for (size_t i = 0; i < config->listener_count; i++) {
+		const struct listener_config *lis = &config->listeners[i];
+
+		(void)snprintf(key, sizeof(key), "listeners[%zu].group", i);
+		/* many listeners have one group: it is looked up once */
+		if (lis->enabled && strcmp(lis->group, known) != 0 &&
+		    check_group(lis->group, config_listener_origin(lis, "group"), key, errors))
+			known = lis->group;
+	}
+	if (*config->control.socket != '\0')
+		(void)check_group(config->control.group,
+		    config_origin_of(config, CONFIG_CONTROL, "group"), "control.group", errors);
+}
+
 static void
 check_marks(const struct config *config, struct error_list *errors)
 {
 	const struct config_origin *low = config_origin_of(config, CONFIG_LIMITS, "output_low");
 	const struct config_origin *high = config_origin_of(config, CONFIG_LIMITS, "output_high");
-	char other[PLACE_MAX], low_text[UNITS_TEXT_MAX], high_text[UNITS_TEXT_MAX];
+	char other[CONFIG_PLACE_MAX], low_text[UNITS_TEXT_MAX], high_text[UNITS_TEXT_MAX];
 
 	if (config->limits.output_low < config->limits.output_high || low->refused || high->refused)
 		return;
@@ -294,7 +287,7 @@ check_marks(const struct config *config, struct error_list *errors)
 		    "limits.output_low: \"%s\" is not below limits.output_high, \"%s\"%s", low_text,
 		    high_text,
 		    high->file == NULL ? " by default"
-				       : format_other(high, "set", other, sizeof(other)));
+				       : config_format_place(high, "set", other, sizeof(other)));
 	else
 		config_add_error(errors, high,
 		    "limits.output_high: \"%s\" is not above limits.output_low, \"%s\" by default",
@@ -347,64 +340,29 @@ config_log_is_good(const struct config *config)
 	return good;
 }
 
-/* The control port, or its socket, on the ADDRESS of a listener could never be bound. */
-static void
-check_control_address(const struct config *config, const char *key, const char *text,
-    const struct address *address, struct error_list *errors)
-{
-	char other[PLACE_MAX];
-
-	for (size_t i = 0; i < config->listener_count; i++) {
-		const struct listener_config *lis = &config->listeners[i];
-
-		if (!lis->enabled || lis->address_text == NULL ||
-		    !same_socket(&lis->address, address))
-			continue;
-		config_add_error(errors, config_origin_of(config, CONFIG_CONTROL, key),
-		    "control.%s: \"%s\" is the address of listeners[%zu] too%s", key, text, i,
-		    format_other(listener_origin(lis, "address"), "set", other, sizeof(other)));
-	}
-}
-
 static void
 check_control_socket(const struct config *config, struct error_list *errors)
 {
 	const struct config_origin *origin = config_origin_of(config, CONFIG_CONTROL, "socket");
-	const char *path = config->control.socket, *reason;
-	char shown[160], url[sizeof("unix:") + sizeof(((struct sockaddr_un *)NULL)->sun_path)];
-	struct address address;
+	const char *path = config->control.socket;
+	char shown[160];
 
-	if (origin->refused || *path == '\0' || strcmp(path, "auto") == 0)
-		return;
-	(void)snprintf(url, sizeof(url), "unix:%s", path);
-	if (*path != '/' || address_parse(url, &address, &reason) < 0)
+	if (!origin->refused && *path != '\0' && *path != '/' && strcmp(path, "auto") != 0)
 		config_add_error(errors, origin,
 		    "control.socket: \"%s\" is not an absolute path (write \"/PATH\", \"auto\" or "
 		    "\"\")",
 		    text_escape_string(path, shown, sizeof(shown)));
-	else
-		check_control_address(config, "socket", path, &address, errors);
-}
-
-static void
-check_control(const struct config *config, struct error_list *errors)
-{
-	const struct control_config *control = &config->control;
-
-	if (*control->http != '\0' && address_port(&control->http_address) != 0 &&
-	    !config_origin_of(config, CONFIG_CONTROL, "http")->refused)
-		check_control_address(
-		    config, "http", control->http, &control->http_address, errors);
-	check_control_socket(config, errors);
 }
 
 void
-config_check(const struct config *config, struct error_list *errors)
+config_check(const struct config *config, unsigned checks, struct error_list *errors)
 {
 	check_listeners(config, errors);
 	check_marks(config, errors);
 	check_log(config, errors);
-	check_control(config, errors);
+	check_control_socket(config, errors);
+	if ((checks & CONFIG_CHECK_GROUPS) != 0)
+		check_groups(config, errors);
 }
 
 /* Names are unique in a checked configuration. */

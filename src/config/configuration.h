@@ -160,6 +160,10 @@ struct listener_config *config_add_listener(struct config *config);
 const struct config_origin *config_origin_of(
     const struct config *config, enum config_section section, const char *key);
 
+/* Return where the value of KEY, a directive of listeners, comes from. */
+const struct config_origin *config_listener_origin(
+    const struct listener_config *lis, const char *key);
+
 /*
  * Add a line about what ORIGIN is the place of, which starts with FILE:LINE (nothing for a
  * default). Returns -EINVAL, for the caller to return.
@@ -167,13 +171,29 @@ const struct config_origin *config_origin_of(
 int config_add_error(struct error_list *errors, const struct config_origin *origin,
     const char *format, ...) ATTR_PRINTF(3, 4);
 
+/* Room for " (WHAT at FILE:LINE)" of an origin: a path is at most PATH_MAX. */
+#define CONFIG_PLACE_MAX 4200
+
+/* Write " (WHAT at FILE:LINE)" to BUFFER, nothing for a default. Returns BUFFER. */
+char *config_format_place(
+    const struct config_origin *origin, const char *what, char *buffer, size_t size);
+
+/* What a check of a file looks for where that makes sense; added together. */
+enum config_checks {
+	/* addresses that cannot be bound beside each other; not where they may be passed in */
+	CONFIG_CHECK_OVERLAPS = 1,
+	/* whether this machine has the groups, which may wait for a directory server */
+	CONFIG_CHECK_GROUPS = 2,
+};
+
 /*
- * Check what one directive alone cannot show: no enabled listener, names and addresses used twice,
- * marks in the wrong order, keys that do not suit the address, a log file that does not suit the
- * target. Adds a line per mistake, with FILE:LINE where known. Values refused before are not
- * judged.
+ * Check what one directive alone cannot show: no enabled listener, marks in the wrong order, keys
+ * that do not suit the address, a log file that does not suit the target, and the groups where
+ * CHECKS, of enum config_checks, say so. Adds a line per mistake, with FILE:LINE where known.
+ * Values refused before are not judged. What two listeners cannot both have is for
+ * config_overlap_check().
  */
-void config_check(const struct config *config, struct error_list *errors);
+void config_check(const struct config *config, unsigned checks, struct error_list *errors);
 
 /* Return whether the settings of the log have no mistake, whatever the others have. */
 bool config_log_is_good(const struct config *config);

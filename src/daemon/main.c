@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -37,7 +38,9 @@ static enum server_exit
 main_check(const struct options *options)
 {
 	struct error_list errors = ERROR_LIST_EMPTY;
-	struct config *cfg = config_file_read(options->config_path, &errors);
+	bool test = options->action == OPTIONS_TEST;
+	struct config *cfg = config_file_check(options->config_path,
+	    CONFIG_CHECK_OVERLAPS | (test ? CONFIG_CHECK_GROUPS : 0), &errors, NULL);
 
 	if (cfg == NULL) {
 		standard_error_print(&errors);

@@ -10,7 +10,6 @@
 #include "base/attributes.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "config/config_file.h"
 #include "control/server_interface.h"
 #include "daemon/server.h"
 #include "daemon/service_manager.h"
@@ -129,7 +128,7 @@ reload_apply(struct server *server, struct config *cfg, struct control_reload *r
 static int
 reload_try(struct server *server, struct control_reload *reload)
 {
-	struct config *cfg = config_file_read(server->options->config_path, &reload->errors);
+	struct config *cfg = server_read_config(server->options, &reload->errors, NULL);
 	int r;
 
 	if (cfg == NULL)

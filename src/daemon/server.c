@@ -101,6 +101,14 @@ server_raise_descriptors(struct config *cfg, struct error_list *errors)
 	return 0;
 }
 
+struct config *
+server_read_config(
+    const struct options *options, struct error_list *errors, struct config **ret_rejected)
+{
+	return config_file_check(options->config_path,
+	    service_manager_passes_sockets() ? 0 : CONFIG_CHECK_OVERLAPS, errors, ret_rejected);
+}
+
 void
 server_log_errors(const struct error_list *errors)
 {
@@ -353,8 +361,7 @@ server_build(struct server *server, struct error_list *errors)
 		server_make_loops, server_open_listeners, server_open_control, server_start
 	};
 	struct config *rejected = NULL;
-	struct config *cfg = config_file_read_for_log(
-	    server->options->config_path, errors, &rejected);
+	struct config *cfg = server_read_config(server->options, errors, &rejected);
 	bool no_memory = errno == ENOMEM;
 	enum server_exit code;
 	int r;

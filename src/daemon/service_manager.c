@@ -68,6 +68,16 @@ service_manager_sockets(struct inheritance *ret_inheritance, struct error_list *
 	return 0;
 }
 
+bool
+service_manager_passes_sockets(void)
+{
+	const char *process = getenv("LISTEN_PID");
+
+	/* not by sd_listen_fds(3), which looks at the descriptors: they may be others' by now */
+	return SERVICE_MANAGER_SUPPORTED && process != NULL && getenv("LISTEN_FDS") != NULL &&
+	       strtol(process, NULL, 10) == (long)getpid();
+}
+
 int64_t
 service_manager_watchdog_ns(void)
 {

@@ -29,6 +29,9 @@
 ATTR_MUSTCHECK int service_manager_sockets(
     struct inheritance *ret_inheritance, struct error_list *errors);
 
+/* Return whether descriptors were passed in when this process began. */
+bool service_manager_passes_sockets(void);
+
 /* Return how often the manager wants to hear WATCHDOG=1, in ns; 0: never. */
 int64_t service_manager_watchdog_ns(void);
 

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "config/config_file.h"
+#include "config/config_overlap.h"
 #include "config/config_read.h"
 #include "config/directive.h"
 #include "suite.h"
@@ -134,7 +135,8 @@ START_TEST(without_a_file)
 	struct config *config = config_new_default();
 
 	ck_assert_ptr_nonnull(config);
-	config_check(config, &errors);
+	config_check(config, CONFIG_CHECK_GROUPS, &errors);
+	ck_assert_int_eq(config_overlap_check(config, true, &errors), 0);
 	ck_assert_uint_eq(error_list_count(&errors), 0);
 	ck_assert_ptr_null(config->path);
 	ck_assert_uint_eq(config->listener_count, 2);
@@ -732,14 +734,14 @@ START_TEST(changed_networks)
 	struct config *new = must_parse(
 	    "listeners = ( { name = \"a\"; address = \"udp://[::]:7\"; v6only = true;\n"
 	    "deny = ( \"::/0\", \"10.0.0.1\" ); budget_per_source = 0; },\n"
-	    "{ name = \"b\"; address = \"udp://[::1]:7\"; v6only = true; } );");
+	    "{ name = \"b\"; address = \"udp://[::1]:8\"; v6only = true; } );");
 
 	must_differ(old, new,
 	    "listeners.a.v6only: false -> true (restart)\n"
 	    "listeners.a.budget_per_source: 10000 -> 0\n"
 	    "listeners.a.allow: ( \"10.0.0.0/8\" ) -> ( )\n"
 	    "listeners.a.deny: ( ) -> ( \"::/0\", \"10.0.0.1\" )\n"
-	    "listeners.b.address: tcp://[::]:7 -> udp://[::1]:7\n"
+	    "listeners.b.address: tcp://[::]:7 -> udp://[::1]:8\n"
 	    "listeners.b.v6only: false -> true\n");
 	must_differ(new, new, "");
 	config_unref(old);
