@@ -485,36 +485,17 @@ scan_token(struct scanner *s, size_t floor)
 		scan_key(s);
 }
 
-/* Return NAME, escaped for printing, as CONFIG keeps it for origins; NULL: out of memory. */
-static const char *
-add_file_name(struct config *config, const char *name)
-{
-	char escaped[FILE_NAME_MAX];
-	char **names;
-
-	text_escape_string(name, escaped, sizeof(escaped));
-	for (size_t i = 0; i < config->file_name_count; i++) {
-		if (strcmp(config->file_names[i], escaped) == 0)
-			return config->file_names[i];
-	}
-	names = reallocarray(config->file_names, config->file_name_count + 1, sizeof(*names));
-	if (names == NULL)
-		return NULL;
-	config->file_names = names;
-	names[config->file_name_count] = strdup(escaped);
-	if (names[config->file_name_count] == NULL)
-		return NULL;
-	return names[config->file_name_count++];
-}
-
 /* Scan the TEXT of the file NAME, from a fresh line of the flat text on. */
 static void
 scan_text(struct scanner *s, const char *name, const char *text)
 {
 	size_t floor = s->level_count;
+	char escaped[FILE_NAME_MAX];
 	const struct key *key;
 
-	s->where = (struct config_origin){ .file = add_file_name(s->config, name), .line = 1 };
+	text_escape_string(name, escaped, sizeof(escaped));
+	s->where = (struct config_origin){ .file = config_keep_file_name(s->config, escaped),
+		.line = 1 };
 	if (s->where.file == NULL) {
 		s->result = -ENOMEM;
 		return;

@@ -33,8 +33,7 @@ static const char *const suits_text[] = {
 };
 
 struct change_sink {
-	void (*changed)(
-	    void *context, const char *key, const char *from, const char *to, bool needs_restart);
+	void (*changed)(void *context, const char *key, const char *from, const char *to);
 	void *context;
 };
 
@@ -66,10 +65,34 @@ config_unref(const struct config *given)
 	}
 	for (size_t i = 0; i < config->file_name_count; i++)
 		free(config->file_names[i]);
+	for (size_t i = 0; i < config->waiting_count; i++) {
+		free(config->waiting[i].key);
+		free(config->waiting[i].text);
+	}
+	free(config->waiting);
 	free(config->listeners);
 	free(config->file_names);
 	free(config->path);
 	free(config);
+}
+
+const char *
+config_keep_file_name(struct config *config, const char *name)
+{
+	char **names;
+
+	for (size_t i = 0; i < config->file_name_count; i++) {
+		if (strcmp(config->file_names[i], name) == 0)
+			return config->file_names[i];
+	}
+	names = reallocarray(config->file_names, config->file_name_count + 1, sizeof(*names));
+	if (names == NULL)
+		return NULL;
+	config->file_names = names;
+	names[config->file_name_count] = strdup(name);
+	if (names[config->file_name_count] == NULL)
+		return NULL;
+	return names[config->file_name_count++];
 }
 
 struct config *
@@ -365,22 +388,28 @@ config_check(const struct config *config, unsigned checks, struct error_list *er
 		check_groups(config, errors);
 }
 
-/* Names are unique in a checked configuration. */
+/*
+ * Names are unique in a checked configuration. The search begins at *HINT, behind the last one that
+ * was found: most listeners follow each other as they did.
+ */
 static const struct listener_config *
-find_listener(const struct config *config, const char *name)
+find_listener(const struct config *config, const char *name, size_t *hint)
 {
 	for (size_t i = 0; i < config->listener_count; i++) {
-		const struct listener_config *lis = &config->listeners[i];
+		size_t index = (*hint + i) % config->listener_count;
+		const struct listener_config *lis = &config->listeners[index];
 
-		if (lis->name != NULL && strcmp(lis->name, name) == 0)
-			return lis;
+		if (lis->name == NULL || strcmp(lis->name, name) != 0)
+			continue;
+		*hint = index + 1;
+		return lis;
 	}
 	return NULL;
 }
 
 static void
 diff_table(const struct directive_table *table, const char *prefix, const void *old,
-    const void *new, bool running, const struct change_sink *sink)
+    const void *new, const struct change_sink *sink)
 {
 	char from[DIRECTIVE_TEXT_MAX], to[DIRECTIVE_TEXT_MAX], key[256];
 
@@ -393,48 +422,39 @@ diff_table(const struct directive_table *table, const char *prefix, const void *
 		directive_format(row, new, to, sizeof(to));
 		(void)snprintf(
 		    key, sizeof(key), "%s%s%s", prefix, *prefix != '\0' ? "." : "", row->key);
-		sink->changed(
-		    sink->context, key, from, to, running && row->effect == DIRECTIVE_RESTART);
+		sink->changed(sink->context, key, from, to);
 	}
-}
-
-/* A listener that gets a new socket takes every value; one that keeps its socket does not. */
-static bool
-keeps_socket(const struct listener_config *was, const struct listener_config *is)
-{
-	return was->enabled && is->enabled && address_equal(&was->address, &is->address);
 }
 
 static void
 diff_listeners(const struct config *old, const struct config *new, const struct change_sink *sink)
 {
+	size_t old_hint = 0, new_hint = 0;
 	char key[256];
 
 	for (size_t i = 0; i < old->listener_count; i++) {
 		const struct listener_config *was = &old->listeners[i];
-		const struct listener_config *is = find_listener(new, was->name);
+		const struct listener_config *is = find_listener(new, was->name, &new_hint);
 
 		(void)snprintf(key, sizeof(key), "listeners.%s", was->name);
 		if (is == NULL)
-			sink->changed(sink->context, key, was->address_text, "", false);
+			sink->changed(sink->context, key, was->address_text, "");
 		else
-			diff_table(directive_table(CONFIG_LISTENERS), key, was, is,
-			    keeps_socket(was, is), sink);
+			diff_table(directive_table(CONFIG_LISTENERS), key, was, is, sink);
 	}
 	for (size_t i = 0; i < new->listener_count; i++) {
 		const struct listener_config *is = &new->listeners[i];
 
-		if (find_listener(old, is->name) != NULL)
+		if (find_listener(old, is->name, &old_hint) != NULL)
 			continue;
 		(void)snprintf(key, sizeof(key), "listeners.%s", is->name);
-		sink->changed(sink->context, key, "", is->address_text, false);
+		sink->changed(sink->context, key, "", is->address_text);
 	}
 }
 
 void
 config_diff(const struct config *old, const struct config *new,
-    void (*changed)(
-	void *context, const char *key, const char *from, const char *to, bool needs_restart),
+    void (*changed)(void *context, const char *key, const char *from, const char *to),
     void *context)
 {
 	const struct change_sink sink = { changed, context };
@@ -445,6 +465,6 @@ config_diff(const struct config *old, const struct config *new,
 
 		if (s != CONFIG_LISTENERS)
 			diff_table(table, table->section, directive_base(old, s),
-			    directive_base(new, s), true, &sink);
+			    directive_base(new, s), &sink);
 	}
 }

@@ -116,6 +116,14 @@ struct shutdown_config {
 	int64_t idle_grace; /* ns without traffic after which a drain may close a connection */
 };
 
+/* A directive of which the file says something that only a restart puts in force. */
+struct config_waiting {
+	const void *base; /* what the row's offset counts from */
+	const struct directive *row;
+	char *key;  /* owned; "limits.connections", "listeners.echo.v6only" */
+	char *text; /* owned; the value in the file */
+};
+
 struct config {
 	atomic_uint references;            /* the creator's, and those of config_ref() */
 	char *path;                        /* owned; NULL when built from defaults alone */
@@ -133,7 +141,15 @@ struct config {
 	struct config_origin origins[CONFIG_SECTIONS][CONFIG_SECTION_MAX];
 	char **file_names; /* owned; what origins point to, escaped for printing */
 	size_t file_name_count;
+	struct config_waiting *waiting; /* owned; see config_carry_over() */
+	size_t waiting_count;
 };
+
+/*
+ * Return NAME, of a file, as CONFIG keeps it for origins: the same pointer for the same text. NULL:
+ * out of memory.
+ */
+const char *config_keep_file_name(struct config *config, const char *name);
 
 /* Return the table of a section. */
 const struct directive_table *directive_table(enum config_section section);
@@ -207,12 +223,10 @@ void config_unref(const struct config *config);
 /*
  * Call CHANGED once for each directive whose value differs between OLD and NEW: key is the full
  * path ("limits.connections", "listeners.echo.idle_timeout"; "listeners.echo" for one that came
- * or went), from and to are the values as text ("" when absent), needs_restart tells that
- * the running daemon keeps the old value.
+ * or went), from and to are the values as text ("" when absent).
  */
 void config_diff(const struct config *old, const struct config *new,
-    void (*changed)(
-	void *context, const char *key, const char *from, const char *to, bool needs_restart),
+    void (*changed)(void *context, const char *key, const char *from, const char *to),
     void *context);
 
 #endif

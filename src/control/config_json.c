@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "config/config_carry.h"
 #include "config/configuration.h"
 #include "config/directive.h"
 #include "control/document.h"
@@ -35,15 +36,17 @@ static void
 config_json_row(struct config_json *json, const char *prefix, const struct directive *row,
     const void *base, const struct config_origin *origin)
 {
+	const char *waiting = config_find_waiting(json->config, base, row);
 	char value[DIRECTIVE_TEXT_MAX], key[KEY_MAX];
 
 	(void)snprintf(key, sizeof(key), "%s%s", prefix, row->key);
 	directive_format(row, base, value, sizeof(value));
 	document_add_row(&json->document, json->rows++ == 0,
-	    json_pack("{s:o, s:o, s:b, s:o, s:s, s:s}", "key", document_text(key), "value",
-		document_text(value), "default", origin->file == NULL, "origin",
-		config_json_origin(origin), "effect", directive_effect_name(row->effect), "help",
-		row->help));
+	    json_pack("{s:o, s:o, s:o, s:b, s:o, s:s, s:s}", "key", document_text(key), "value",
+		document_text(value), "waiting",
+		waiting != NULL ? document_text(waiting) : json_null(), "default",
+		origin->file == NULL, "origin", config_json_origin(origin), "effect",
+		directive_effect_name(row->effect), "help", row->help));
 }
 
 static void

@@ -288,6 +288,8 @@ metrics_process(struct metrics_text *text, struct log_totals log, struct process
 		{ "echod_config_last_reload_success_timestamp_seconds", "gauge",
 		    status->last_success_wall_ns,
 		    "When the configuration in use was read, since the epoch." },
+		{ "echod_config_needs_restart", "gauge", (int64_t)status->needs_restart,
+		    "Directives whose value in the file waits for a restart." },
 		{ "echod_config_reloads_total{result=\"success\"}", "counter",
 		    (int64_t)status->reloads_succeeded, "Reloads since the start, by result." },
 		{ "echod_config_reloads_total{result=\"failure\"}", "counter",

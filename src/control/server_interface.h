@@ -25,9 +25,10 @@ struct process_status {
 	uint64_t reloads_failed;
 	bool last_reload_succeeded;   /* true before the first reload: the start was one */
 	int64_t last_success_wall_ns; /* of the start or the last good reload */
+	size_t needs_restart;         /* directives of which the file's value waits for it */
 };
 
-/* One directive that a reload changed. */
+/* One directive that a reload changed, or could not change. */
 struct control_change {
 	char *key;  /* owned: "limits.connections" */
 	char *from; /* owned; "" for what was not there */

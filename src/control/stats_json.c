@@ -94,6 +94,7 @@ stats_json_process(const struct engine *engine, const struct process_status *sta
 		{ "reloads",
 		    json_pack("{s:I, s:I}", "success", (json_int_t)status->reloads_succeeded,
 			"failure", (json_int_t)status->reloads_failed) },
+		{ "needs_restart", document_count(status->needs_restart) },
 		{ "loop_lag", stats_json_lag(&engine->lag) },
 	};
 

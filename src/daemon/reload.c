@@ -10,6 +10,8 @@
 #include "base/attributes.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/config_carry.h"
+#include "config/directive.h"
 #include "control/server_interface.h"
 #include "daemon/server.h"
 #include "daemon/service_manager.h"
@@ -38,13 +40,6 @@ reload_reopen_log(void *context ATTR_UNUSED, struct error_list *errors)
 	return r;
 }
 
-/* A listener may be newer than the start: its kept socket is compared with the last file. */
-static bool
-reload_is_listener_key(const char *key)
-{
-	return strncmp(key, "listeners", strlen("listeners")) == 0;
-}
-
 /* A change that does not fit in memory is still logged. */
 static void
 reload_note(struct control_reload *reload, const char *key, const char *from, const char *to,
@@ -65,31 +60,29 @@ reload_note(struct control_reload *reload, const char *key, const char *from, co
 	changes[reload->count++] = change;
 }
 
-struct comparison {
-	struct control_reload *reload;
-	bool with_start;
-};
-
-/*
- * What needs a restart is compared with the configuration of the start, which is what still runs
- * of such directives, all else with the last one.
- */
 static void
-reload_on_change(
-    void *context, const char *key, const char *from, const char *to, bool needs_restart)
+reload_on_change(void *context, const char *key, const char *from, const char *to)
 {
-	const struct comparison *comparison = context;
+	reload_note(context, key, from, to, false);
+	log_notice("%s changed from \"%s\" to \"%s\"", key, from, to);
+}
 
-	if (comparison->with_start != (needs_restart && !reload_is_listener_key(key)))
-		return;
-	reload_note(comparison->reload, key, from, to, needs_restart);
-	if (comparison->with_start)
+/* Tell of all that the file has and only a restart will put in force, each time. */
+static void
+reload_tell_waiting(const struct config *cfg, struct control_reload *reload)
+{
+	char running[DIRECTIVE_TEXT_MAX];
+
+	for (size_t i = 0; i < cfg->waiting_count; i++) {
+		const struct config_waiting *waiting = &cfg->waiting[i];
+
+		directive_format(waiting->row, waiting->base, running, sizeof(running));
+		reload_note(reload, waiting->key, running, waiting->text, true);
 		log_warning(
 		    "%s is \"%s\" in the file and \"%s\" in force: takes effect only after a "
 		    "restart",
-		    key, to, from);
-	else if (!needs_restart) /* what a kept socket cannot change, the plan has said */
-		log_notice("%s changed from \"%s\" to \"%s\"", key, from, to);
+		    waiting->key, waiting->text, running);
+	}
 }
 
 /* Prepare and swap. On failure everything is as before, and RELOAD's errors say why. */
@@ -99,10 +92,12 @@ reload_apply(struct server *server, struct config *cfg, struct control_reload *r
 	struct log_settings now = server_log_settings(server->config, server->options);
 	struct log_settings then = server_log_settings(cfg, server->options);
 	struct error_list *errors = &reload->errors;
-	int r = server_raise_descriptors(cfg, errors);
+	int r = config_carry_over(cfg, server->config, errors);
 
 	/* a level that was set by hand outlives a reload that fails */
 	now.level = log_get_level();
+	if (r == 0)
+		r = server_raise_descriptors(cfg, errors);
 	if (r == 0)
 		r = log_change(&then, errors);
 	if (r < 0)
@@ -119,9 +114,9 @@ reload_apply(struct server *server, struct config *cfg, struct control_reload *r
 	}
 	if (server->control != NULL)
 		control_server_change(server->control, &cfg->control);
-	config_diff(server->config, cfg, reload_on_change, &(struct comparison){ reload, false });
-	config_diff(
-	    server->first_config, cfg, reload_on_change, &(struct comparison){ reload, true });
+	config_diff(server->config, cfg, reload_on_change, reload);
+	reload_tell_waiting(cfg, reload);
+	server->status.needs_restart = cfg->waiting_count;
 	return 0;
 }
 

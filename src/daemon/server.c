@@ -374,7 +374,6 @@ server_build(struct server *server, struct error_list *errors)
 		return no_memory ? SERVER_EXIT_OS : SERVER_EXIT_CONFIGURATION;
 	}
 	server->config = cfg;
-	server->first_config = config_ref(cfg);
 	r = server_open_log(cfg, server->options, errors);
 	if (r == 0)
 		r = server_raise_descriptors(cfg, errors);
@@ -434,7 +433,6 @@ server_free(struct server *server)
 	engine_free(server->engine);
 	loop_free(server->loop);
 	config_unref(server->config);
-	config_unref(server->first_config);
 	libevent_global_shutdown();
 	log_close(LOG_CLOSE_NS);
 	free(server);

@@ -62,8 +62,7 @@ struct lifecycle {
 
 struct server {
 	const struct options *options;         /* borrowed from main */
-	struct config *config;                 /* owned; the one in force */
-	const struct config *first_config;     /* owned; the one of the start */
+	struct config *config;                 /* owned; the one in force: what runs */
 	struct loop *loop;                     /* owned; the main loop */
 	struct engine *engine;                 /* owned */
 	struct control_server *control;        /* owned */

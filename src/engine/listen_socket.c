@@ -228,11 +228,8 @@ listen_socket_try(const struct listener_config *cfg, const struct listen_options
 static struct listen_socket
 listen_socket_for(const struct listener_config *cfg)
 {
-	return (struct listen_socket){ .fd = -1,
-		.file = SOCKET_FILE_NONE,
-		.configured = cfg->address,
-		.v6only = cfg->v6only,
-		.freebind = cfg->freebind };
+	return (
+	    struct listen_socket){ .fd = -1, .file = SOCKET_FILE_NONE, .configured = cfg->address };
 }
 
 int

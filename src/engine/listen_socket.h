@@ -43,8 +43,6 @@ struct listen_socket {
 	bool inherited;            /* from the service manager: its file is not ours */
 	unsigned early;            /* connections in its backlog that are older than the options */
 	struct address configured; /* what a reload compares */
-	bool v6only;               /* as bound: the configuration's until it is closed */
-	bool freebind;
 	struct listen_options options; /* in force */
 	struct socket_file file;       /* of a UNIX socket with a path that we bound */
 };

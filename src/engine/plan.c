@@ -327,11 +327,6 @@ plan_commit_socket(struct engine *engine, struct plan_entry *entry)
 		return;
 	if (entry->new_socket)
 		plan_announce(entry->socket, entry->cfg);
-	else if (entry->socket->v6only != entry->cfg->v6only ||
-		 entry->socket->freebind != entry->cfg->freebind)
-		log_warning("listeners.%s: the socket is kept, so v6only and freebind take effect "
-			    "only after a restart",
-		    entry->cfg->name);
 	if (entry->lis != NULL) {
 		listener_set(entry->lis, entry->service, entry->cfg->connections);
 		if (entry->new_socket)

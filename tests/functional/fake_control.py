@@ -242,6 +242,7 @@ class FakeControl:
                 "cpu_seconds": 1.5,
                 "last_reload_successful": True,
                 "reloads": {"success": 2, "failure": 0},
+                "needs_restart": 0,
                 "loop_lag": loop_lag(0.00005, 0.001),
             },
             "totals": {**counters, "log_written": 4, "log_dropped": 0, "log_suppressed": 0},
@@ -262,7 +263,7 @@ class FakeControl:
     @staticmethod
     def config():
         keys = ("key", "value", "default", "origin", "effect", "help")
-        rows = [dict(zip(keys, row)) for row in DIRECTIVES]
+        rows = [dict(zip(keys, row), waiting=None) for row in DIRECTIVES]
         return {"path": "/etc/echod.conf", "directives": rows}
 
     # life

@@ -405,7 +405,8 @@ def test_config_tells_origins(launch):
     assert document["path"] == str(daemon.config_path)
     rows = {row["key"]: row for row in document["directives"]}
     assert len(rows) == len(document["directives"])
-    assert set(rows["workers"]) == {"key", "value", "default", "origin", "effect", "help"}
+    keys = {"key", "value", "waiting", "default", "origin", "effect", "help"}
+    assert set(rows["workers"]) == keys
     limit = rows["limits.connections"]
     assert (limit["value"], limit["default"], limit["effect"]) == ("123", False, "live")
     lines = daemon.config_path.read_text().splitlines()

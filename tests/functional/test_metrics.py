@@ -27,7 +27,7 @@ FAMILIES = """
     echod_received_bytes_total echod_sent_bytes_total echod_pending_bytes
     echod_read_pauses_total echod_accept_errors_total
     echod_config_last_reload_successful echod_config_last_reload_success_timestamp_seconds
-    echod_config_reloads_total echod_draining echod_log_suppressed_total
+    echod_config_needs_restart echod_config_reloads_total echod_draining echod_log_suppressed_total
     echod_log_dropped_total process_resident_memory_bytes process_open_fds
     process_cpu_seconds_total process_start_time_seconds
 """.split()

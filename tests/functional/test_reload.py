@@ -287,6 +287,75 @@ def test_v6only_of_a_kept_socket_needs_a_restart(launch):
     assert "restart" in lines[0]["message"]
 
 
+def waiting(daemon):
+    """What waits for a restart, as all three say that count it: key -> what runs, and what waits."""
+    rows = daemon.local.document("/config")["directives"]
+    result = {
+        row["key"]: (row["value"], row["waiting"]) for row in rows if row["waiting"] is not None
+    }
+    assert daemon.control.stats()["process"]["needs_restart"] == len(result)
+    assert daemon.control.metrics().value("echod_config_needs_restart") == len(result)
+    return result
+
+
+def test_config_says_what_runs_and_what_waits(launch):
+    daemon = launch(workers=2)
+    assert waiting(daemon) == {}
+    other = settings(workers=3, control={"mode": "0600"})
+    for _ in range(2):
+        reload(daemon, other)
+        assert waiting(daemon) == {"workers": ("2", "3"), "control.mode": ("0660", "0600")}
+    other["workers"] = 4
+    reload(daemon, other)
+    assert waiting(daemon) == {"workers": ("2", "4"), "control.mode": ("0660", "0600")}
+    reload(daemon, 'workers = "bad";\n', good=False)
+    assert waiting(daemon) == {"workers": ("2", "4"), "control.mode": ("0660", "0600")}
+    reload(daemon, settings(workers=2, control={"mode": "0600"}))
+    assert waiting(daemon) == {"control.mode": ("0660", "0600")}
+    reload(daemon, settings(workers=2))
+    assert waiting(daemon) == {}
+
+
+def test_a_value_that_waits_has_the_origin_of_what_runs(launch):
+    daemon = launch(workers=2)
+    origin = {row["key"]: row["origin"] for row in daemon.local.document("/config")["directives"]}
+    reload(daemon, "# one more line\n" + config_text(settings(workers=3)))
+    rows = {row["key"]: row for row in daemon.local.document("/config")["directives"]}
+    assert rows["workers"]["origin"] == origin["workers"]
+    assert rows["listeners.echo.address"]["origin"] != origin["listeners.echo.address"]
+    without = settings()
+    without.pop("workers", None)
+    reload(daemon, without)
+    row = {row["key"]: row for row in daemon.local.document("/config")["directives"]}["workers"]
+    assert (row["value"], row["waiting"], row["default"]) == ("2", "0", False)
+
+
+def test_options_of_a_kept_socket_wait_and_of_a_new_one_do_not(launch):
+    six = {"name": "echo", "address": f"tcp://[::1]:{free_port()}"}
+    daemon = launch(listeners=[six, ECHO | {"name": "other"}])
+    for name in ("echo", "renamed", "renamed"):
+        rows = [dict(six, name=name, v6only=True), ECHO | {"name": "other", "freebind": True}]
+        reload(daemon, settings(listeners=rows))
+        assert waiting(daemon) == {
+            f"listeners.{name}.v6only": ("false", "true"),
+            "listeners.other.freebind": ("false", "true"),
+        }
+    moved = dict(six, name="renamed", v6only=True, address=f"tcp://[::1]:{free_port()}")
+    reload(daemon, settings(listeners=[moved]))
+    assert waiting(daemon) == {}
+    reload(daemon, settings(listeners=[dict(moved, enabled=False), ECHO]))
+    reload(daemon, settings(listeners=[dict(moved, freebind=True), ECHO]))
+    assert waiting(daemon) == {}, "it was closed in between"
+
+
+def test_what_waits_still_waits_after_a_drain(launch):
+    daemon = launch(workers=2)
+    reload(daemon, settings(workers=3))
+    assert daemon.local.post("/drain").status == 200
+    assert daemon.local.post("/undrain").status == 200
+    assert waiting(daemon) == {"workers": ("2", "3")}
+
+
 @pytest.mark.parametrize("scheme", ["tcp", "udp"])
 def test_overlap_with_a_listener_of_our_own_is_told(launch, scheme):
     port = free_port()

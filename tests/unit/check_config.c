@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "config/config_carry.h"
 #include "config/config_file.h"
 #include "config/config_overlap.h"
 #include "config/config_read.h"
@@ -77,13 +78,13 @@ struct changes {
 };
 
 static void
-note_change(void *context, const char *key, const char *from, const char *to, bool needs_restart)
+note_change(void *context, const char *key, const char *from, const char *to)
 {
 	struct changes *changes = context;
 	size_t used = strlen(changes->text);
 
-	(void)snprintf(changes->text + used, sizeof(changes->text) - used, "%s: %s -> %s%s\n", key,
-	    from, to, needs_restart ? " (restart)" : "");
+	(void)snprintf(
+	    changes->text + used, sizeof(changes->text) - used, "%s: %s -> %s\n", key, from, to);
 	changes->count++;
 }
 
@@ -406,7 +407,7 @@ START_TEST(packaged_file)
 	    "listeners.echo6: tcp://[::1]:7007 -> \n"
 	    "listeners.echo-udp:  -> udp://[::]:7\n"
 	    "listeners.echo-local:  -> unix:/run/echod/echo.sock\n"
-	    "control.socket: auto -> /run/echod/control.sock (restart)\n");
+	    "control.socket: auto -> /run/echod/control.sock\n");
 	ck_assert(config->listeners[0].address.wildcard);
 	ck_assert(!config->listeners[1].enabled);
 	ck_assert(!config->listeners[2].enabled);
@@ -628,18 +629,51 @@ START_TEST(differences)
 	must_differ(old, old, "");
 	must_differ(old, new,
 	    "listeners.a: tcp://127.0.0.1:1 -> \n"
-	    "listeners.b.v6only: false -> true (restart)\n"
+	    "listeners.b.v6only: false -> true\n"
 	    "listeners.b.idle_timeout: 10m -> 5s\n"
 	    "listeners.c.address: tcp://[::1]:3 -> tcp://[::1]:4\n"
 	    "listeners.c.v6only: false -> true\n"
 	    "listeners.d:  -> unix:@d\n"
-	    "workers: 0 -> 2 (restart)\n"
+	    "workers: 0 -> 2\n"
 	    "limits.connections: 10000 -> 5\n"
-	    "control.http: 127.0.0.1:9862 ->  (restart)\n"
+	    "control.http: 127.0.0.1:9862 -> \n"
 	    "control.http_hosts: ( ) -> ( \"a\", \"b\" )\n"
 	    "control.clients: 64 -> 3\n");
 	config_unref(old);
 	config_unref(new);
+}
+END_TEST
+
+/* What runs goes on in the next one, which outlives the file names of the one before. */
+START_TEST(what_waits)
+{
+	struct error_list errors = ERROR_LIST_EMPTY;
+	struct config *running = must_parse("workers = 2; listeners = (\n"
+					    "{ name = \"a\"; address = \"tcp://[::1]:1\"; },\n"
+					    "{ name = \"b\"; address = \"tcp://[::1]:2\"; } );\n");
+	struct config *next = must_parse("workers = 3; control = { http = \"\"; }; listeners = (\n"
+					 "{ name = \"b\"; address = \"tcp://[::1]:3\";\n"
+					 "  v6only = true; },\n"
+					 "{ name = \"c\"; address = \"tcp://[::1]:1\";\n"
+					 "  v6only = true; nodelay = false; } );\n");
+	const struct directive_table *table = directive_table(CONFIG_LISTENERS);
+	const struct directive *v6only = directive_find(table, "v6only");
+
+	ck_assert_int_eq(config_carry_over(next, running, &errors), 0);
+	config_unref(running);
+	ck_assert_uint_eq(next->waiting_count, 3);
+	ck_assert_int_eq(next->workers, 2);
+	ck_assert_str_eq(config_origin_of(next, CONFIG_TOP, "workers")->file, "test.conf");
+	ck_assert_str_eq(next->control.http, "127.0.0.1:9862");
+	ck_assert_uint_eq(address_port(&next->control.http_address), 9862);
+	ck_assert(next->listeners[0].v6only);
+	ck_assert(!next->listeners[1].v6only && !next->listeners[1].nodelay);
+	ck_assert_ptr_null(config_find_waiting(next, &next->listeners[0], v6only));
+	ck_assert_str_eq(config_find_waiting(next, &next->listeners[1], v6only), "true");
+	ck_assert_str_eq(next->waiting[0].key, "listeners.c.v6only");
+	ck_assert_str_eq(next->waiting[1].key, "workers");
+	ck_assert_str_eq(next->waiting[2].key, "control.http");
+	config_unref(next);
 }
 END_TEST
 
@@ -737,7 +771,7 @@ START_TEST(changed_networks)
 	    "{ name = \"b\"; address = \"udp://[::1]:8\"; v6only = true; } );");
 
 	must_differ(old, new,
-	    "listeners.a.v6only: false -> true (restart)\n"
+	    "listeners.a.v6only: false -> true\n"
 	    "listeners.a.budget_per_source: 10000 -> 0\n"
 	    "listeners.a.allow: ( \"10.0.0.0/8\" ) -> ( )\n"
 	    "listeners.a.deny: ( ) -> ( \"::/0\", \"10.0.0.1\" )\n"
@@ -812,6 +846,7 @@ test_suite(void)
 	tcase_add_test(tests, unreadable_files);
 	tcase_add_test(tests, reading);
 	tcase_add_test(tests, differences);
+	tcase_add_test(tests, what_waits);
 	tcase_add_test(tests, long_lists);
 	tcase_add_test(tests, long_lists_of_networks);
 	tcase_add_test(tests, datagram_listeners);
