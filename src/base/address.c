@@ -26,7 +26,8 @@ static const struct {
 };
 
 static const char bad_host[] = "has no numeric host (write an IPv4 address, an IPv6 address in "
-			       "brackets, or *, such as 127.0.0.1:7 or [::1]:7)";
+			       "brackets, or *, such as 127.0.0.1:7 or [::1]:7; names are not "
+			       "looked up)";
 static const char bad_network[] = "has no numeric address (write ADDRESS or ADDRESS/BITS, such as "
 				  "192.0.2.0/24 or 2001:db8::/32)";
 
@@ -75,6 +76,17 @@ address_parse_in6(char *host, struct sockaddr_in6 *in6, const char **ret_error)
 	return 0;
 }
 
+/* Say what is wrong with HOST, which is no IPv4 address and has no brackets. */
+static const char *
+address_host_fault(const char *host)
+{
+	if (strstr(host, "://") != NULL)
+		return "has a scheme where none belongs (write HOST:PORT, such as 127.0.0.1:9862)";
+	if (strchr(host, ':') != NULL)
+		return "has an IPv6 host without brackets (write [ADDRESS]:PORT, such as [::1]:7)";
+	return bad_host;
+}
+
 int
 address_parse_host_port(const char *text, struct address *ret_address, const char **ret_error)
 {
@@ -110,7 +122,7 @@ address_parse_host_port(const char *text, struct address *ret_address, const cha
 		};
 		address.length = sizeof(address.u.in);
 		if (inet_pton(AF_INET, host, &address.u.in.sin_addr) != 1)
-			return address_refuse(ret_error, bad_host);
+			return address_refuse(ret_error, address_host_fault(host));
 	}
 	*ret_address = address;
 	return 0;
@@ -128,6 +140,9 @@ address_parse_unix(const char *path, struct address *ret_address, const char **r
 		return address_refuse(ret_error,
 		    "has no usable socket path (write /PATH or @NAME after the colon, at most "
 		    "107 bytes)");
+	if (path[0] == '/' && path[length - 1] == '/')
+		return address_refuse(
+		    ret_error, "ends as a folder does (write the path of a socket, without /)");
 	memcpy(address.u.un.sun_path, path, length);
 	if (path[0] == '@')
 		address.u.un.sun_path[0] = '\0';

@@ -43,8 +43,13 @@ text_character(const unsigned char *p, size_t left)
 	if (code < 0xa0 || (length == 3 && code < 0x800) || (length == 4 && code < 0x10000) ||
 	    (code >= 0xd800 && code <= 0xdfff) || code > 0x10ffff)
 		return 0;
-	/* bidirectional overrides and line separators can rewrite what a reader sees */
-	if ((code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069))
+	/*
+	 * Bidirectional overrides and line separators can rewrite what a reader sees; blanks that
+	 * are no space, and what has no width, look like something else or like nothing.
+	 */
+	if (code == 0xa0 || code == 0xad || (code >= 0x2000 && code <= 0x200f) ||
+	    (code >= 0x2028 && code <= 0x202f) || (code >= 0x205f && code <= 0x206f) ||
+	    code == 0x3000 || code == 0xfeff)
 		return 0;
 	return length;
 }
@@ -137,7 +142,7 @@ struct units {
 		int64_t factor;
 	} list[8];
 	const char *zero;
-	const char *no_number, *no_unit, *bad_unit, *fraction, *too_large;
+	const char *no_number, *no_unit, *bad_unit, *two_units, *fraction, *too_large;
 };
 
 static const struct units durations = {
@@ -154,6 +159,7 @@ static const struct units durations = {
 	.no_number = "is not a duration (write a whole number and a unit, such as \"30s\")",
 	.no_unit = "has no unit (write a unit: ns, us, ms, s, m, h or d, such as \"30s\")",
 	.bad_unit = "has an unknown unit (write ns, us, ms, s, m, h or d, such as \"30s\")",
+	.two_units = "is more than a number and a unit (write one of each: \"90m\" for 1h30m)",
 	.fraction = "has a fraction (write a whole number of a smaller unit: \"1500ms\" for 1.5s)",
 	.too_large = "is too large (at most 106751d)",
 };
@@ -169,8 +175,8 @@ static const struct units sizes = {
 	.zero = "0B",
 	.no_number = "is not a size (write a whole number and a unit, such as \"64KiB\")",
 	.no_unit = "has no unit (write a unit: B, KiB, MiB, GiB or TiB, such as \"64KiB\")",
-	.bad_unit = "has an unknown unit (write B, KiB, MiB, GiB or TiB, such as \"64KiB\": K and KB "
-		    "are KiB here, M and MB are MiB)",
+	.bad_unit = "has an unknown unit (write B, KiB, MiB, GiB or TiB, such as \"64KiB\" for 64K)",
+	.two_units = "is more than a number and a unit (write one of each, such as \"64KiB\")",
 	.fraction = "has a fraction (write a whole number of a smaller unit: \"1536KiB\" for 1.5MiB)",
 	.too_large = "is too large (at most 8388607TiB)",
 };
@@ -197,8 +203,9 @@ units_parse(const char *text, const struct units *units, int64_t *ret_value, con
 		return -ERANGE;
 	}
 	if (units->list[i].name == NULL) {
-		*ret_error = *unit == '\0'  ? units->no_unit
-			     : *unit == '.' ? units->fraction
+		*ret_error = *unit == '\0'                         ? units->no_unit
+			     : *unit == '.' || *unit == ','        ? units->fraction
+			     : strpbrk(unit, "0123456789") != NULL ? units->two_units
 			     : *unit == ' '
 				 ? "has a space in it (write the unit right after the number)"
 				 : units->bad_unit;
@@ -233,6 +240,77 @@ units_format(int64_t value, const struct units *units, char *buffer, size_t size
 		(void)snprintf(buffer, size, "%" PRId64 "%s", value / units->list[i].factor,
 		    units->list[i].name);
 	return buffer;
+}
+
+/* What others call the units; lower case. */
+static const struct {
+	const struct units *units;
+	const char *alias, *name;
+} units_aliases[] = {
+	{ &durations, "sec", "s" },
+	{ &durations, "secs", "s" },
+	{ &durations, "second", "s" },
+	{ &durations, "seconds", "s" },
+	{ &durations, "min", "m" },
+	{ &durations, "mins", "m" },
+	{ &durations, "minute", "m" },
+	{ &durations, "minutes", "m" },
+	{ &durations, "hr", "h" },
+	{ &durations, "hour", "h" },
+	{ &durations, "hours", "h" },
+	{ &durations, "day", "d" },
+	{ &durations, "days", "d" },
+	{ &durations, "msec", "ms" },
+	{ &durations, "usec", "us" },
+	{ &sizes, "byte", "B" },
+	{ &sizes, "bytes", "B" },
+	{ &sizes, "k", "KiB" },
+	{ &sizes, "kb", "KiB" },
+	{ &sizes, "m", "MiB" },
+	{ &sizes, "mb", "MiB" },
+	{ &sizes, "g", "GiB" },
+	{ &sizes, "gb", "GiB" },
+	{ &sizes, "t", "TiB" },
+	{ &sizes, "tb", "TiB" },
+};
+
+static bool
+units_suggest(const struct units *units, const char *text, char *buffer, size_t size)
+{
+	size_t blank = strspn(text, " "), digits = strspn(text + blank, "0123456789");
+	const char *number = text + blank, *unit = number + digits, *name = NULL;
+	size_t length;
+
+	unit += strspn(unit, " ");
+	length = strcspn(unit, " ");
+	if (digits == 0 || length == 0 || unit[length + strspn(unit + length, " ")] != '\0')
+		return false;
+	for (size_t i = 0; units->list[i].name != NULL; i++) {
+		if (strlen(units->list[i].name) == length &&
+		    strncasecmp(unit, units->list[i].name, length) == 0)
+			name = units->list[i].name;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(units_aliases); i++) {
+		if (units_aliases[i].units == units && strlen(units_aliases[i].alias) == length &&
+		    strncasecmp(unit, units_aliases[i].alias, length) == 0)
+			name = units_aliases[i].name;
+	}
+	if (name == NULL)
+		return false;
+	(void)snprintf(buffer, size, "%.*s%s", (int)(digits < 20 ? digits : 20), number, name);
+	return true;
+}
+
+bool
+units_suggest_duration(const char *text, char *buffer, size_t size)
+{
+	return units_suggest(&durations, text, buffer, size);
+}
+
+bool
+units_suggest_size(const char *text, char *buffer, size_t size)
+{
+	return units_suggest(&sizes, text, buffer, size);
 }
 
 char *

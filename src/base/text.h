@@ -7,6 +7,7 @@
 #ifndef ECHOD_BASE_TEXT_H
 #define ECHOD_BASE_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,7 +15,8 @@
 
 /*
  * Copy LENGTH bytes of SOURCE to BUFFER as valid, printable UTF-8. Control characters (C0, DEL,
- * C1), the backslash and bytes that are not valid UTF-8 (RFC 3629) become \xNN. The result is
+ * C1), blanks and marks that cannot be seen, the backslash and bytes that are not valid UTF-8 (RFC
+ * 3629) become \xNN. The result is
  * always NUL-terminated and is cut at a whole character where it does not fit. Returns BUFFER.
  */
 char *text_escape(const char *source, size_t length, char *buffer, size_t size);
@@ -51,6 +53,15 @@ ATTR_MUSTCHECK int units_parse_duration(const char *text, int64_t *ret_ns, const
 
 /* Parse a size with unit B, KiB, MiB, GiB or TiB into bytes; errors as units_parse_duration(). */
 ATTR_MUSTCHECK int units_parse_size(const char *text, int64_t *ret_bytes, const char **ret_error);
+
+/*
+ * Write to BUFFER what TEXT, which units_parse_duration() refused, may mean: with a unit as others
+ * call it ("30 sec"), written as it should be ("30s"). Returns whether there is such a guess.
+ */
+bool units_suggest_duration(const char *text, char *buffer, size_t size);
+
+/* The same for sizes: "64KiB" for "64k". */
+bool units_suggest_size(const char *text, char *buffer, size_t size);
 
 /* Write NS with the largest unit that keeps it whole ("10m", "1500ms"); returns BUFFER. */
 char *units_format_duration(int64_t ns, char *buffer, size_t size);

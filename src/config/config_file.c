@@ -78,10 +78,32 @@ describe(struct reader *r, const config_setting_t *setting)
 	}
 }
 
-/* Explain a value without quotes where quotes belong. */
+/*
+ * Return whether TEXT would be a good value of ROW. Memory that cannot be had is no reason to say
+ * otherwise.
+ */
+static bool
+is_good(
+    const struct directive *row, const char *text, const char *prefix, struct error_list *errors)
+{
+	const struct directive_table alone = { "", 0, row, 1 };
+	void *scratch = calloc(1, sizeof(struct config) + sizeof(struct listener_config));
+	int result = scratch != NULL ? directive_set(row, scratch, text, prefix, errors) : -ENOMEM;
+
+	if (scratch != NULL)
+		directive_free_fields(&alone, scratch);
+	free(scratch);
+	return result != -EINVAL;
+}
+
+/*
+ * Explain a value without quotes where quotes belong: they alone are missing only where it is good
+ * with them.
+ */
 static int
 report_unquoted(struct reader *r, const struct directive *row, const char *text)
 {
+	struct error_list quoted = ERROR_LIST_EMPTY;
 	char shown[SHOWN_MAX], wanted[DESCRIPTION_MAX];
 	bool number = text[strspn(text, "0123456789")] == '\0';
 
@@ -89,12 +111,12 @@ report_unquoted(struct reader *r, const struct directive *row, const char *text)
 	if (number && (row->type == DIRECTIVE_DURATION || row->type == DIRECTIVE_SIZE))
 		error_list_add(r->errors, "%s%s has no unit (write %s)", r->prefix, shown,
 		    directive_unit_hint(row->type, text, wanted, sizeof(wanted)));
-	else if (number && row->type != DIRECTIVE_NAME && row->type != DIRECTIVE_MODE)
-		error_list_add(r->errors, "%s%s is a number (write %s)", r->prefix, shown,
-		    directive_describe(row, wanted, sizeof(wanted)));
+	else if (!is_good(row, text, r->prefix, &quoted))
+		error_list_add(r->errors, "%s", error_list_first(&quoted));
 	else
 		error_list_add(
 		    r->errors, "%s%s has no quotes (write \"%s\")", r->prefix, shown, shown);
+	error_list_done(&quoted);
 	return -EINVAL;
 }
 

@@ -66,6 +66,7 @@ struct scanner {
 	struct error_list *errors;
 	FILE *out; /* writes the source's text */
 	const char *p;
+	const char *text; /* of the present file */
 	const char *line_start;
 	struct config_origin where;
 	enum token last;
@@ -158,13 +159,16 @@ unquote(const char *p, const char *end)
 	return copy;
 }
 
-/* Return the length of the value without quotes at P, 0: there is none. A URL or path is one. */
+/*
+ * Return the length of the value without quotes at P, 0: there is none. A URL, path or network is
+ * one.
+ */
 static size_t
 bare_length(const char *p)
 {
 	size_t n = strspn(p, LETTERS DIGITS "_.+-*%");
 
-	if (p[n] == ':' || *p == '/')
+	if (p[n] == ':' || *p == '/' || (n > 0 && p[n] == '/' && strchr(DIGITS, p[n + 1]) != NULL))
 		n = strcspn(p, " \t\f\r\n;,(){}\"#");
 	return n;
 }
@@ -239,7 +243,7 @@ format_path(const struct scanner *s, char *buffer, size_t size)
 static const struct {
 	const char *bytes, *text;
 } disguises[] = {
-	{ "\xef\xbb\xbf", "the file begins with a byte order mark (save it without one)" },
+	{ "\xef\xbb\xbf", "there is a byte order mark here (remove it)" },
 	{ "\xc2\xa0", "there is a no-break space here (write an ordinary one)" },
 	{ "\xe2\x80\x98", "there is a typographic quote here (write \")" },
 	{ "\xe2\x80\x99", "there is a typographic quote here (write \")" },
@@ -247,7 +251,54 @@ static const struct {
 	{ "\xe2\x80\x9d", "there is a typographic quote here (write \")" },
 	{ "\xe2\x80\x9e", "there is a typographic quote here (write \")" },
 	{ "'", "a string stands in double quotes (write \")" },
+	{ "`", "a string stands in double quotes (write \")" },
+	{ "\xc2\xab", "a string stands in double quotes (write \")" },
+	{ "\xc2\xbb", "a string stands in double quotes (write \")" },
 };
+
+/* Say what is wrong with what stands where a key, or something behind a key, was expected. */
+static const char *
+hint_for(struct scanner *s)
+{
+	bool list = is_list(top_level(s));
+	char c = *s->p;
+
+	if ((c & 0x80) != 0)
+		return "outside quotes and comments only ASCII characters stand";
+	if (c == '@')
+		return "write @include \"FILE\", alone on its line";
+	if (c == '=' && list)
+		return "a list has no keys: write { } around them";
+	if (s->last == TOKEN_EQUALS)
+		return "a value is missing before it";
+	if (c == '[' && !list)
+		return "a section is a group: write NAME = { ... };";
+	if (c == '{' && s->last == TOKEN_START)
+		return "no bracket stands around the whole file";
+	if (strchr("})]", c) != NULL && s->level_count == 1)
+		return "nothing is open that it could close";
+	if (s->last == TOKEN_COMMA && !list && strchr(DIGITS, c) != NULL)
+		return "a number is written without commas";
+	return "is a comma, \"=\", quote or bracket missing before?";
+}
+
+/* What follows the last key is no "=". */
+static void
+fail_after_key(struct scanner *s, const char *shown)
+{
+	const struct key *key = &s->keys[s->key_count - 1];
+
+	if (*s->p == '.')
+		scan_fail(s,
+		    "expected \"=\" before '%s' (write %.*s = { ... }; with the key inside)", shown,
+		    (int)key->length, key->name);
+	else if (key->length == strlen("include") &&
+		 strncmp(key->name, "include", key->length) == 0)
+		scan_fail(
+		    s, "expected \"=\" before '%s' (write @include \"FILE\" for a file)", shown);
+	else
+		scan_fail(s, "expected \"=\" before '%s'", shown);
+}
 
 /* What comes after a broken bracket or string cannot be judged: one such mistake ends the scan. */
 static void
@@ -255,20 +306,24 @@ fail_unexpected(struct scanner *s, size_t length)
 {
 	char shown[SHOWN_MAX];
 
+	if (s->p == s->text && strncmp(s->p, "\xef\xbb\xbf", 3) == 0) {
+		scan_fail(s, "the file begins with a byte order mark (save it without one)");
+		return;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(disguises); i++) {
 		if (strncmp(s->p, disguises[i].bytes, strlen(disguises[i].bytes)) == 0) {
 			scan_fail(s, "%s", disguises[i].text);
 			return;
 		}
 	}
+	/* a whole character */
+	while ((*s->p & 0x80) != 0 && (s->p[length] & 0xc0) == 0x80)
+		length++;
 	text_escape(s->p, length, shown, sizeof(shown));
 	if (s->last == TOKEN_KEY)
-		scan_fail(s, "expected \"=\" before '%s'", shown);
+		fail_after_key(s, shown);
 	else
-		scan_fail(s,
-		    "did not expect '%s' here (is a comma, \"=\", quote or bracket missing "
-		    "before?)",
-		    shown);
+		scan_fail(s, "did not expect '%s' here (%s)", shown, hint_for(s));
 }
 
 static void
@@ -315,6 +370,8 @@ scan_string(struct scanner *s)
 		scan_fail(s, "%s", reason);
 	else if (value_fits(s) || s->last == TOKEN_STRING) /* "a" "b" is "ab" */
 		take(s, (size_t)(end - s->p), TOKEN_STRING);
+	else if (strchr("=:", end[strspn(end, " \t")]) != NULL && end[strspn(end, " \t")] != '\0')
+		scan_fail(s, "a key has no quotes (write %.*s)", (int)(end - s->p - 2), s->p + 1);
 	else
 		fail_unexpected(s, (size_t)(end - s->p));
 }
@@ -424,6 +481,8 @@ scan_close(struct scanner *s, size_t floor)
 
 	if (s->last == TOKEN_KEY || s->last == TOKEN_EQUALS || s->level_count <= floor) {
 		fail_unexpected(s, 1);
+	} else if (s->last == TOKEN_COMMA && is_list(level)) {
+		scan_fail(s, "did not expect '%c' here (remove the comma before it)", *s->p);
 	} else if (level->bracket != opener) {
 		scan_fail(s, "'%c' cannot close the '%c' of line %u", *s->p, level->bracket,
 		    level->where.line);
@@ -500,7 +559,7 @@ scan_text(struct scanner *s, const char *name, const char *text)
 		s->result = -ENOMEM;
 		return;
 	}
-	s->p = s->line_start = text;
+	s->p = s->line_start = s->text = text;
 	begin_line(s);
 	while (s->result == 0 && *s->p != '\0')
 		scan_token(s, floor);
@@ -508,7 +567,8 @@ scan_text(struct scanner *s, const char *name, const char *text)
 		return;
 	if (s->level_count > floor) {
 		s->result = config_add_error(s->errors, &top_level(s)->where,
-		    "the '%c' here is never closed", top_level(s)->bracket);
+		    "the '%c' here is never closed (or a quote, in or behind its line)",
+		    top_level(s)->bracket);
 	} else if (s->last == TOKEN_KEY || s->last == TOKEN_EQUALS) {
 		key = &s->keys[s->key_count - 1];
 		scan_fail(s, "the file ends before the value of %.*s", (int)key->length, key->name);
@@ -533,7 +593,7 @@ static void
 scan_included(struct scanner *s, const char *path)
 {
 	const struct config_origin where = s->where;
-	const char *outer_start = s->line_start;
+	const char *outer_start = s->line_start, *outer_text = s->text;
 	char reason[CONFIG_READ_REASON_MAX], shown[PATH_TEXT_MAX];
 	char **text = &s->texts[s->include_count];
 
@@ -563,6 +623,7 @@ scan_included(struct scanner *s, const char *path)
 	scan_text(s, path, *text);
 	s->include_depth--;
 	s->line_start = outer_start;
+	s->text = outer_text;
 	s->where = where;
 	begin_line(s);
 }

@@ -264,7 +264,7 @@ check_group(const char *group, const struct config_origin *origin, const char *k
 {
 	char shown[160];
 	gid_t gid;
-	int r = *group == '\0' ? 0 : socket_file_find_group(group, &gid);
+	int r = *group == '\0' || origin->refused ? 0 : socket_file_find_group(group, &gid);
 
 	if (r < 0)
 		config_add_error(errors, origin, "%s: \"%s\" %s%s", key,

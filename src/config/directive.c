@@ -222,7 +222,13 @@ set_quantity(const struct assignment *a)
 	r = parse(text, &value, &reason);
 	if (r == -ERANGE)
 		return refuse_range(a);
-	return r < 0 ? refuse(a, "%s", reason) : store_number(a, value);
+	if (r == 0)
+		return store_number(a, value);
+	if (a->row->type == DIRECTIVE_DURATION ? units_suggest_duration(text, hint, sizeof(hint))
+					       : units_suggest_size(text, hint, sizeof(hint)))
+		return refuse(a, "has %s (write \"%s\")",
+		    strchr(text, ' ') != NULL ? "a space in it" : "an unknown unit", hint);
+	return refuse(a, "%s", reason);
 }
 
 static int
@@ -289,6 +295,9 @@ set_address(const struct assignment *a)
 	const char *reason, *text = a->text, *form;
 	int r;
 
+	if (bare && *text != '\0' && strchr(text, ':') == NULL)
+		return refuse(a,
+		    "is not HOST:PORT (write one, such as \"127.0.0.1:9862\", or \"\" for none)");
 	if (!bare || *text != '\0') {
 		if (parse(text, &address, &reason) < 0)
 			return refuse(a, "%s", reason);
@@ -325,8 +334,8 @@ static const struct type {
 	[DIRECTIVE_NAME] = { set_name, "a name in quotes, such as \"echo\"", true },
 	[DIRECTIVE_ADDRESS] = { set_address, "an address in quotes, such as \"tcp://127.0.0.1:7\"",
 	    true },
-	[DIRECTIVE_HOST_PORT] = { set_address, "HOST:PORT in quotes, such as \"127.0.0.1:9862\"",
-	    true },
+	[DIRECTIVE_HOST_PORT] = { set_address,
+	    "HOST:PORT in quotes, such as \"127.0.0.1:9862\", or \"\" for none", true },
 	[DIRECTIVE_HOSTS] = { set_no_items, "hosts in parentheses, such as ( \"echo.example\" )",
 	    false },
 	[DIRECTIVE_NETWORKS] = { set_no_items,
@@ -556,6 +565,8 @@ directive_is_nearer(const char *text, const char *word, const char *near)
 {
 	size_t distance = text_distance(text, word);
 
+	if (strcasecmp(text, word) == 0)
+		return near == NULL || strcasecmp(text, near) != 0;
 	return distance < 3 && distance < strlen(word) &&
 	       (near == NULL || distance < text_distance(text, near));
 }

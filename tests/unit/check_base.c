@@ -232,7 +232,7 @@ START_TEST(bad_addresses_are_refused)
 		{ "unixgram:relative", "no usable socket path" },
 		{ "tcp://localhost:7", "no numeric host" },
 		{ "tcp://127.1:7", "no numeric host" },
-		{ "tcp://::1:7", "no numeric host" },
+		{ "tcp://::1:7", "without brackets" },
 		{ "tcp://:7", "no numeric host" },
 		{ "tcp://[::1]", "no valid port" },
 		{ "tcp://127.0.0.1", "no valid port" },
