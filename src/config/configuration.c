@@ -118,13 +118,17 @@ struct listener_config *
 config_add_listener(struct config *config)
 {
 	const struct directive_table *table = directive_table(CONFIG_LISTENERS);
+	size_t count = config->listener_count;
 	struct listener_config *lis;
 
-	lis = reallocarray(config->listeners, config->listener_count + 1, sizeof(*lis));
-	if (lis == NULL)
-		return NULL;
-	config->listeners = lis;
-	lis += config->listener_count;
+	/* the list grows at powers of two: not every allocator can do it without a copy */
+	if ((count & (count - 1)) == 0) {
+		lis = reallocarray(config->listeners, count == 0 ? 1 : count * 2, sizeof(*lis));
+		if (lis == NULL)
+			return NULL;
+		config->listeners = lis;
+	}
+	lis = config->listeners + count;
 	*lis = (struct listener_config){ 0 };
 	if (directive_set_defaults(table, lis) < 0) {
 		directive_free_fields(table, lis);
