@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/log.h"
 #include "config/config_carry.h"
 #include "config/configuration.h"
 #include "config/directive.h"
@@ -31,21 +32,38 @@ config_json_origin(const struct config_origin *origin)
 	return document_text(text);
 }
 
+/*
+ * Return the level of the log where it is not the configured one, since -v or a request set it;
+ * else NULL.
+ */
+static const char *
+config_json_level(const struct config_json *json, const struct directive *row)
+{
+	if (row != directive_find(directive_table(CONFIG_LOG), "level") ||
+	    (int64_t)log_get_level() == json->config->log.level)
+		return NULL;
+	return log_level_name(log_get_level());
+}
+
 /* PREFIX is "limits.", "listeners.echo." or "". */
 static void
 config_json_row(struct config_json *json, const char *prefix, const struct directive *row,
     const void *base, const struct config_origin *origin)
 {
 	const char *waiting = config_find_waiting(json->config, base, row);
+	const char *level = config_json_level(json, row);
 	char value[DIRECTIVE_TEXT_MAX], key[KEY_MAX];
 
 	(void)snprintf(key, sizeof(key), "%s%s", prefix, row->key);
 	directive_format(row, base, value, sizeof(value));
+	if (level != NULL)
+		(void)snprintf(value, sizeof(value), "%s", level);
 	document_add_row(&json->document, json->rows++ == 0,
 	    json_pack("{s:o, s:o, s:o, s:b, s:o, s:s, s:s}", "key", document_text(key), "value",
 		document_text(value), "waiting",
 		waiting != NULL ? document_text(waiting) : json_null(), "default",
-		origin->file == NULL, "origin", config_json_origin(origin), "effect",
+		origin->file == NULL && level == NULL, "origin",
+		level != NULL ? json_string("set by hand") : config_json_origin(origin), "effect",
 		directive_effect_name(row->effect), "help", row->help));
 }
 

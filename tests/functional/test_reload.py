@@ -316,6 +316,21 @@ def test_config_says_what_runs_and_what_waits(launch):
     assert waiting(daemon) == {}
 
 
+def test_config_has_the_level_that_was_set_by_hand(launch):
+    daemon = launch()
+
+    def level():
+        rows = {row["key"]: row for row in daemon.local.document("/config")["directives"]}
+        return rows["log.level"]
+
+    before = level()
+    assert daemon.local.post("/log/level?level=warning").status == 200
+    after = level()
+    assert (after["value"], after["origin"], after["default"]) == ("warning", "set by hand", False)
+    assert daemon.local.post("/reload").status == 200
+    assert level() == before, "a reload puts the file's in force"
+
+
 def test_a_value_that_waits_has_the_origin_of_what_runs(launch):
     daemon = launch(workers=2)
     origin = {row["key"]: row["origin"] for row in daemon.local.document("/config")["directives"]}
