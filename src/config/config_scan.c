@@ -57,6 +57,8 @@ struct level {
 	struct config_origin where;
 	size_t first_key; /* of this level, in the scanner's keys */
 	size_t index;     /* of the element being read, for '(' and '[' */
+	size_t duplicates;
+	bool extra; /* the key read last is given twice, or one too many: it is not kept */
 };
 
 /* The first failure is kept in RESULT, and every loop ends there. */
@@ -73,8 +75,7 @@ struct scanner {
 	struct level levels[LEVELS_MAX];
 	size_t level_count;
 	/*
-	 * The first KEYS_MAX of each level, outermost first, and the one read last; a level that
-	 * has more keeps that one in the place after them.
+	 * The first KEYS_MAX different ones of each level, outermost first, and the one read last.
 	 */
 	struct key keys[LEVELS_MAX * (KEYS_MAX + 1)];
 	size_t key_count;
@@ -415,11 +416,18 @@ first_of_name(struct scanner *s)
  * has seen: the second one goes on under another name.
  */
 static void
-check_key(struct scanner *s, bool surplus)
+check_key(struct scanner *s)
 {
+	struct level *level = top_level(s);
 	const struct key *first = first_of_name(s);
 	bool twice = first != &s->keys[s->key_count - 1];
+	bool surplus = twice ? level->duplicates++ >= KEYS_MAX
+			     : s->key_count - level->first_key > KEYS_MAX;
 	char path[PATH_TEXT_MAX];
+
+	level->extra = twice || surplus;
+	if (surplus && s->mute == 0)
+		s->mute = s->level_count;
 
 	if (twice)
 		config_add_error(s->errors, &s->where, "%s: is given twice (first at %s:%u)",
@@ -436,7 +444,6 @@ static void
 scan_key(struct scanner *s)
 {
 	size_t length = strspn(s->p, KEY_BYTES);
-	bool surplus;
 
 	if (s->last == TOKEN_KEY || is_list(top_level(s)) || strchr(LETTERS, *s->p) == NULL) {
 		fail_unexpected(s, length > 0 ? length : bare_length(s->p));
@@ -444,14 +451,10 @@ scan_key(struct scanner *s)
 	}
 	if (s->mute == s->level_count)
 		s->mute = 0;
-	surplus = s->key_count - top_level(s)->first_key > KEYS_MAX;
-	if (surplus)
+	if (top_level(s)->extra)
 		s->key_count--;
 	s->keys[s->key_count++] = (struct key){ s->p, length, s->where };
-	surplus = s->key_count - top_level(s)->first_key > KEYS_MAX;
-	if (surplus && s->mute == 0)
-		s->mute = s->level_count;
-	check_key(s, surplus);
+	check_key(s);
 	take(s, length, TOKEN_KEY);
 }
 

@@ -142,6 +142,12 @@ def test_a_hundred_mistakes_are_all(tmp_path):
     assert "in all" not in lines[-1]
 
 
+def test_what_stands_behind_many_duplicates_is_read(tmp_path):
+    lines = check(tmp_path, "workers = 1;\n" * 99 + LISTENERS + "workers = 99;\n").stderr.splitlines()
+    assert len(lines) == 99
+    assert all("workers: is given twice" in line for line in lines)
+
+
 def test_keys_beyond_those_of_any_group(tmp_path):
     """They are told, with what stands in them; what stands behind is judged as ever."""
     surplus = "".join(f"k{i} = 1;\n" for i in range(64))
