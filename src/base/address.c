@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <net/if.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -57,11 +58,13 @@ address_parse_number(const char *text, size_t digits, int maximum)
 	return number <= maximum ? number : -EINVAL;
 }
 
-/* HOST is what stood between the brackets: an IPv6 address, perhaps with %INTERFACE. */
+/* HOST is what stood between the brackets: an IPv6 address, perhaps with %INTERFACE for ZONE. */
 static int
-address_parse_in6(char *host, struct sockaddr_in6 *in6, const char **ret_error)
+address_parse_in6(
+    char *host, struct sockaddr_in6 *in6, char zone[IF_NAMESIZE], const char **ret_error)
 {
 	char *scope = strchr(host, '%');
+	size_t length;
 
 	if (scope != NULL)
 		*scope++ = '\0';
@@ -70,9 +73,14 @@ address_parse_in6(char *host, struct sockaddr_in6 *in6, const char **ret_error)
 	if (scope == NULL && IN6_IS_ADDR_LINKLOCAL(&in6->sin6_addr))
 		return address_refuse(
 		    ret_error, "is link-local and names no interface (write [fe80::1%INTERFACE])");
-	if (scope != NULL && (in6->sin6_scope_id = if_nametoindex(scope)) == 0)
+	if (scope == NULL)
+		return 0;
+	length = strlen(scope);
+	if (length == 0 || length >= IF_NAMESIZE || scope[strcspn(scope, "/:% \t")] != '\0')
 		return address_refuse(ret_error,
-		    "names an interface that does not exist (write [fe80::1%INTERFACE])");
+		    "names what cannot be an interface (write [fe80::1%INTERFACE], such as "
+		    "[fe80::1%eth0])");
+	memcpy(zone, scope, length + 1);
 	return 0;
 }
 
@@ -113,7 +121,7 @@ address_parse_host_port(const char *text, struct address *ret_address, const cha
 		address.wildcard = true;
 	} else if (host[0] == '[' && host[length - 1] == ']') {
 		host[length - 1] = '\0';
-		if (address_parse_in6(host + 1, &address.u.in6, ret_error) < 0)
+		if (address_parse_in6(host + 1, &address.u.in6, address.zone, ret_error) < 0)
 			return -EINVAL;
 	} else {
 		address.u.in = (struct sockaddr_in){
@@ -175,12 +183,46 @@ address_parse(const char *text, struct address *ret_address, const char **ret_er
 	    "/PATH or @NAME)");
 }
 
+int
+address_resolve(const struct address *address, struct address *ret_address)
+{
+	struct address result = *address;
+	unsigned scope;
+
+	if (address->zone[0] != '\0') {
+		char name[IF_NAMESIZE];
+		int number = address_parse_number(address->zone, 9, INT_MAX);
+
+		/* an interface may be called 7 */
+		scope = if_nametoindex(address->zone);
+		if (scope == 0 && number > 0 && if_indextoname((unsigned)number, name) != NULL)
+			scope = (unsigned)number;
+		if (scope == 0)
+			return -ENODEV;
+		/* of any other address the kernel has no scope, and tells none */
+		if (IN6_IS_ADDR_LINKLOCAL(&result.u.in6.sin6_addr) ||
+		    IN6_IS_ADDR_MULTICAST(&result.u.in6.sin6_addr))
+			result.u.in6.sin6_scope_id = scope;
+		result.zone[0] = '\0';
+	}
+	*ret_address = result;
+	return 0;
+}
+
 bool
 address_equal(const struct address *a, const struct address *b)
 {
 	/* only family, host, port and scope, or the path; the rest is 0, from the kernel too */
 	return a->transport == b->transport && a->length == b->length &&
-	       memcmp(&a->u, &b->u, a->length) == 0;
+	       strcmp(a->zone, b->zone) == 0 && memcmp(&a->u, &b->u, a->length) == 0;
+}
+
+bool
+address_stands_for(const struct address *address, const struct address *actual)
+{
+	struct address now;
+
+	return address_resolve(address, &now) == 0 && address_equal(&now, actual);
 }
 
 int
@@ -243,6 +285,11 @@ address_format(const struct address *address, char *buffer, size_t size)
 		return buffer;
 	}
 	rest = address_format_sockaddr(&address->u.sa, address->length, text, sizeof(text));
+	if (address->zone[0] != '\0') {
+		(void)snprintf(buffer, size, "%s%.*s%%%s%s", scheme, (int)strcspn(rest, "]"), rest,
+		    address->zone, rest + strcspn(rest, "]"));
+		return buffer;
+	}
 	/* a UNIX address comes with the scheme of a stream socket */
 	if (strncmp(rest, "unix:", strlen("unix:")) == 0)
 		rest += strlen("unix:");

@@ -7,6 +7,7 @@
 #ifndef ECHOD_BASE_ADDRESS_H
 #define ECHOD_BASE_ADDRESS_H
 
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <sys/socket.h>
@@ -28,6 +29,11 @@ struct address {
 	enum address_transport transport;
 	bool wildcard;    /* HOST was *: IPv6 and IPv4, or IPv4 alone where there is no IPv6 */
 	socklen_t length; /* of the sockaddr in use */
+	/*
+	 * What stood after %, the name or number of an interface, else "": as written, since the
+	 * interface may come later. The scope of the sockaddr is 0 then, see address_resolve().
+	 */
+	char zone[IF_NAMESIZE];
 	union {
 		struct sockaddr sa;
 		struct sockaddr_in in;
@@ -56,8 +62,17 @@ ATTR_MUSTCHECK int address_parse(
 ATTR_MUSTCHECK int address_parse_host_port(
     const char *text, struct address *ret_address, const char **ret_error);
 
-/* Compare transport, family, host, port and path; wildcard does not count. */
+/*
+ * Write to RET_ADDRESS what the kernel takes for ADDRESS: the zone, if there is one, becomes the
+ * scope of an interface that is there now. Returns 0, or -ENODEV where it is not.
+ */
+ATTR_MUSTCHECK int address_resolve(const struct address *address, struct address *ret_address);
+
+/* Compare transport, family, host, zone, port and path; wildcard does not count. */
 bool address_equal(const struct address *a, const struct address *b);
+
+/* Return whether ADDRESS, as written, stands now for ACTUAL, as the kernel tells it. */
+bool address_stands_for(const struct address *address, const struct address *actual);
 
 /*
  * Read back the local address of FD, a socket, with getsockname(2); SO_TYPE tells the transport.

@@ -17,32 +17,48 @@
 #define LOCK_TRIES 16
 #define GROUP_SIZE_MAX (16U << 20)
 
+static bool
+socket_file_is_same(int fd, int other)
+{
+	struct stat a, b;
+
+	return fstat(fd, &a) == 0 && fstat(other, &b) == 0 && a.st_ino == b.st_ino &&
+	       a.st_dev == b.st_dev;
+}
+
 /*
  * The holder removes the lock file when it leaves. So after flock(2) the name may stand for
  * another file, or none: only a lock on the file that the name still stands for counts.
  */
 static int
-socket_file_lock(const char *path, int *ret_fd)
+socket_file_lock(const struct socket_file *held, struct socket_file *file)
 {
 	char lock_path[sizeof(((struct socket_file *)NULL)->path) + sizeof(LOCK_SUFFIX)];
 
-	(void)snprintf(lock_path, sizeof(lock_path), "%s" LOCK_SUFFIX, path);
+	(void)snprintf(lock_path, sizeof(lock_path), "%s" LOCK_SUFFIX, file->path);
 	for (int i = 0; i < LOCK_TRIES; i++) {
-		struct stat held, named;
+		struct stat locked, named;
 		int fd = open(
 		    lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
 
 		if (fd < 0)
 			return -errno;
+		if (held != NULL && socket_file_is_same(fd, held->lock_fd)) {
+			/* flock(2) belongs to what was opened: a duplicate holds it too */
+			close(fd);
+			file->lock_fd = fcntl(held->lock_fd, F_DUPFD_CLOEXEC, 0);
+			file->shared = true;
+			return file->lock_fd < 0 ? -errno : 0;
+		}
 		if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 			int error = errno;
 
 			close(fd);
 			return error == EWOULDBLOCK ? -EADDRINUSE : -error;
 		}
-		if (fstat(fd, &held) == 0 && lstat(lock_path, &named) == 0 &&
-		    held.st_ino == named.st_ino && held.st_dev == named.st_dev) {
-			*ret_fd = fd;
+		if (fstat(fd, &locked) == 0 && lstat(lock_path, &named) == 0 &&
+		    locked.st_ino == named.st_ino && locked.st_dev == named.st_dev) {
+			file->lock_fd = fd;
 			return 0;
 		}
 		close(fd);
@@ -106,14 +122,14 @@ socket_file_claim(int fd, const struct address *address, struct socket_file *fil
 }
 
 int
-socket_file_bind(int fd, const struct address *address, const char *who,
-    struct socket_file *ret_file, struct error_list *errors)
+socket_file_bind(int fd, const struct address *address, const struct socket_file *held,
+    const char *who, struct socket_file *ret_file, struct error_list *errors)
 {
 	struct socket_file file = SOCKET_FILE_NONE;
 	int r;
 
 	memcpy(file.path, address->u.un.sun_path, sizeof(file.path));
-	r = socket_file_lock(file.path, &file.lock_fd);
+	r = socket_file_lock(held, &file);
 	if (r < 0) {
 		error_list_add(errors, "%s: cannot lock unix:%s" LOCK_SUFFIX ": %s", who, file.path,
 		    r == -EADDRINUSE ? "another echod serves this path" : strerror(-r));
@@ -126,6 +142,24 @@ socket_file_bind(int fd, const struct address *address, const char *who,
 	}
 	*ret_file = file;
 	return 0;
+}
+
+bool
+socket_file_is_lost(const struct socket_file *file)
+{
+	struct stat st;
+
+	return file->lock_fd >= 0 && (lstat(file->path, &st) < 0 || st.st_ino != file->inode ||
+					 st.st_dev != file->device);
+}
+
+void
+socket_file_take_over(struct socket_file *file, struct socket_file *lost)
+{
+	if (lost->lock_fd >= 0)
+		close(lost->lock_fd);
+	lost->lock_fd = -1;
+	file->shared = false;
 }
 
 int
@@ -208,7 +242,8 @@ socket_file_remove(struct socket_file *file)
 	    st.st_dev == file->device)
 		(void)unlink(file->path);
 	(void)snprintf(lock_path, sizeof(lock_path), "%s" LOCK_SUFFIX, file->path);
-	(void)unlink(lock_path);
+	if (!file->shared)
+		(void)unlink(lock_path);
 	close(file->lock_fd);
 	file->lock_fd = -1;
 }

@@ -52,7 +52,7 @@ control_server_open(struct control_server *control, const struct listener_config
 	char text[ADDRESS_TEXT_MAX];
 	struct log_field fields[] = { LOG_TEXT("address", text) };
 	struct listen_socket sock;
-	int r = listen_socket_open(spec, options, BIND_TIMEOUT_NS, &sock, errors);
+	int r = listen_socket_open(spec, options, BIND_TIMEOUT_NS, NULL, &sock, errors);
 
 	if (r < 0)
 		return r;

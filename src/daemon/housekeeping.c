@@ -46,6 +46,7 @@ struct housekeeping {
 	unsigned ticks;
 	int64_t reported; /* connections in the last report */
 	int64_t peak;     /* most connections since the last trim */
+	bool bind_failed; /* an interface has come, but could not be bound to: that was told */
 };
 
 void
@@ -69,6 +70,24 @@ housekeeping_trim(struct housekeeping *keeping, int64_t connections)
 	keeping->peak = connections;
 }
 
+/* Serve listeners with freebind whose interface has come meanwhile. */
+static void
+housekeeping_bind(struct housekeeping *keeping)
+{
+	struct error_list errors = ERROR_LIST_EMPTY;
+	struct server *server = keeping->server;
+	int r;
+
+	if (server->lifecycle.phase != PHASE_SERVING ||
+	    !plan_is_due(server->engine, server->config))
+		return;
+	r = plan_apply(server->engine, server->config, NULL, 0, &errors);
+	if (r < 0 && !keeping->bind_failed)
+		server_log_errors(&errors);
+	keeping->bind_failed = r < 0;
+	error_list_done(&errors);
+}
+
 static void
 housekeeping_on_tick(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, void *arg)
 {
@@ -86,6 +105,7 @@ housekeeping_on_tick(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, voi
 	if (connections != keeping->reported)
 		housekeeping_report(keeping);
 	housekeeping_trim(keeping, connections);
+	housekeeping_bind(keeping);
 }
 
 /* On the worker's thread. */

@@ -110,4 +110,10 @@ int64_t engine_descriptors(const struct config *cfg);
 ATTR_MUSTCHECK int plan_apply(struct engine *engine, const struct config *cfg,
     struct inheritance *inheritance, int64_t timeout_ns, struct error_list *errors);
 
+/*
+ * Return whether plan_apply() would bind what freebind has waited for: the interface of a listener
+ * of CFG has come, or was made anew.
+ */
+bool plan_is_due(const struct engine *engine, const struct config *cfg);
+
 #endif

@@ -191,11 +191,16 @@ listen_socket_fail(struct error_list *errors, const char *step, const struct lis
 
 static int
 listen_socket_try(const struct listener_config *cfg, const struct listen_options *options,
-    struct listen_socket *sock, struct error_list *errors)
+    const struct listen_socket *lost, struct listen_socket *sock, struct error_list *errors)
 {
-	struct address address = cfg->address;
-	int r;
+	struct address address;
+	int r = address_resolve(&cfg->address, &address);
 
+	if (r < 0) {
+		error_list_add(errors, "%s: cannot bind %s: there is no interface %s now",
+		    options->key, cfg->address_text, cfg->address.zone);
+		return r;
+	}
 	sock->fd = listen_socket_create(&address);
 	if (sock->fd < 0)
 		return listen_socket_fail(errors, "make a socket for", cfg, options, sock->fd);
@@ -205,7 +210,8 @@ listen_socket_try(const struct listener_config *cfg, const struct listen_options
 	if (r < 0)
 		return listen_socket_fail(errors, "set the options of", cfg, options, r);
 	if (address_is_path(&address)) {
-		r = socket_file_bind(sock->fd, &address, options->key, &sock->file, errors);
+		r = socket_file_bind(sock->fd, &address, lost != NULL ? &lost->file : NULL,
+		    options->key, &sock->file, errors);
 		if (r == 0)
 			r = socket_file_set_access(
 			    &sock->file, options->mode, options->group, options->key, errors);
@@ -234,7 +240,8 @@ listen_socket_for(const struct listener_config *cfg)
 
 int
 listen_socket_open(const struct listener_config *cfg, const struct listen_options *options,
-    int64_t timeout_ns, struct listen_socket *ret_socket, struct error_list *errors)
+    int64_t timeout_ns, const struct listen_socket *lost, struct listen_socket *ret_socket,
+    struct error_list *errors)
 {
 	const struct timespec pause = { .tv_nsec = RETRY_NS };
 	int64_t deadline_ns = clock_now_ns() + timeout_ns;
@@ -242,7 +249,7 @@ listen_socket_open(const struct listener_config *cfg, const struct listen_option
 	for (;;) {
 		struct listen_socket sock = listen_socket_for(cfg);
 		struct error_list found = ERROR_LIST_EMPTY;
-		int r = listen_socket_try(cfg, options, &sock, &found);
+		int r = listen_socket_try(cfg, options, lost, &sock, &found);
 		bool again = r == -EADDRINUSE && clock_now_ns() < deadline_ns;
 
 		if (r == 0)
@@ -256,6 +263,22 @@ listen_socket_open(const struct listener_config *cfg, const struct listen_option
 			return r;
 		(void)nanosleep(&pause, NULL);
 	}
+}
+
+const char *
+listen_socket_loss(const struct listen_socket *sock)
+{
+	struct address now;
+
+	if (sock->inherited)
+		return NULL;
+	if (socket_file_is_lost(&sock->file))
+		return "its socket file was removed or replaced";
+	/* an interface that is gone may come back as the same one: of a tunnel, say */
+	if (sock->configured.zone[0] != '\0' && address_resolve(&sock->configured, &now) == 0 &&
+	    now.u.in6.sin6_scope_id != sock->address.u.in6.sin6_scope_id)
+		return "its interface was made anew";
+	return NULL;
 }
 
 /* Return how many connections wait in the backlog of a listening TCP socket. */
@@ -323,8 +346,13 @@ listen_socket_update(struct listen_socket *sock, const struct listener_config *c
 	if (r < 0)
 		return listen_socket_fail(errors, "set the options of", cfg, options, r);
 	if (sock->file.lock_fd >= 0) {
-		r = socket_file_set_access(
-		    &sock->file, options->mode, options->group, options->key, errors);
+		bool same = options->mode == sock->options.mode &&
+			    options->group == sock->options.group;
+
+		/* of a file that is lost there is nothing to set, and that is no mistake */
+		if (!same || !socket_file_is_lost(&sock->file))
+			r = socket_file_set_access(
+			    &sock->file, options->mode, options->group, options->key, errors);
 		if (r < 0)
 			return r;
 	}
@@ -477,7 +505,7 @@ inheritance_take(
 	for (size_t i = 0; inheritance != NULL && i < inheritance->count; i++) {
 		struct inherited_socket *inherited = &inheritance->sockets[i];
 		bool same_name = strcmp(inherited->name, cfg->name) == 0;
-		bool same_address = address_equal(&inherited->address, &cfg->address);
+		bool same_address = address_stands_for(&cfg->address, &inherited->address);
 		int score = (same_name ? 2 : 0) + (same_address ? 1 : 0);
 
 		if (inherited->fd < 0 || score <= best_score)

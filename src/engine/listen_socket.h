@@ -56,12 +56,20 @@ ATTR_MUSTCHECK int listen_options_read(const struct listener_config *cfg,
 
 /*
  * Make, bind and listen as CFG says, with OPTIONS. An address that is in use is tried again until
- * TIMEOUT_NS have passed: a predecessor that was just killed may not have closed it yet. Returns 0,
- * or -errno with a line in ERRORS that names the listener, the step and the address.
+ * TIMEOUT_NS have passed: a predecessor that was just killed may not have closed it yet. LOST is a
+ * socket of ours at the address that nobody reaches any more (NULL: there is none). Returns 0, or
+ * -errno with a line in ERRORS that names the listener, the step and the address; -ENODEV where the
+ * interface is not there.
  */
 ATTR_MUSTCHECK int listen_socket_open(const struct listener_config *cfg,
-    const struct listen_options *options, int64_t timeout_ns, struct listen_socket *ret_socket,
-    struct error_list *errors);
+    const struct listen_options *options, int64_t timeout_ns, const struct listen_socket *lost,
+    struct listen_socket *ret_socket, struct error_list *errors);
+
+/*
+ * Return why nobody reaches SOCK any more, though it is open: a few words; NULL when somebody may.
+ * That is so when the interface was made anew, or the file removed or replaced.
+ */
+const char *listen_socket_loss(const struct listen_socket *sock);
 
 /*
  * Take over FD for CFG: make it non-blocking and close-on-exec, set OPTIONS. Takes FD in any

@@ -18,6 +18,7 @@ struct plan_entry {
 	struct endpoint *endpoint;          /* of datagrams */
 	struct listen_socket *socket;       /* of either; NULL: left out, as there is no IPv6 */
 	bool new_socket;                    /* not one of the engine's yet */
+	struct listen_socket *lost;         /* the engine's, to be replaced by the new one */
 	struct listen_options options;      /* to be set */
 	struct listen_options before;       /* of a socket that is kept: to go back to */
 	struct endpoint_settings *settings; /* of an endpoint, until it has them */
@@ -49,27 +50,33 @@ plan_fits(const struct listen_socket *sock, const char *name, const struct liste
 
 /* Find what already serves ENTRY. */
 static void
-plan_match(const struct plan *plan, struct plan_entry *entry)
+plan_match(const struct engine *engine, struct plan_entry *entry)
 {
 	struct listener *lis;
 	struct endpoint *endpoint;
 
-	TAILQ_FOREACH (lis, &plan->engine->acceptor.listeners, next) {
+	TAILQ_FOREACH (lis, &engine->acceptor.listeners, next) {
 		if (entry->socket == NULL &&
 		    plan_fits(&lis->socket, lis->service->name, entry->cfg))
 			entry->socket = &(entry->lis = lis)->socket;
 	}
-	LIST_FOREACH (endpoint, &plan->engine->endpoints, next) {
+	LIST_FOREACH (endpoint, &engine->endpoints, next) {
 		if (entry->socket == NULL &&
 		    plan_fits(&endpoint->socket, endpoint->service->name, entry->cfg))
 			entry->socket = &(entry->endpoint = endpoint)->socket;
 	}
 }
 
-/* Without IPv6, built-in defaults may go unserved; an address from a file must be served. */
+/*
+ * Without IPv6, built-in defaults may go unserved; an address from a file must be served. The
+ * kernel binds no address to an interface that is not there, whatever IP_FREEBIND says: with
+ * freebind such a listener waits for it, see plan_is_due().
+ */
 static bool
 plan_may_leave_out(const struct plan *plan, const struct plan_entry *entry, int error)
 {
+	if (error == -ENODEV && entry->cfg->freebind)
+		return true;
 	return plan->cfg->path == NULL && entry->cfg->address.u.sa.sa_family == AF_INET6 &&
 	       (error == -EAFNOSUPPORT || error == -EADDRNOTAVAIL);
 }
@@ -151,7 +158,8 @@ plan_open_socket(struct plan *plan, struct plan_entry *entry, struct error_list 
 	if (fd >= 0)
 		r = listen_socket_adopt(cfg, &entry->options, fd, &sock, errors);
 	else if (fd == -ENOENT)
-		r = listen_socket_open(cfg, &entry->options, plan->timeout_ns, &sock, errors);
+		r = listen_socket_open(
+		    cfg, &entry->options, plan->timeout_ns, entry->lost, &sock, errors);
 	else
 		r = fd;
 	if (r == -EADDRINUSE)
@@ -183,6 +191,31 @@ plan_get_memory(struct plan *plan, struct plan_entry *entry)
 	return entry->service == NULL || (datagram && entry->settings == NULL) ? -ENOMEM : 0;
 }
 
+/*
+ * Nobody reaches the socket of ENTRY any more, for the reason LOSS: open another one at its
+ * address. One that cannot be had is no reason to refuse a reload that says nothing of it.
+ */
+static void
+plan_replace(struct plan *plan, struct plan_entry *entry, const char *loss)
+{
+	struct error_list found = ERROR_LIST_EMPTY;
+	struct plan_entry kept = *entry;
+
+	entry->lost = kept.socket;
+	entry->socket = NULL;
+	entry->lis = NULL;
+	entry->endpoint = NULL;
+	entry->new_socket = true;
+	if (plan_open_socket(plan, entry, &found) == 0) {
+		log_notice("listeners.%s: %s: bound anew", entry->cfg->name, loss);
+	} else {
+		log_warning("listeners.%s: %s, and nobody reaches it: %s", entry->cfg->name, loss,
+		    error_list_first(&found));
+		*entry = kept;
+	}
+	error_list_done(&found);
+}
+
 static int
 plan_make_entry(struct plan *plan, struct plan_entry *entry)
 {
@@ -196,15 +229,21 @@ plan_make_entry(struct plan *plan, struct plan_entry *entry)
 		error_list_add(plan->errors, "listeners.%s: out of memory", entry->cfg->name);
 		return r;
 	}
-	plan_match(plan, entry);
+	plan_match(plan->engine, entry);
 	if (entry->socket != NULL) {
+		const char *loss = listen_socket_loss(entry->socket);
+
 		entry->before = entry->socket->options;
+		if (loss != NULL)
+			plan_replace(plan, entry, loss);
 		return 0;
 	}
 	entry->new_socket = true;
 	r = plan_open_socket(plan, entry, &found);
 	if (r < 0 && plan_may_leave_out(plan, entry, r)) {
-		log_info("no IPv6 here: %s", error_list_first(&found));
+		log_write(r == -ENODEV ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "%s: %s",
+		    r == -ENODEV ? "not served until it comes" : "no IPv6 here",
+		    error_list_first(&found));
 		r = 0;
 	} else {
 		error_list_move(plan->errors, &found);
@@ -315,7 +354,7 @@ plan_announce(const struct listen_socket *sock, const struct listener_config *cf
 
 	address_format(&sock->address, address, sizeof(address));
 	log_fields(LOG_LEVEL_NOTICE, fields, ARRAY_SIZE(fields), "listening");
-	if (sock->inherited && !address_equal(&sock->address, &cfg->address))
+	if (sock->inherited && !address_stands_for(&cfg->address, &sock->address))
 		log_warning("listeners.%s: the inherited sock serves %s, not the configured %s",
 		    cfg->name, address, cfg->address_text);
 }
@@ -364,6 +403,11 @@ plan_commit(struct plan *plan)
 	struct engine *engine = plan->engine;
 
 	acceptor_set_limit(&engine->acceptor, plan->cfg->limits.connections);
+	for (size_t i = 0; i < plan->count; i++) {
+		if (plan->entries[i].lost != NULL)
+			socket_file_take_over(
+			    &plan->entries[i].socket->file, &plan->entries[i].lost->file);
+	}
 	engine_close_sockets(engine, plan_keeps, plan);
 	plan_name_own(plan);
 	for (size_t i = 0; i < plan->count; i++) {
@@ -379,6 +423,24 @@ plan_commit(struct plan *plan)
 	plan->update = NULL;
 	for (size_t i = 0; i < plan->count; i++)
 		plan_commit_socket(engine, &plan->entries[i]);
+}
+
+bool
+plan_is_due(const struct engine *engine, const struct config *cfg)
+{
+	for (size_t i = 0; i < cfg->listener_count; i++) {
+		const struct listener_config *lis = &cfg->listeners[i];
+		struct plan_entry entry = { .cfg = lis };
+		struct address now;
+
+		if (!lis->enabled || !lis->freebind || lis->address.zone[0] == '\0')
+			continue;
+		plan_match(engine, &entry);
+		if (entry.socket == NULL ? address_resolve(&lis->address, &now) == 0
+					 : listen_socket_loss(entry.socket) != NULL)
+			return true;
+	}
+	return false;
 }
 
 int

@@ -199,8 +199,9 @@ START_TEST(addresses_survive_a_round_trip)
 {
 	static const char *const rows[] = { "tcp://127.0.0.1:7", "tcp://[::1]:65535", "tcp://*:7",
 		"tcp://[2001:db8::1]:0", "udp://127.0.0.1:7", "udp://[::1]:65535", "udp://*:7",
-		"udp://[fe80::1%lo]:7", "unix:/run/echod/echo.sock", "unix:@echod",
-		"unixgram:/run/echod/echo.sock", "unixgram:@echod" };
+		"udp://[fe80::1%lo]:7", "tcp://[fe80::1%no-such-if]:7", "tcp://[fe80::1%7]:7",
+		"unix:/run/echod/echo.sock", "unix:@echod", "unixgram:/run/echod/echo.sock",
+		"unixgram:@echod" };
 	char text[ADDRESS_TEXT_MAX];
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -227,7 +228,8 @@ START_TEST(bad_addresses_are_refused)
 		{ "unixgrams:/run/x", "is not an address" },
 		{ "udp://localhost:7", "no numeric host" },
 		{ "udp://127.0.0.1", "no valid port" },
-		{ "udp://[fe80::1%no-such-if]:7", "interface" },
+		{ "udp://[fe80::1%]:7", "interface" },
+		{ "udp://[fe80::1%a/b]:7", "interface" },
 		{ "unixgram:", "no usable socket path" },
 		{ "unixgram:relative", "no usable socket path" },
 		{ "tcp://localhost:7", "no numeric host" },
@@ -240,7 +242,7 @@ START_TEST(bad_addresses_are_refused)
 		{ "tcp://127.0.0.1:65536", "no valid port" },
 		{ "tcp://127.0.0.1:7x", "no valid port" },
 		{ "tcp://127.0.0.1:-7", "no valid port" },
-		{ "tcp://[fe80::1%no-such-if]:7", "interface" },
+		{ "tcp://[fe80::1%sixteen-letters-]:7", "interface" },
 		{ "udp://[fe80::1]:7", "is link-local and names no interface" },
 		{ "unix:", "no usable socket path" },
 		{ "unix:relative", "no usable socket path" },

@@ -227,7 +227,7 @@ bind_path(const struct address *address, struct socket_file *file)
 {
 	struct error_list errors = ERROR_LIST_EMPTY;
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	int r = socket_file_bind(fd, address, "test", file, &errors);
+	int r = socket_file_bind(fd, address, NULL, "test", file, &errors);
 
 	ck_assert_uint_eq(error_list_count(&errors), r < 0 ? 1 : 0);
 	error_list_done(&errors);
