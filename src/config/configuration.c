@@ -218,6 +218,12 @@ config_listener_origin(const struct listener_config *lis, const char *key)
 	return origin_of(lis->origins, CONFIG_LISTENERS, key);
 }
 
+bool
+config_listener_names(const struct listener_config *lis, const char *key)
+{
+	return config_listener_origin(lis, key)->file != NULL;
+}
+
 const struct config_origin *
 config_origin_of(const struct config *config, enum config_section section, const char *key)
 {

@@ -179,6 +179,8 @@ const struct config_origin *config_origin_of(
 /* Return where the value of KEY, a directive of listeners, comes from. */
 const struct config_origin *config_listener_origin(
     const struct listener_config *lis, const char *key);
+/* Return whether a file gives KEY of LIS; else it has its default. */
+bool config_listener_names(const struct listener_config *lis, const char *key);
 
 /*
  * Add a line about what ORIGIN is the place of, which starts with FILE:LINE (nothing for a

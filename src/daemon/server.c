@@ -267,6 +267,8 @@ server_exit_for(int error, enum server_exit otherwise)
 	case ENOSPC:
 	case EAGAIN:
 		return SERVER_EXIT_OS;
+	case EPROTOTYPE: /* of inheritance_take(): the wrong kind of socket was passed in */
+		return SERVER_EXIT_CONFIGURATION;
 	default:
 		return otherwise;
 	}

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,22 @@
 #define sd_notify(UNSET, STATE) ((void)(STATE), 0)
 #endif
 
+/*
+ * Whether standard input is a socket with an address, as inetd(8) passes one. Others may well be
+ * there: a pair of sockets without addresses is what some programs use as a pipe.
+ */
+static bool
+service_manager_is_inetd(void)
+{
+	struct address address;
+
+	if (address_of_socket(STDIN_FILENO, &address) < 0)
+		return false;
+	return address.u.sa.sa_family == AF_UNIX
+		   ? address.length > offsetof(struct sockaddr_un, sun_path)
+		   : address_port(&address) != 0;
+}
+
 int
 service_manager_sockets(struct inheritance *ret_inheritance, struct error_list *errors)
 {
@@ -42,6 +59,13 @@ service_manager_sockets(struct inheritance *ret_inheritance, struct error_list *
 		error_list_add(errors, "cannot take over the descriptors in $LISTEN_FDS: %s",
 		    strerror(-count));
 		return count;
+	}
+	if (count == 0 && service_manager_is_inetd()) {
+		error_list_add(errors,
+		    "standard input is a socket, as inetd passes one: echod takes sockets from "
+		    "$LISTEN_FDS alone (use StandardInput=null; systemd-socket-activate without "
+		    "--inetd)");
+		return -EINVAL;
 	}
 	inheritance.sockets = calloc((size_t)count + 1, sizeof(*inheritance.sockets));
 	if (inheritance.sockets == NULL)

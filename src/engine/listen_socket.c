@@ -42,35 +42,46 @@ listen_socket_set(int fd, int level, int option, int value)
  * kernel holds for a client is watched by connection.c instead.
  */
 static int
-listen_socket_set_tcp(int fd, const struct listen_options *options)
+listen_socket_set_tcp(int fd, const struct listen_options *options, unsigned set)
 {
 	int idle = options->keepalive > 0 ? options->keepalive : 1;
 	const struct {
+		unsigned bit; /* 0: always */
 		int level, option, value;
 	} rows[] = {
-		{ IPPROTO_TCP, TCP_NODELAY, options->nodelay ? 1 : 0 },
-		{ IPPROTO_TCP, TCP_MAXSEG, options->mss },
-		{ IPPROTO_TCP, TCP_KEEPIDLE, idle },
-		{ IPPROTO_TCP, TCP_KEEPINTVL, (idle + KEEPALIVE_PART - 1) / KEEPALIVE_PART },
-		{ IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES },
-		{ SOL_SOCKET, SO_KEEPALIVE, options->keepalive > 0 ? 1 : 0 },
+		{ LISTEN_NODELAY, IPPROTO_TCP, TCP_NODELAY, options->nodelay ? 1 : 0 },
+		{ LISTEN_MSS, IPPROTO_TCP, TCP_MAXSEG, options->mss },
+		{ LISTEN_KEEPALIVE, IPPROTO_TCP, TCP_KEEPIDLE, idle },
+		{ LISTEN_KEEPALIVE, IPPROTO_TCP, TCP_KEEPINTVL,
+		    (idle + KEEPALIVE_PART - 1) / KEEPALIVE_PART },
+		{ LISTEN_KEEPALIVE, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES },
+		{ LISTEN_KEEPALIVE, SOL_SOCKET, SO_KEEPALIVE, options->keepalive > 0 ? 1 : 0 },
 		/* an urgent byte is a byte of the stream like any other */
-		{ SOL_SOCKET, SO_OOBINLINE, 1 },
+		{ 0, SOL_SOCKET, SO_OOBINLINE, 1 },
 	};
 	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(rows) && r == 0; i++)
-		r = listen_socket_set(fd, rows[i].level, rows[i].option, rows[i].value);
+	for (size_t i = 0; i < ARRAY_SIZE(rows) && r == 0; i++) {
+		if (rows[i].bit == 0 || (set & rows[i].bit) != 0)
+			r = listen_socket_set(fd, rows[i].level, rows[i].option, rows[i].value);
+	}
 	return r;
 }
 
+/* Return the set of what SOCK is to be set to. */
+static unsigned
+listen_socket_sets(const struct listen_socket *sock, const struct listen_options *options)
+{
+	return sock->inherited ? options->named : UINT_MAX;
+}
+
 /*
- * Set the options of all connections. Linux copies them to every accepted socket, so that no
- * connection costs a system call for them.
+ * Set the options of all connections that are in SET. Linux copies them to every accepted socket,
+ * so that no connection costs a system call for them.
  */
 static int
 listen_socket_set_traffic(
-    int fd, const struct listen_options *options, const struct address *address)
+    int fd, const struct listen_options *options, const struct address *address, unsigned set)
 {
 	sa_family_t family = address->u.sa.sa_family;
 	int tos = options->dscp << 2;
@@ -79,7 +90,9 @@ listen_socket_set_traffic(
 	if (family == AF_UNIX)
 		return 0;
 	if (address->transport == ADDRESS_TCP)
-		r = listen_socket_set_tcp(fd, options);
+		r = listen_socket_set_tcp(fd, options, set);
+	if ((set & LISTEN_DSCP) == 0)
+		return r;
 	if (r == 0 && family == AF_INET6)
 		r = listen_socket_set(fd, IPPROTO_IPV6, IPV6_TCLASS, tos);
 	/* also for IPv6: a dual-stack socket serves IPv4 as well */
@@ -161,7 +174,6 @@ listen_socket_prepare_datagrams(int fd, sa_family_t family)
 	(void)listen_socket_set(fd, IPPROTO_UDP, UDP_GRO, 1);
 	/* to answer from an address that is local by a route alone */
 	(void)listen_socket_set(fd, IPPROTO_IP, IP_FREEBIND, 1);
-	(void)listen_socket_set(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER);
 	(void)listen_socket_set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
 	if (v6)
 		(void)listen_socket_set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT);
@@ -206,7 +218,8 @@ listen_socket_try(const struct listener_config *cfg, const struct listen_options
 		return listen_socket_fail(errors, "make a socket for", cfg, options, sock->fd);
 	r = listen_socket_set_bind_options(sock->fd, cfg, &address, options->overlap);
 	if (r == 0)
-		r = listen_socket_set_traffic(sock->fd, options, &address);
+		r = listen_socket_set_traffic(
+		    sock->fd, options, &address, listen_socket_sets(sock, options));
 	if (r < 0)
 		return listen_socket_fail(errors, "set the options of", cfg, options, r);
 	if (address_is_path(&address)) {
@@ -220,6 +233,8 @@ listen_socket_try(const struct listener_config *cfg, const struct listen_options
 	} else if (bind(sock->fd, &address.u.sa, address.length) < 0) {
 		return listen_socket_fail(errors, "bind", cfg, options, -errno);
 	}
+	if (address_is_ip(&address) && address_is_datagram(&address))
+		(void)listen_socket_set(sock->fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER);
 	r = listen_socket_begin(sock->fd, &address, options);
 	if (r < 0)
 		return listen_socket_fail(errors, "listen on", cfg, options, r);
@@ -298,7 +313,8 @@ listen_socket_set_early(struct listen_socket *sock, int fd)
 	if (sock->early == 0)
 		return;
 	sock->early--;
-	(void)listen_socket_set_traffic(fd, &sock->options, &sock->address);
+	(void)listen_socket_set_traffic(
+	    fd, &sock->options, &sock->address, listen_socket_sets(sock, &sock->options));
 }
 
 int
@@ -341,7 +357,8 @@ int
 listen_socket_update(struct listen_socket *sock, const struct listener_config *cfg,
     const struct listen_options *options, struct error_list *errors)
 {
-	int r = listen_socket_set_traffic(sock->fd, options, &sock->address);
+	unsigned set = listen_socket_sets(sock, options);
+	int r = listen_socket_set_traffic(sock->fd, options, &sock->address, set);
 
 	if (r < 0)
 		return listen_socket_fail(errors, "set the options of", cfg, options, r);
@@ -357,10 +374,34 @@ listen_socket_update(struct listen_socket *sock, const struct listener_config *c
 			return r;
 	}
 	/* a second listen(2) only changes the backlog; datagrams have none */
-	if (!address_is_datagram(&sock->address) && listen(sock->fd, options->backlog) < 0)
+	if (!address_is_datagram(&sock->address) && (set & LISTEN_BACKLOG) != 0 &&
+	    listen(sock->fd, options->backlog) < 0)
 		return listen_socket_fail(errors, "listen on", cfg, options, -errno);
 	sock->options = *options;
 	return 0;
+}
+
+/* Return the set of those options that a file gives. */
+static unsigned
+listen_options_named(const struct listener_config *cfg)
+{
+	static const struct {
+		const char *key;
+		unsigned bit;
+	} rows[] = {
+		{ "backlog", LISTEN_BACKLOG },
+		{ "nodelay", LISTEN_NODELAY },
+		{ "dscp", LISTEN_DSCP },
+		{ "mss", LISTEN_MSS },
+		{ "keepalive", LISTEN_KEEPALIVE },
+	};
+	unsigned named = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (config_listener_names(cfg, rows[i].key))
+			named |= rows[i].bit;
+	}
+	return named;
 }
 
 int
@@ -374,7 +415,8 @@ listen_options_read(const struct listener_config *cfg, struct listen_options *re
 		/* the kernel counts in whole seconds: round up, as 0 would mean none */
 		.keepalive = (int)((cfg->keepalive + NS_PER_S - 1) / NS_PER_S),
 		.mode = (mode_t)cfg->mode,
-		.group = getegid() };
+		.group = getegid(),
+		.named = listen_options_named(cfg) };
 	int r = cfg->group[0] == '\0' ? 0 : socket_file_find_group(cfg->group, &options.group);
 
 	if (r < 0) {
@@ -449,6 +491,15 @@ inherited_option(int fd, int option)
 	return getsockopt(fd, SOL_SOCKET, option, &value, &length) < 0 ? -1 : value;
 }
 
+static bool
+inherited_is_connected(int fd)
+{
+	struct sockaddr_storage peer;
+	socklen_t length = sizeof(peer);
+
+	return getpeername(fd, (struct sockaddr *)&peer, &length) == 0;
+}
+
 /* Return what is wrong with INHERITED, NULL when a listener can serve it. */
 static const char *
 inherited_fault(struct inherited_socket *inherited)
@@ -466,7 +517,10 @@ inherited_fault(struct inherited_socket *inherited)
 		return "is no stream and no datagram socket (use ListenStream= or "
 		       "ListenDatagram=)";
 	if (type == SOCK_STREAM && inherited_option(fd, SO_ACCEPTCONN) != 1)
-		return "does not listen (use Accept=no)";
+		return inherited_is_connected(fd)
+			   ? "is a single connection (use Accept=no; systemd-socket-activate "
+			     "without --accept)"
+			   : "does not listen (use ListenStream= with Accept=no)";
 	if (address_of_socket(fd, address) < 0)
 		return "has no address";
 	/* whether somebody could send to it */
@@ -530,7 +584,7 @@ inheritance_take(
 	    "Listen%s=, or another name)",
 	    stranger->fd, cfg->name, datagram ? "stream" : "datagram", cfg->name, cfg->address_text,
 	    datagram ? "Datagram" : "Stream");
-	return -EINVAL;
+	return -EPROTOTYPE;
 }
 
 void

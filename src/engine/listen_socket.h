@@ -24,17 +24,27 @@
 /* Large enough for "listeners.NAME". */
 #define LISTEN_KEY_MAX (CONFIG_LISTENER_NAME_MAX + 16)
 
+/* What a passed socket keeps as its unit has set it, unless the file names it: bits of a set. */
+enum listen_option {
+	LISTEN_BACKLOG = 1,
+	LISTEN_NODELAY = 2,
+	LISTEN_DSCP = 4,
+	LISTEN_MSS = 8,
+	LISTEN_KEEPALIVE = 16,
+};
+
 /* What a listening socket is set to, and may be set to again while it is open. */
 struct listen_options {
 	char key[LISTEN_KEY_MAX]; /* of what is configured: each message starts with it */
 	int backlog;
 	bool nodelay;
 	int dscp;
-	int mss;       /* bytes, 0: the kernel's choice */
-	int keepalive; /* seconds of silence before probes, 0: none */
-	mode_t mode;   /* of a UNIX socket's file */
-	gid_t group;   /* the same */
-	bool overlap;  /* a datagram socket of ours at the same address is about to be closed */
+	int mss;        /* bytes, 0: the kernel's choice */
+	int keepalive;  /* seconds of silence before probes, 0: none */
+	mode_t mode;    /* of a UNIX socket's file */
+	gid_t group;    /* the same */
+	unsigned named; /* set of enum listen_option: what the file names */
+	bool overlap;   /* a datagram socket of ours at the same address is about to be closed */
 };
 
 struct listen_socket {
@@ -72,7 +82,8 @@ ATTR_MUSTCHECK int listen_socket_open(const struct listener_config *cfg,
 const char *listen_socket_loss(const struct listen_socket *sock);
 
 /*
- * Take over FD for CFG: make it non-blocking and close-on-exec, set OPTIONS. Takes FD in any
+ * Take over FD for CFG: make it non-blocking and close-on-exec, set those of OPTIONS that the file
+ * names. Takes FD in any
  * case. Returns 0, or -errno with a line in ERRORS.
  */
 ATTR_MUSTCHECK int listen_socket_adopt(const struct listener_config *cfg,
@@ -92,7 +103,8 @@ void listen_socket_set_early(struct listen_socket *sock, int fd);
 
 /*
  * Set a socket that may be served already to OPTIONS: the backlog, what accepted connections
- * inherit, and the access of a socket file that is ours. Returns 0, or -errno with a line in
+ * inherit, and the access of a socket file that is ours. A passed socket keeps what the file does
+ * not name, and what it was set to while the file named it. Returns 0, or -errno with a line in
  * ERRORS; then options still says what to go back to.
  */
 ATTR_MUSTCHECK int listen_socket_update(struct listen_socket *sock,
@@ -141,7 +153,7 @@ ATTR_MUSTCHECK int inheritance_check(struct inheritance *inheritance, struct err
 /*
  * Find the descriptor for CFG and give it to the caller: the one with the listener's name and
  * address, else with its name, else with its address. Returns -ENOENT where there is none
- * (INHERITANCE may be NULL), or -EINVAL with a line in ERRORS where the one with its name is of
+ * (INHERITANCE may be NULL), or -EPROTOTYPE with a line in ERRORS where the one with its name is of
  * another kind, datagrams for a stream or the other way round.
  */
 ATTR_MUSTCHECK int inheritance_take(

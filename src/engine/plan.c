@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "engine/acceptor.h"
 #include "engine/engine.h"
 
@@ -111,6 +112,19 @@ plan_overlaps(const struct engine *engine, const struct address *address)
 	return false;
 }
 
+/* Whether a socket at HELD is one because of which ADDRESS may be in use. */
+static bool
+plan_may_hold(const struct address *held, const struct address *address)
+{
+	/* a file is one socket, whatever its kind */
+	if (address_is_path(address))
+		return address_is_path(held) &&
+		       strcmp(held->u.un.sun_path, address->u.un.sun_path) == 0;
+	if (!address_is_ip(address))
+		return address_equal(held, address);
+	return held->transport == address->transport && address_port(held) == address_port(address);
+}
+
 /* Say that SOCK, which serves as NAME, holds the port of CFG, if it does. */
 static void
 plan_tell_holder(const struct listen_socket *sock, const char *name,
@@ -118,8 +132,7 @@ plan_tell_holder(const struct listen_socket *sock, const char *name,
 {
 	char text[ADDRESS_TEXT_MAX];
 
-	if (!address_is_ip(&cfg->address) || sock->address.transport != cfg->address.transport ||
-	    address_port(&sock->address) != address_port(&cfg->address))
+	if (!plan_may_hold(&sock->address, &cfg->address))
 		return;
 	error_list_add(errors,
 	    "listeners.%s: our own listeners.%s holds %s, which overlaps it (keep one of them; a "
@@ -127,7 +140,24 @@ plan_tell_holder(const struct listen_socket *sock, const char *name,
 	    cfg->name, name, address_format(&sock->address, text, sizeof(text)));
 }
 
-/* CFG's address is in use: by one of our own, perhaps. */
+/* The same of a socket that was passed in and that no listener has taken yet. */
+static void
+plan_tell_inherited(const struct inherited_socket *inherited, const struct listener_config *cfg,
+    struct error_list *errors)
+{
+	char name[256], text[ADDRESS_TEXT_MAX];
+
+	if (inherited->fd < 0 || !plan_may_hold(&inherited->address, &cfg->address))
+		return;
+	error_list_add(errors,
+	    "listeners.%s: inherited descriptor %d (name \"%s\") holds %s (to serve that one, "
+	    "write "
+	    "FileDescriptorName=%s in its unit)",
+	    cfg->name, inherited->fd, text_escape_string(inherited->name, name, sizeof(name)),
+	    address_format(&inherited->address, text, sizeof(text)), cfg->name);
+}
+
+/* CFG's address is in use: by one of our own, perhaps, or by one that was passed in. */
 static void
 plan_tell_holders(
     const struct plan *plan, const struct listener_config *cfg, struct error_list *errors)
@@ -145,6 +175,8 @@ plan_tell_holders(
 		if (other->new_socket && other->socket != NULL)
 			plan_tell_holder(other->socket, other->cfg->name, cfg, errors);
 	}
+	for (size_t i = 0; plan->inheritance != NULL && i < plan->inheritance->count; i++)
+		plan_tell_inherited(&plan->inheritance->sockets[i], cfg, errors);
 }
 
 static int

@@ -5,11 +5,26 @@ import fcntl
 import os
 import signal
 import socket
+import struct
 
 import pytest
 
-from harness import exchange, free_port, parse_metrics, receive_exactly, scaled, wait_until
-from harness.activation import listening_socket, passing, tcp_address
+from harness import (
+    exchange,
+    free_port,
+    parse_metrics,
+    receive_exactly,
+    scaled,
+    settings,
+    wait_until,
+)
+from harness.activation import (
+    datagram_socket,
+    listening_socket,
+    passing,
+    tcp_address,
+    udp_address,
+)
 from harness.needs import need
 
 
@@ -127,7 +142,12 @@ def _regular_file():
     return open(os.devnull, "rb")  # pylint: disable=consider-using-with
 
 
-@pytest.mark.parametrize("kind", [_datagram, _not_listening, _foreign_family, _regular_file])
+def _connected():
+    with listening_socket() as sock:
+        return socket.create_connection(sock.getsockname())
+
+
+@pytest.mark.parametrize("kind", [_datagram, _connected, _not_listening, _foreign_family, _regular_file])
 def test_wrong_socket_is_refused_by_number_and_name(launch, kind):
     with listening_socket() as good, kind() as bad:
         daemon = launch(
@@ -139,9 +159,155 @@ def test_wrong_socket_is_refused_by_number_and_name(launch, kind):
             ],
         )
         daemon.spawn()
-        assert daemon.wait_exit() > 0
+        assert daemon.wait_exit() == 78
         lines = [line for line in daemon.log.lines() if "wrong" in line and "4" in line]
         assert lines, f"number and name are told:\n{daemon.log.text()}"
+
+
+# What the unit has set, and how a test reads it; the kernel tells the backlog in tcpi_sacked.
+_UNIT = {
+    "backlog": 7,
+    "nodelay": 0,
+    "dscp": 0x28,
+    "mss": 1000,
+    "keepalive": 77,
+}
+
+
+def _set_as_a_unit(sock):
+    sock.listen(_UNIT["backlog"])
+    sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, _UNIT["dscp"])
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _UNIT["mss"])
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _UNIT["keepalive"])
+
+
+def _read_back(sock):
+    info = struct.unpack_from("8B6I", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104))
+    return {
+        "backlog": info[13],
+        "nodelay": sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY),
+        "dscp": sock.getsockopt(socket.IPPROTO_IP, socket.IP_TOS),
+        "mss": sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG),
+        "keepalive": sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE),
+    }
+
+
+def test_passed_socket_keeps_what_the_file_does_not_name(launch):
+    with listening_socket() as sock:
+        _set_as_a_unit(sock)
+        daemon = launch(
+            passing([sock], "echo"), listeners=[{"name": "echo", "address": tcp_address(sock)}]
+        )
+        assert _read_back(sock) == _UNIT
+        assert daemon.local.post("/reload").status == 200
+        assert _read_back(sock) == _UNIT
+        assert daemon.is_served()
+
+
+@pytest.mark.parametrize(
+    "key, value, kernel",
+    [
+        ("backlog", 9, 9),
+        ("nodelay", True, 1),
+        ("dscp", 46, 46 << 2),
+        ("mss", 1200, 1200),
+        ("keepalive", "5s", 5),
+    ],
+)
+def test_passed_socket_is_set_to_what_the_file_names(launch, key, value, kernel):
+    with listening_socket() as sock:
+        _set_as_a_unit(sock)
+        listener = {"name": "echo", "address": tcp_address(sock)}
+        daemon = launch(passing([sock], "echo"), listeners=[{**listener, key: value}])
+        assert _read_back(sock) == {**_UNIT, key: kernel}
+        daemon.configure(settings(listeners=[listener]))
+        assert daemon.local.post("/reload").status == 200
+        assert _read_back(sock) == {**_UNIT, key: kernel}, "nothing names what to go back to"
+
+
+def test_passed_datagram_socket_keeps_its_receive_buffer(launch):
+    with datagram_socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 50000)
+        before = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        launch(passing([sock], "echo"), listeners=[{"name": "echo", "address": udp_address(sock)}])
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == before
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "udp"])
+def test_passed_socket_of_the_other_kind_is_a_wrong_configuration(launch, scheme):
+    with datagram_socket() if scheme == "tcp" else listening_socket() as sock:
+        daemon = launch(
+            passing([sock], "echo"),
+            ready=False,
+            listeners=[{"name": "echo", "address": f"{scheme}://127.0.0.1:{free_port()}"}],
+        )
+        daemon.spawn()
+        assert daemon.wait_exit() == 78
+        wanted = "ListenStream=" if scheme == "tcp" else "ListenDatagram="
+        assert f"(use {wanted}, or another name)" in daemon.log.text()
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_address_that_a_passed_socket_holds_is_told(launch, taken):
+    with socket.socket() as sock:
+        sock.bind(("0.0.0.0", 0))
+        sock.listen()
+        port = sock.getsockname()[1]
+        listeners = [{"name": "echo", "address": f"tcp://127.0.0.1:{port}"}]
+        if taken:
+            listeners.insert(0, {"name": "other", "address": f"tcp://0.0.0.0:{port}"})
+        daemon = launch(passing([sock], "other"), ready=False, listeners=listeners)
+        daemon.spawn()
+        assert daemon.wait_exit() == 69
+        holder = "listeners.other" if taken else 'inherited descriptor 3 (name "other")'
+        assert f"{holder} holds tcp://0.0.0.0:{port}" in daemon.log.text()
+
+
+@pytest.mark.parametrize("mode", ["--inetd", "--accept"])
+def test_systemd_socket_activate_in_a_mode_for_single_connections_is_refused(launch, mode):
+    tool = need("systemd-socket-activate")
+    port = free_port()
+    daemon = launch(
+        {"prefix": [tool, mode, "-l", f"127.0.0.1:{port}"]},
+        ready=False,
+        listeners=[{"name": "echo", "address": "tcp://127.0.0.1:0"}],
+    )
+    daemon.spawn()
+
+    def connected():
+        try:
+            return socket.create_connection(("127.0.0.1", port), timeout=10)
+        except ConnectionRefusedError:
+            return None
+
+    with wait_until(connected, 5, "systemd-socket-activate listens"):
+        sentence = f"systemd-socket-activate without {mode})"
+        wait_until(lambda: sentence in daemon.log.text(), 5, "a sentence says so")
+    if mode == "--inetd":
+        assert daemon.wait_exit() == 78
+    else:
+        daemon.kill()
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_UNIX])
+def test_connection_as_standard_input_is_refused(launch, tmp_path, family):
+    address = ("127.0.0.1", 0) if family == socket.AF_INET else str(tmp_path / "inetd.sock")
+    with socket.socket(family) as sock:
+        sock.bind(address)
+        sock.listen()
+        with socket.socket(family) as client:
+            client.connect(sock.getsockname())
+            with sock.accept()[0] as accepted:
+                daemon = launch({"stdin": accepted}, ready=False)
+                daemon.spawn()
+                assert daemon.wait_exit() == 78
+    assert "standard input is a socket" in daemon.log.text()
+
+
+def test_pair_of_sockets_as_standard_input_is_fine(launch):
+    one, two = socket.socketpair()
+    with one, two:
+        assert launch({"stdin": one}).is_served()
 
 
 def test_sockets_meant_for_another_process_are_left_alone(launch):

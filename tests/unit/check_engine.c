@@ -174,7 +174,7 @@ START_TEST(inherited_datagrams_are_for_datagram_listeners)
 	ck_assert_int_eq(inheritance_check(&inheritance, &errors), 0);
 	cfg.address = inheritance.sockets[0].address;
 	cfg.address.transport = ADDRESS_TCP;
-	ck_assert_int_eq(inheritance_take(&inheritance, &cfg, &errors), -EINVAL);
+	ck_assert_int_eq(inheritance_take(&inheritance, &cfg, &errors), -EPROTOTYPE);
 	error_list_done(&errors);
 	cfg.address.transport = ADDRESS_UDP;
 	ck_assert_int_eq(inheritance_take(&inheritance, &cfg, &errors), fd);
