@@ -34,7 +34,7 @@
 struct reader {
 	struct config *config;
 	struct config_source source;
-	unsigned checks; /* of enum config_checks */
+	bool overlaps; /* whether to check for them */
 	struct error_list *errors;
 	int result;                /* 0 or -errno */
 	bool parsed;               /* each setting was visited */
@@ -409,9 +409,8 @@ set_all(struct reader *r)
 			    "the file ends without listeners (write %s)", LISTENERS_EXAMPLE);
 		make_room(r->errors);
 		if (r->result == 0) {
-			config_check(r->config, r->checks, r->errors);
-			r->result = config_overlap_check(
-			    r->config, (r->checks & CONFIG_CHECK_OVERLAPS) != 0, r->errors);
+			config_check(r->config, r->errors);
+			r->result = config_overlap_check(r->config, r->overlaps, r->errors);
 		}
 	}
 	config_destroy(&tree);
@@ -419,12 +418,13 @@ set_all(struct reader *r)
 
 /* TEXT: NULL to read the file PATH. RET_REJECTED: NULL, or as config_file_read_for_log(). */
 static struct config *
-read_config(const char *path, const char *text, unsigned checks, struct error_list *errors,
+read_config(const char *path, const char *text, bool overlaps, struct error_list *errors,
     struct config **ret_rejected)
 {
-	struct reader r = {
-		.config = config_new_empty(), .checks = checks, .errors = errors, .result = -ENOMEM
-	};
+	struct reader r = { .config = config_new_empty(),
+		.overlaps = overlaps,
+		.errors = errors,
+		.result = -ENOMEM };
 
 	if (r.config != NULL)
 		r.config->path = strdup(path);
@@ -453,19 +453,19 @@ read_config(const char *path, const char *text, unsigned checks, struct error_li
 struct config *
 config_file_read(const char *path, struct error_list *errors)
 {
-	return config_file_check(path, CONFIG_CHECK_OVERLAPS, errors, NULL);
+	return config_file_check(path, true, errors, NULL);
 }
 
 struct config *
 config_file_check(
-    const char *path, unsigned checks, struct error_list *errors, struct config **ret_rejected)
+    const char *path, bool overlaps, struct error_list *errors, struct config **ret_rejected)
 {
 	struct config *config;
 
 	if (ret_rejected != NULL)
 		*ret_rejected = NULL;
 	if (path != NULL)
-		return read_config(path, NULL, checks, errors, ret_rejected);
+		return read_config(path, NULL, overlaps, errors, ret_rejected);
 	config = config_new_default();
 	if (config == NULL)
 		error_list_add(errors, "built-in defaults: out of memory");
@@ -476,7 +476,7 @@ config_file_check(
 struct config *
 config_file_parse(const char *name, const char *text, struct error_list *errors)
 {
-	return read_config(name, text, CONFIG_CHECK_OVERLAPS, errors, NULL);
+	return read_config(name, text, true, errors, NULL);
 }
 
 /* Write TEXT in quotes; bytes that are not plain ASCII as escapes, so that a terminal is safe. */

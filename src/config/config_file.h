@@ -8,6 +8,7 @@
 #ifndef ECHOD_CONFIG_CONFIG_FILE_H
 #define ECHOD_CONFIG_CONFIG_FILE_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "config/configuration.h"
@@ -24,13 +25,14 @@
 struct config *config_file_read(const char *path, struct error_list *errors);
 
 /*
- * As config_file_read(), which does CONFIG_CHECK_OVERLAPS alone; CHECKS is of enum config_checks.
- * Where it returns NULL because of mistakes that are none of the log's, and the whole file could be
- * parsed, *RET_REJECTED (or NULL) is what was read, of which the log's settings alone may be used:
- * the mistakes can be told there. The caller gives it to config_unref(). Otherwise NULL.
+ * The same; without OVERLAPS, addresses may be such as cannot be bound beside each other: sockets
+ * may have been passed in instead. Where it returns NULL because of mistakes that are none of the
+ * log's, and the whole file could be parsed, *RET_REJECTED (or NULL) is what was read, of which the
+ * log's settings alone may be used: the mistakes can be told there. The caller gives it to
+ * config_unref(). Otherwise NULL.
  */
 struct config *config_file_check(
-    const char *path, unsigned checks, struct error_list *errors, struct config **ret_rejected);
+    const char *path, bool overlaps, struct error_list *errors, struct config **ret_rejected);
 
 /* As config_file_read() for TEXT at hand, called NAME in messages; @include is refused. */
 struct config *config_file_parse(const char *name, const char *text, struct error_list *errors);

@@ -18,7 +18,7 @@
 /*
  * Read PATH, a regular file or a pipe that ends within 5 seconds, into a NUL-terminated buffer that
  * the caller frees. Returns 0, or -errno with a few words in REASON ("cannot open: ...").
- * May block the caller for those 5 seconds; main thread only.
+ * May block the caller for those 5 seconds, or for as long as the file system does.
  */
 ATTR_MUSTCHECK int config_read_whole(const char *path, char *reason, size_t size, char **ret_text);
 

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "base/socket_file.h"
 #include "base/text.h"
 #include "config/directive.h"
 
@@ -267,43 +266,6 @@ check_listeners(const struct config *config, struct error_list *errors)
 		    "listeners: none is enabled (write enabled = true in at least one)");
 }
 
-/* Return whether GROUP, whose place and KEY these are, is one of this machine, or say that not. */
-static bool
-check_group(const char *group, const struct config_origin *origin, const char *key,
-    struct error_list *errors)
-{
-	char shown[160];
-	gid_t gid;
-	int r = *group == '\0' || origin->refused ? 0 : socket_file_find_group(group, &gid);
-
-	if (r < 0)
-		config_add_error(errors, origin, "%s: \"%s\" %s%s", key,
-		    text_escape_string(group, shown, sizeof(shown)),
-		    r == -ENOENT ? "is no group of this machine" : "cannot be looked up: ",
-		    r == -ENOENT ? " (create it, or write one that there is)" : strerror(-r));
-	return r == 0;
-}
-
-static void
-check_groups(const struct config *config, struct error_list *errors)
-{
-	const char *known = "";
-	char key[64];
-
-	for (size_t i = 0; i < config->listener_count; i++) {
-		const struct listener_config *lis = &config->listeners[i];
-
-		(void)snprintf(key, sizeof(key), "listeners[%zu].group", i);
-		/* many listeners have one group: it is looked up once */
-		if (lis->enabled && strcmp(lis->group, known) != 0 &&
-		    check_group(lis->group, config_listener_origin(lis, "group"), key, errors))
-			known = lis->group;
-	}
-	if (*config->control.socket != '\0')
-		(void)check_group(config->control.group,
-		    config_origin_of(config, CONFIG_CONTROL, "group"), "control.group", errors);
-}
-
 static void
 check_marks(const struct config *config, struct error_list *errors)
 {
@@ -388,14 +350,12 @@ check_control_socket(const struct config *config, struct error_list *errors)
 }
 
 void
-config_check(const struct config *config, unsigned checks, struct error_list *errors)
+config_check(const struct config *config, struct error_list *errors)
 {
 	check_listeners(config, errors);
 	check_marks(config, errors);
 	check_log(config, errors);
 	check_control_socket(config, errors);
-	if ((checks & CONFIG_CHECK_GROUPS) != 0)
-		check_groups(config, errors);
 }
 
 /*

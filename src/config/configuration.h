@@ -67,6 +67,7 @@ struct listener_config {
 	int64_t keepalive;         /* ns of silence before probes, 0: none */
 	int64_t mode;              /* permission bits of a UNIX socket's file */
 	char *group;               /* owned; "" for the daemon's own */
+	gid_t gid;                 /* of group, after config_find_groups() */
 	int64_t connections;       /* cap, 0: only limits.connections */
 	int64_t idle_timeout;      /* ns, 0: none */
 	int64_t lifetime;          /* ns, 0: none */
@@ -106,6 +107,7 @@ struct control_config {
 	char *socket;                  /* owned; a path, "auto", or "" for no UNIX socket */
 	int64_t mode;                  /* permission bits of the socket's file */
 	char *group;                   /* owned; "" for the daemon's own */
+	gid_t gid;                     /* of group, after config_find_groups() */
 	int64_t clients;               /* at a time, of each of the two */
 	int64_t timeout;               /* ns for a whole request */
 };
@@ -196,22 +198,13 @@ int config_add_error(struct error_list *errors, const struct config_origin *orig
 char *config_format_place(
     const struct config_origin *origin, const char *what, char *buffer, size_t size);
 
-/* What a check of a file looks for where that makes sense; added together. */
-enum config_checks {
-	/* addresses that cannot be bound beside each other; not where they may be passed in */
-	CONFIG_CHECK_OVERLAPS = 1,
-	/* whether this machine has the groups, which may wait for a directory server */
-	CONFIG_CHECK_GROUPS = 2,
-};
-
 /*
  * Check what one directive alone cannot show: no enabled listener, marks in the wrong order, keys
- * that do not suit the address, a log file that does not suit the target, and the groups where
- * CHECKS, of enum config_checks, say so. Adds a line per mistake, with FILE:LINE where known.
- * Values refused before are not judged. What two listeners cannot both have is for
- * config_overlap_check().
+ * that do not suit the address, a log file that does not suit the target. Adds a line per mistake,
+ * with FILE:LINE where known. Values refused before are not judged. What two listeners cannot both
+ * have is for config_overlap_check(), whether there are such groups for config_find_groups().
  */
-void config_check(const struct config *config, unsigned checks, struct error_list *errors);
+void config_check(const struct config *config, struct error_list *errors);
 
 /* Return whether the settings of the log have no mistake, whatever the others have. */
 bool config_log_is_good(const struct config *config);

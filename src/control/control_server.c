@@ -144,7 +144,7 @@ control_server_open_local(
 	struct listen_options options = { .key = SOCKET_KEY,
 		.backlog = SOCKET_BACKLOG,
 		.mode = (mode_t)cfg->mode,
-		.group = getegid() };
+		.group = *cfg->group == '\0' ? getegid() : cfg->gid };
 	struct sockaddr_un *name = &spec.address.u.un;
 	int r = control_server_find_path(cfg, name->sun_path, sizeof(name->sun_path), errors);
 
@@ -154,12 +154,6 @@ control_server_open_local(
 	spec.address.length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
 					  strlen(name->sun_path) + 1);
 	spec.address_text = name->sun_path;
-	r = *cfg->group == '\0' ? 0 : socket_file_find_group(cfg->group, &options.group);
-	if (r < 0) {
-		error_list_add(errors, "control.group: cannot use group \"%s\": %s", cfg->group,
-		    r == -ENOENT ? "there is no such group" : strerror(-r));
-		return r;
-	}
 	r = control_server_make_folder(name->sun_path, errors);
 	if (r < 0)
 		return r;

@@ -40,6 +40,12 @@ struct route_call {
 	uint64_t id;       /* the number in the path; 0 without one */
 };
 
+/* A request for a reload. */
+struct reloading {
+	struct control_waiter waiter; /* first: what done() is given is all of it */
+	struct deferred deferred;
+};
+
 /* A connection that is about to be closed, and who asked for it. */
 struct closing {
 	struct deferred deferred;
@@ -190,19 +196,33 @@ route_read_version(const struct route_call *call)
 }
 
 static void
+routes_on_reloaded(struct control_waiter *waiter, int r, const struct control_reload *outcome)
+{
+	struct reloading *reloading = (struct reloading *)(void *)waiter;
+	struct evhttp_request *req = deferred_take(&reloading->deferred);
+
+	if (req != NULL && r == -EBUSY)
+		reply_error(req, CONFLICT, "%s", error_list_first(&outcome->errors));
+	else if (req != NULL && r < 0)
+		reply_json(req, UNPROCESSABLE, config_json_errors(&outcome->errors));
+	else if (req != NULL)
+		reply_json(req, HTTP_OK, config_json_changes(outcome));
+	free(reloading);
+}
+
+static void
 route_act_reload(const struct route_call *call)
 {
 	const struct control_actions *actions = call->routes->actions;
-	struct control_reload reload = { .errors = ERROR_LIST_EMPTY };
-	int r = actions->reload(actions->context, &reload);
+	struct reloading *reloading = calloc(1, sizeof(*reloading));
 
-	if (r == -EBUSY)
-		reply_error(call->req, CONFLICT, "%s", error_list_first(&reload.errors));
-	else if (r < 0)
-		reply_json(call->req, UNPROCESSABLE, config_json_errors(&reload.errors));
-	else
-		reply_json(call->req, HTTP_OK, config_json_changes(&reload));
-	control_reload_done(&reload);
+	if (reloading == NULL) {
+		reply_no_memory(call->req);
+		return;
+	}
+	reloading->waiter.done = routes_on_reloaded;
+	deferred_keep(&reloading->deferred, &call->routes->answers.deferred, call->req);
+	actions->reload(actions->context, &reloading->waiter);
 }
 
 /* Answer a verb that returned R; frees what is in ERRORS. */

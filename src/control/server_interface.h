@@ -2,7 +2,7 @@
 /*
  * What the daemon gives the control port: a status to show, and functions that carry out the POST
  * routes. So the control port steers the daemon without including its headers. All on the main
- * loop; all return at once.
+ * loop; all return at once, and a reload tells later how it went.
  */
 #ifndef ECHOD_CONTROL_SERVER_INTERFACE_H
 #define ECHOD_CONTROL_SERVER_INTERFACE_H
@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "base/attributes.h"
 #include "base/error_list.h"
 #include "base/log.h"
 #include "config/configuration.h"
@@ -43,13 +44,23 @@ struct control_reload {
 	struct error_list errors; /* not empty: nothing was changed */
 };
 
+/* Who waits for a reload: embedded in what will answer, and in use until done() is called. */
+struct control_waiter {
+	STAILQ_ENTRY(control_waiter) next; /* for the daemon */
+	/*
+	 * A reload that began after the request has ended with R, 0 or -errno (-EBUSY: the daemon
+	 * drains or stops). OUTCOME is borrowed for the call.
+	 */
+	void (*done)(struct control_waiter *waiter, int r, const struct control_reload *outcome);
+};
+
 /* The verbs. Each returns 0, or -errno with a line in ERRORS that says why not now. */
 struct control_actions {
 	void *context;
 	/* Return the configuration in force; borrowed until the next reload. */
 	const struct config *(*config)(void *context);
-	/* Reload; the caller calls control_reload_done() in any case. */
-	int (*reload)(void *context, struct control_reload *ret_reload);
+	/* Reload; WAITER (NULL: nobody) may be told before this returns, or later. */
+	void (*reload)(void *context, struct control_waiter *waiter);
 	/* Become not ready, serve the backlogs, finish idle connections; can be taken back. */
 	int (*drain)(void *context, struct error_list *errors);
 	/* Serve again after a drain. */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "config/config_file.h"
+#include "config/config_groups.h"
 #include "daemon/options.h"
 #include "daemon/server.h"
 #include "daemon/standard_error.h"
@@ -39,12 +40,13 @@ main_check(const struct options *options)
 {
 	struct error_list errors = ERROR_LIST_EMPTY;
 	bool test = options->action == OPTIONS_TEST;
-	struct config *cfg = config_file_check(options->config_path,
-	    CONFIG_CHECK_OVERLAPS | (test ? CONFIG_CHECK_GROUPS : 0), &errors, NULL);
+	struct config *cfg = config_file_read(options->config_path, &errors);
 
-	if (cfg == NULL) {
+	/* a dump only shows what is written */
+	if (cfg == NULL || (test && config_find_groups(cfg, NULL, &errors) < 0)) {
 		standard_error_print(&errors);
 		error_list_done(&errors);
+		config_unref(cfg);
 		return SERVER_EXIT_CONFIGURATION;
 	}
 	if (options->action == OPTIONS_DUMP)

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/config_carry.h"
+#include "config/config_groups.h"
 #include "config/directive.h"
 #include "control/server_interface.h"
 #include "daemon/server.h"
@@ -120,15 +123,12 @@ reload_apply(struct server *server, struct config *cfg, struct control_reload *r
 	return 0;
 }
 
+/* Put CFG (taken) in force. */
 static int
-reload_try(struct server *server, struct control_reload *reload)
+reload_take(struct server *server, struct config *cfg, struct control_reload *reload)
 {
-	struct config *cfg = server_read_config(server->options, &reload->errors, NULL);
-	int r;
+	int r = reload_apply(server, cfg, reload);
 
-	if (cfg == NULL)
-		return -EINVAL;
-	r = reload_apply(server, cfg, reload);
 	if (r < 0) {
 		config_unref(cfg);
 		return r;
@@ -153,32 +153,232 @@ reload_count(struct server *server, int result, const struct error_list *errors)
 	log_error("reload failed: the running configuration is unchanged");
 }
 
-int
-reload_run(void *context, struct control_reload *ret_reload)
+/*
+ * A file that is read. Its thread may be held up for long, by a file system, a pipe or a name
+ * service, and is then left behind at the end: the lock decides whether it finds the loop.
+ */
+struct reload_job {
+	pthread_t thread;
+	pthread_mutex_t lock;
+	struct loop *loop; /* borrowed; NULL when nobody waits any more; under the lock */
+	bool posted;       /* the answer is on its way; under the lock */
+	struct post post;
+	struct server *server;
+	const struct options *options; /* borrowed; those of the command line */
+	const struct config *before;   /* owned reference; whose groups need no lookup */
+	struct config *config;         /* owned; NULL: ERRORS say why */
+	struct error_list errors;
+};
+
+static void
+reload_job_free(struct reload_job *job)
+{
+	config_unref(job->before);
+	config_unref(job->config);
+	error_list_done(&job->errors);
+	(void)pthread_mutex_destroy(&job->lock);
+	free(job);
+}
+
+/* The old file of a log that was rotated has to be closed in any case. */
+static void
+reload_reopen(void)
+{
+	struct error_list errors = ERROR_LIST_EMPTY;
+
+	(void)reload_renew_log(&errors);
+	error_list_done(&errors);
+}
+
+static void reload_begin(struct server *server);
+
+/* A reload has ended with R: tell those who wait, and begin what was asked for meanwhile. */
+static void
+reload_end(struct server *server, int r, struct control_reload *reload)
+{
+	struct reload_waiters *served = &server->reload.served;
+	struct control_waiter *waiter;
+
+	server->reloaded_ns = clock_now_ns();
+	while ((waiter = STAILQ_FIRST(served)) != NULL) {
+		STAILQ_REMOVE_HEAD(served, next);
+		waiter->done(waiter, r, reload);
+	}
+	control_reload_done(reload);
+	if (!server->reload.again && STAILQ_EMPTY(&server->reload.waiting))
+		return;
+	server->reload.again = false;
+	STAILQ_CONCAT(served, &server->reload.waiting);
+	reload_begin(server);
+}
+
+static void
+reload_refuse(struct server *server)
+{
+	struct control_reload reload = { .errors = ERROR_LIST_EMPTY };
+
+	reload_reopen();
+	error_list_add(&reload.errors, "not reloading: the daemon is draining or stopping");
+	log_warning("%s", error_list_first(&reload.errors));
+	reload_end(server, -EBUSY, &reload);
+}
+
+/* Also after a failure: systemd waits for it, and the old configuration serves. */
+static void
+reload_tell_ready(const struct server *server)
+{
+	if (server->lifecycle.phase < PHASE_STOP_DELAY)
+		service_manager_notify(SERVICE_MANAGER_TIMEOUT_MS, "READY=1");
+}
+
+/* What was read is CFG (taken; NULL: the errors in RELOAD say why). */
+static void
+reload_finish(struct server *server, struct config *cfg, struct control_reload *reload)
+{
+	int r = cfg == NULL ? -EINVAL : reload_take(server, cfg, reload);
+
+	reload_count(server, r, &reload->errors);
+	reload_reopen();
+	reload_tell_ready(server);
+	reload_end(server, r, reload);
+}
+
+/* On the main loop. */
+static void
+reload_on_read(void *argument)
+{
+	struct reload_job *job = argument;
+	struct server *server = job->server;
+	struct control_reload reload = { .errors = job->errors };
+	struct config *cfg = job->config;
+
+	(void)pthread_join(job->thread, NULL);
+	job->errors = (struct error_list)ERROR_LIST_EMPTY;
+	job->config = NULL;
+	reload_job_free(job);
+	server->reload.job = NULL;
+	if (server->lifecycle.phase == PHASE_SERVING) {
+		reload_finish(server, cfg, &reload);
+		return;
+	}
+	/* a drain or a stop began meanwhile */
+	config_unref(cfg);
+	control_reload_done(&reload);
+	reload_tell_ready(server);
+	reload_refuse(server);
+}
+
+static void *
+reload_read(void *argument)
+{
+	struct reload_job *job = argument;
+	bool waited;
+
+	job->config = server_read_config(job->options, &job->errors, NULL);
+	if (job->config != NULL && config_find_groups(job->config, job->before, &job->errors) < 0) {
+		config_unref(job->config);
+		job->config = NULL;
+	}
+	(void)pthread_mutex_lock(&job->lock);
+	waited = job->posted = job->loop != NULL;
+	if (waited)
+		loop_post(job->loop, &job->post, reload_on_read, job);
+	(void)pthread_mutex_unlock(&job->lock);
+	if (!waited)
+		reload_job_free(job);
+	return NULL;
+}
+
+/* Start the thread of JOB, which serves no signals. Returns 0 or -errno. */
+static int
+reload_start_thread(struct reload_job *job)
+{
+	int r;
+
+	server_block_signals();
+	r = pthread_create(&job->thread, NULL, reload_read, job);
+	server_unblock_signals();
+	if (r == 0)
+		(void)pthread_setname_np(job->thread, "echod-reload");
+	return -r;
+}
+
+static int
+reload_start(struct server *server)
+{
+	struct reload_job *job = calloc(1, sizeof(*job));
+	int r;
+
+	if (job == NULL)
+		return -ENOMEM;
+	(void)pthread_mutex_init(&job->lock, NULL);
+	job->loop = server->loop;
+	job->server = server;
+	job->options = server->options;
+	job->before = config_ref(server->config);
+	/* before the thread, whose answer waits for the next turn of this loop */
+	server->reload.job = job;
+	r = reload_start_thread(job);
+	if (r < 0) {
+		server->reload.job = NULL;
+		reload_job_free(job);
+	}
+	return r;
+}
+
+/* Begin a reload for those in served. */
+static void
+reload_begin(struct server *server)
+{
+	struct control_reload reload = { .errors = ERROR_LIST_EMPTY };
+	int r;
+
+	if (server->lifecycle.phase != PHASE_SERVING) {
+		reload_refuse(server);
+		return;
+	}
+	/* systemd wants both in one message, see sd_notify(3) */
+	service_manager_notify(SERVICE_MANAGER_TIMEOUT_MS, "RELOADING=1\nMONOTONIC_USEC=%" PRId64,
+	    clock_now_ns() / NS_PER_US);
+	r = reload_start(server);
+	if (r == 0)
+		return;
+	error_list_add(
+	    &reload.errors, "cannot start a thread that reads the file: %s", strerror(-r));
+	reload_finish(server, NULL, &reload);
+}
+
+void
+reload_run(void *context, struct control_waiter *waiter)
 {
 	struct server *server = context;
-	struct control_reload reload = { .errors = ERROR_LIST_EMPTY };
-	struct error_list reopen = ERROR_LIST_EMPTY;
-	bool serving = server->lifecycle.phase == PHASE_SERVING;
-	int r = -EBUSY;
+	bool busy = server->reload.job != NULL;
+	struct reload_waiters *waiters = busy ? &server->reload.waiting : &server->reload.served;
 
-	if (serving) {
-		/* systemd wants both in one message, see sd_notify(3) */
-		service_manager_notify(SERVICE_MANAGER_TIMEOUT_MS,
-		    "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_now_ns() / NS_PER_US);
-		r = reload_try(server, &reload);
-		reload_count(server, r, &reload.errors);
-	}
-	/* the old file of a log that was rotated has to be closed in any case */
-	(void)reload_renew_log(&reopen);
-	error_list_done(&reopen);
-	if (serving) {
-		/* also after a failure: systemd waits for it, and the old configuration serves */
-		service_manager_notify(SERVICE_MANAGER_TIMEOUT_MS, "READY=1");
-	} else {
-		error_list_add(&reload.errors, "not reloading: the daemon is draining or stopping");
-		log_warning("%s", error_list_first(&reload.errors));
-	}
-	*ret_reload = reload;
-	return r;
+	if (waiter != NULL)
+		STAILQ_INSERT_TAIL(waiters, waiter, next);
+	if (!busy)
+		reload_begin(server);
+	else if (waiter == NULL)
+		server->reload.again = true;
+}
+
+void
+reload_abandon(struct server *server)
+{
+	struct reload_job *job = server->reload.job;
+	bool posted;
+
+	if (job == NULL)
+		return;
+	(void)pthread_mutex_lock(&job->lock);
+	posted = job->posted;
+	job->loop = NULL;
+	(void)pthread_mutex_unlock(&job->lock);
+	/* an answer that is on its way comes with the next turn of the loop, and is refused */
+	if (posted)
+		return;
+	(void)pthread_detach(job->thread);
+	server->reload.job = NULL;
+	reload_refuse(server);
 }

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/config_file.h"
+#include "config/config_groups.h"
 #include "daemon/service_manager.h"
 #include "daemon/standard_error.h"
 
@@ -30,11 +31,7 @@
 /* How long the last lines may take to reach a slow log. */
 #define LOG_CLOSE_NS (100 * NS_PER_MS)
 
-/*
- * Block all signals in the calling thread, and so in every thread it starts; ignore SIGPIPE
- * (a client that left) and SIGUSR2, whose default would end the daemon.
- */
-static void
+void
 server_block_signals(void)
 {
 	sigset_t all;
@@ -51,8 +48,7 @@ server_block_signals(void)
 	(void)pthread_sigmask(SIG_SETMASK, &all, NULL);
 }
 
-/* Let the main thread receive signals, those that came meanwhile included. */
-static void
+void
 server_unblock_signals(void)
 {
 	sigset_t none;
@@ -105,8 +101,8 @@ struct config *
 server_read_config(
     const struct options *options, struct error_list *errors, struct config **ret_rejected)
 {
-	return config_file_check(options->config_path,
-	    service_manager_passes_sockets() ? 0 : CONFIG_CHECK_OVERLAPS, errors, ret_rejected);
+	return config_file_check(
+	    options->config_path, !service_manager_passes_sockets(), errors, ret_rejected);
 }
 
 void
@@ -185,14 +181,9 @@ server_set_log_level(void *context, enum log_level level, struct error_list *err
 static void
 server_on_reload(evutil_socket_t fd, short what, void *arg)
 {
-	struct control_reload reload;
-	struct server *server = arg;
-
 	(void)fd;
 	(void)what;
-	(void)reload_run(server, &reload);
-	control_reload_done(&reload);
-	server->reloaded_ns = clock_now_ns();
+	reload_run(arg, NULL);
 }
 
 /* Signals that come while a reload is due are served by that one, which begins after them. */
@@ -202,9 +193,9 @@ server_reload_soon(struct server *server)
 	int64_t wait_ns = server->reloaded_ns + RELOAD_INTERVAL_NS - clock_now_ns();
 	struct timeval wait = clock_timeval(wait_ns > 0 ? wait_ns : 0);
 
-	if (!event_pending(server->reload, EV_TIMEOUT, NULL) &&
-	    event_add(server->reload, &wait) < 0)
-		event_active(server->reload, EV_TIMEOUT, 0);
+	if (!event_pending(server->reload_soon, EV_TIMEOUT, NULL) &&
+	    event_add(server->reload_soon, &wait) < 0)
+		event_active(server->reload_soon, EV_TIMEOUT, 0);
 }
 
 static void
@@ -238,9 +229,9 @@ server_start_events(struct server *server)
 	static const int served[SERVER_SIGNALS] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1 };
 	struct event_base *base = loop_base(server->loop);
 
-	server->reload = event_new(base, -1, 0, server_on_reload, server);
+	server->reload_soon = event_new(base, -1, 0, server_on_reload, server);
 	server->lifecycle.timer = event_new(base, -1, EV_PERSIST, lifecycle_on_timer, server);
-	if (housekeeping_start(server) < 0 || server->reload == NULL ||
+	if (housekeeping_start(server) < 0 || server->reload_soon == NULL ||
 	    server->lifecycle.timer == NULL)
 		return -ENOMEM;
 	for (size_t i = 0; i < SERVER_SIGNALS; i++) {
@@ -377,6 +368,12 @@ server_build(struct server *server, struct error_list *errors)
 	}
 	server->config = cfg;
 	r = server_open_log(cfg, server->options, errors);
+	if (r == 0) {
+		r = config_find_groups(cfg, NULL, errors);
+		if (r < 0)
+			return r == -EINVAL ? SERVER_EXIT_CONFIGURATION
+					    : server_exit_for(r, SERVER_EXIT_UNAVAILABLE);
+	}
 	if (r == 0)
 		r = server_raise_descriptors(cfg, errors);
 	code = server_exit_for(r, SERVER_EXIT_OS);
@@ -415,6 +412,7 @@ server_free(struct server *server)
 	server->lifecycle.phase = PHASE_ENDED;
 	/* nobody serves signals any more: their defaults would end the process with an error */
 	server_block_signals();
+	reload_abandon(server);
 	/* answers of the control port that are written already leave */
 	if (server->loop != NULL)
 		loop_run_once(server->loop);
@@ -426,8 +424,8 @@ server_free(struct server *server)
 	housekeeping_free(server->housekeeping);
 	if (server->lifecycle.timer != NULL)
 		event_free(server->lifecycle.timer);
-	if (server->reload != NULL)
-		event_free(server->reload);
+	if (server->reload_soon != NULL)
+		event_free(server->reload_soon);
 	/* the last requests are answered; then answers that workers still owe are dropped */
 	control_server_free(server->control);
 	if (server->loop != NULL)
@@ -463,6 +461,8 @@ server_serve(const struct options *options)
 		.log_reopen = reload_reopen_log,
 		.log_level = server_set_log_level };
 	server->reloaded_ns = -RELOAD_INTERVAL_NS;
+	STAILQ_INIT(&server->reload.served);
+	STAILQ_INIT(&server->reload.waiting);
 	server->status = (struct process_status){ .started_ns = clock_now_ns(),
 		.started_wall_ns = clock_wall_ns(),
 		.not_ready = "starting",

@@ -60,6 +60,18 @@ struct lifecycle {
 	bool turn_given;      /* a late tick has made the present phase longer */
 };
 
+STAILQ_HEAD(reload_waiters, control_waiter);
+
+struct reload_job;
+
+/* A reload that is under way, and what asks for the next one. */
+struct reload {
+	struct reload_job *job;        /* shared with its thread; NULL: none is under way */
+	struct reload_waiters served;  /* told when that one ends */
+	struct reload_waiters waiting; /* those that came meanwhile: the next one is theirs */
+	bool again;                    /* a signal came meanwhile */
+};
+
 struct server {
 	const struct options *options;         /* borrowed from main */
 	struct config *config;                 /* owned; the one in force: what runs */
@@ -68,9 +80,10 @@ struct server {
 	struct control_server *control;        /* owned */
 	struct event *signals[SERVER_SIGNALS]; /* owned */
 	struct housekeeping *housekeeping;     /* owned */
-	struct event *reload;                  /* owned; pending after SIGHUP */
+	struct event *reload_soon;             /* owned; pending after SIGHUP */
 	int64_t reloaded_ns;                   /* when that last ran; CLOCK_MONOTONIC */
-	struct control_actions actions;        /* for the control port */
+	struct reload reload;
+	struct control_actions actions; /* for the control port */
 	struct lifecycle lifecycle;
 	struct process_status status;
 };
@@ -89,6 +102,15 @@ enum server_exit server_serve(const struct options *options);
 struct config *server_read_config(
     const struct options *options, struct error_list *errors, struct config **ret_rejected);
 
+/*
+ * Block all signals in the calling thread, and so in every thread it starts; ignore SIGPIPE
+ * (a client that left) and SIGUSR2, whose default would end the daemon.
+ */
+void server_block_signals(void);
+
+/* Let the main thread, which serves, receive signals, those that came meanwhile included. */
+void server_unblock_signals(void);
+
 /* Log each line of ERRORS. */
 void server_log_errors(const struct error_list *errors);
 
@@ -104,13 +126,15 @@ struct log_settings server_log_settings(const struct config *cfg, const struct o
 ATTR_MUSTCHECK int server_raise_descriptors(struct config *cfg, struct error_list *errors);
 
 /*
- * Read the configuration again and put it in force, or say why not; reopen the log file. What
- * changed, or the errors, are logged and written to RET_RELOAD, which the caller releases with
- * control_reload_done(). Returns 0; -EBUSY while the daemon drains or stops; or another -errno, and
- * nothing was changed. CONTEXT is the server, here and below: these are the verbs of
- * control_actions.
+ * Read the configuration again and put it in force, or say why not; reopen the log file. The file
+ * is read on a thread of its own; what comes meanwhile is served by one more reload after this.
+ * What changed, or the errors, are logged and told to WAITER (NULL: nobody). CONTEXT is the server,
+ * here and below: these are the verbs of control_actions.
  */
-int reload_run(void *context, struct control_reload *ret_reload);
+void reload_run(void *context, struct control_waiter *waiter);
+
+/* At the end: wait for no reload, and tell those who do. */
+void reload_abandon(struct server *server);
 
 /*
  * Open the log file again, after it was rotated. CONTEXT is not looked at. Returns 0, or -errno

@@ -404,9 +404,8 @@ listen_options_named(const struct listener_config *cfg)
 	return named;
 }
 
-int
-listen_options_read(const struct listener_config *cfg, struct listen_options *ret_options,
-    struct error_list *errors)
+struct listen_options
+listen_options_of(const struct listener_config *cfg)
 {
 	struct listen_options options = { .backlog = (int)cfg->backlog,
 		.nodelay = cfg->nodelay,
@@ -415,18 +414,11 @@ listen_options_read(const struct listener_config *cfg, struct listen_options *re
 		/* the kernel counts in whole seconds: round up, as 0 would mean none */
 		.keepalive = (int)((cfg->keepalive + NS_PER_S - 1) / NS_PER_S),
 		.mode = (mode_t)cfg->mode,
-		.group = getegid(),
+		.group = cfg->group[0] == '\0' ? getegid() : cfg->gid,
 		.named = listen_options_named(cfg) };
-	int r = cfg->group[0] == '\0' ? 0 : socket_file_find_group(cfg->group, &options.group);
 
-	if (r < 0) {
-		error_list_add(errors, "listeners.%s: cannot use group \"%s\": %s", cfg->name,
-		    cfg->group, r == -ENOENT ? "there is no such group" : strerror(-r));
-		return r;
-	}
 	(void)snprintf(options.key, sizeof(options.key), "listeners.%s", cfg->name);
-	*ret_options = options;
-	return 0;
+	return options;
 }
 
 void

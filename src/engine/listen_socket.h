@@ -57,12 +57,8 @@ struct listen_socket {
 	struct socket_file file;       /* of a UNIX socket with a path that we bound */
 };
 
-/*
- * Take from CFG what to set. Returns 0, or -errno with a line in ERRORS: a group nobody
- * knows.
- */
-ATTR_MUSTCHECK int listen_options_read(const struct listener_config *cfg,
-    struct listen_options *ret_options, struct error_list *errors);
+/* Return what CFG, whose group has been found, sets. */
+struct listen_options listen_options_of(const struct listener_config *cfg);
 
 /*
  * Make, bind and listen as CFG says, with OPTIONS. An address that is in use is tried again until

@@ -252,11 +252,9 @@ static int
 plan_make_entry(struct plan *plan, struct plan_entry *entry)
 {
 	struct error_list found = ERROR_LIST_EMPTY;
-	int r = listen_options_read(entry->cfg, &entry->options, plan->errors);
+	int r = plan_get_memory(plan, entry);
 
-	if (r < 0)
-		return r;
-	r = plan_get_memory(plan, entry);
+	entry->options = listen_options_of(entry->cfg);
 	if (r < 0) {
 		error_list_add(plan->errors, "listeners.%s: out of memory", entry->cfg->name);
 		return r;

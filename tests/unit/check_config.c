@@ -136,7 +136,7 @@ START_TEST(without_a_file)
 	struct config *config = config_new_default();
 
 	ck_assert_ptr_nonnull(config);
-	config_check(config, CONFIG_CHECK_GROUPS, &errors);
+	config_check(config, &errors);
 	ck_assert_int_eq(config_overlap_check(config, true, &errors), 0);
 	ck_assert_uint_eq(error_list_count(&errors), 0);
 	ck_assert_ptr_null(config->path);

@@ -52,16 +52,20 @@ do_config(void *context ATTR_UNUSED)
 	return cfg;
 }
 
-static inline int
-do_reload(void *context ATTR_UNUSED, struct control_reload *ret_reload)
+static inline void
+do_reload(void *context ATTR_UNUSED, struct control_waiter *waiter)
 {
+	struct control_reload reload = { .errors = ERROR_LIST_EMPTY };
+	int r = record("reload", &reload.errors);
+
 	if (asked.result == 0) {
-		ret_reload->changes = calloc(1, sizeof(*ret_reload->changes));
-		ret_reload->changes[0] = (struct control_change){ strdup("limits.connections"),
+		reload.changes = calloc(1, sizeof(*reload.changes));
+		reload.changes[0] = (struct control_change){ strdup("limits.connections"),
 			strdup("1"), strdup("2"), false };
-		ret_reload->count = 1;
+		reload.count = 1;
 	}
-	return record("reload", &ret_reload->errors);
+	waiter->done(waiter, r, &reload);
+	control_reload_done(&reload);
 }
 
 static inline int

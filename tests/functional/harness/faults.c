@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
@@ -32,6 +33,7 @@
 	X(close) \
 	X(epoll_ctl) \
 	X(epoll_wait) \
+	X(getgrnam_r) \
 	X(pipe2) \
 	X(pthread_create) \
 	X(readv) \
@@ -261,6 +263,15 @@ epoll_wait(int epoll, struct epoll_event *events, int most, int timeout)
 {
 	return faults_fail(CALL_epoll_wait, epoll) ? -1
 						   : REAL(epoll_wait)(epoll, events, most, timeout);
+}
+
+int
+getgrnam_r(
+    const char *name, struct group *group, char *buffer, size_t size, struct group **ret_found)
+{
+	return faults_fail(CALL_getgrnam_r, -1)
+		   ? errno
+		   : REAL(getgrnam_r)(name, group, buffer, size, ret_found);
 }
 
 int
