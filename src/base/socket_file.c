@@ -11,10 +11,17 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define LOCK_SUFFIX ".lock"
 #define LOCK_TRIES 16
+/* The number of fchmodat2(2), which headers of before Linux 6.6 do not know. */
+#ifdef SYS_fchmodat2
+#define FCHMODAT2 SYS_fchmodat2
+#else
+#define FCHMODAT2 452
+#endif
 #define GROUP_SIZE_MAX (16U << 20)
 
 static bool
@@ -207,7 +214,12 @@ socket_file_change(int fd, const struct socket_file *file, mode_t mode, gid_t gr
 		return -errno;
 	/* fchmodat(2) does not take an O_PATH descriptor, its name in /proc does */
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return chmod(path, mode) < 0 ? -errno : 0;
+	if (chmod(path, mode) == 0)
+		return 0;
+	if (errno != ENOENT)
+		return -errno;
+	/* in a chroot without /proc it takes Linux 6.6 */
+	return syscall(FCHMODAT2, fd, "", mode, AT_EMPTY_PATH) == 0 ? 0 : -ENOSYS;
 }
 
 int
@@ -224,6 +236,11 @@ socket_file_set_access(const struct socket_file *file, mode_t mode, gid_t group,
 		    "%s: %s is not the socket that was bound any more: somebody replaced or "
 		    "removed it (restart to bind it again)",
 		    who, file->path);
+	else if (r == -ENOSYS)
+		error_list_add(errors,
+		    "%s: cannot set mode %04o of %s: it takes /proc, which is not mounted here, or "
+		    "Linux 6.6",
+		    who, (unsigned)mode, file->path);
 	else if (r < 0)
 		error_list_add(errors, "%s: cannot set mode %04o and group %u of %s: %s", who,
 		    (unsigned)mode, (unsigned)group, file->path, strerror(-r));

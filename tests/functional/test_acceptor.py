@@ -357,7 +357,8 @@ def test_keepalive_reaches_the_kernel(launch, origin):
             listener["address"] = tcp_address(inherited)
             options = passing([inherited], "echo")
         daemon = launch(options, listeners=[listener])
-        assert options_of(daemon) == [True, 120, 30, 3]
+        if origin == "bound":  # a default changes nothing of a passed socket
+            assert options_of(daemon) == [True, 120, 30, 3]
         for keepalive, expected in (
             ("4s", [True, 4, 1, 3]),
             ("1ms", [True, 1, 1, 3]),
