@@ -45,6 +45,16 @@ clock_wall_ns(void)
 	return clock_read_ns(CLOCK_REALTIME);
 }
 
+/*
+ * Return time since the boot, in which the machine slept too: the wall clock moves away from it
+ * only where somebody sets that one.
+ */
+static inline int64_t
+clock_boot_ns(void)
+{
+	return clock_read_ns(CLOCK_BOOTTIME);
+}
+
 /* Convert nanoseconds (not negative) to what libevent takes. */
 static inline struct timeval
 clock_timeval(int64_t ns)

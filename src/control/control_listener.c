@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -27,6 +28,9 @@
 #include "engine/loop.h"
 
 #define HEADERS_MAX 8192
+
+/* So much of a target is logged: a line leaves out a field that has no room in it. */
+#define TARGET_MAX 256
 #define BODY_MAX 4096
 
 /* Most of a request that waits in memory; evhttp gives up on one long before. */
@@ -307,10 +311,12 @@ control_listener_record(struct evhttp_request *req)
 	int fd = control_listener_descriptor(req);
 	struct ucred peer = { .pid = -1, .uid = (uid_t)-1 };
 	socklen_t length = sizeof(peer);
+	char target[TARGET_MAX];
 	struct log_field fields[3];
 
 	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length);
-	fields[0] = LOG_TEXT("target", evhttp_request_get_uri(req));
+	(void)snprintf(target, sizeof(target), "%s", request_target(req));
+	fields[0] = LOG_TEXT("target", target);
 	fields[1] = LOG_NUMBER("uid", peer.uid);
 	fields[2] = LOG_NUMBER("pid", peer.pid);
 	log_fields(LOG_LEVEL_NOTICE, fields, ARRAY_SIZE(fields), "control request");

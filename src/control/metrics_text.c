@@ -286,7 +286,7 @@ metrics_process(struct metrics_text *text, struct log_totals log, struct process
 		{ "echod_config_last_reload_successful", "gauge", status->last_reload_succeeded,
 		    "Whether the last reload, or the start, succeeded." },
 		{ "echod_config_last_reload_success_timestamp_seconds", "gauge",
-		    status->last_success_wall_ns,
+		    status->wall_offset_ns + status->last_success_boot_ns,
 		    "When the configuration in use was read, since the epoch." },
 		{ "echod_config_needs_restart", "gauge", (int64_t)status->needs_restart,
 		    "Directives whose value in the file waits for a restart." },
@@ -316,7 +316,8 @@ metrics_process(struct metrics_text *text, struct log_totals log, struct process
 		{ "process_resident_memory_bytes", "gauge", process.resident_bytes,
 		    "Resident memory size." },
 		{ "process_threads", "gauge", process.threads, "Number of threads." },
-		{ "process_start_time_seconds", "gauge", status->started_wall_ns,
+		{ "process_start_time_seconds", "gauge",
+		    status->wall_offset_ns + status->started_boot_ns,
 		    "When the process started, since the epoch." },
 	};
 

@@ -250,6 +250,28 @@ request_target_is_ours(const struct evhttp_request *req, const struct address *a
 	return request_host_is_ours(host, address, hosts);
 }
 
+static bool
+request_header_is(struct evhttp_request *req, const char *name, const char *value)
+{
+	const char *text = evhttp_find_header(evhttp_request_get_input_headers(req), name);
+
+	return text != NULL && strcasecmp(text, value) == 0;
+}
+
+/*
+ * A link that somebody clicked: the answer is shown to that person, in a window of its own, and the
+ * other site sees nothing of it. A frame, a picture or a script has another destination.
+ */
+static bool
+request_is_clicked(struct evhttp_request *req)
+{
+	const unsigned reading = EVHTTP_REQ_GET | EVHTTP_REQ_HEAD;
+
+	return (evhttp_request_get_command(req) & reading) != 0 &&
+	       request_header_is(req, "Sec-Fetch-Mode", "navigate") &&
+	       request_header_is(req, "Sec-Fetch-Dest", "document");
+}
+
 int
 request_check_site(struct evhttp_request *req, const struct address *address,
     const struct config_list *hosts, const char **ret_error)
@@ -275,7 +297,7 @@ request_check_site(struct evhttp_request *req, const struct address *address,
 		if ((strcasecmp(header->key, "Origin") == 0 &&
 			!request_origin_is_ours(value, address, hosts)) ||
 		    (strcasecmp(header->key, "Sec-Fetch-Site") == 0 &&
-			strcasecmp(value, "cross-site") == 0)) {
+			strcasecmp(value, "cross-site") == 0 && !request_is_clicked(req))) {
 			*ret_error = "requests of other sites are refused";
 			return 403;
 		}

@@ -56,10 +56,11 @@ const char *request_target(const struct evhttp_request *req);
 /*
  * Look whether Host, Origin and Sec-Fetch-Site of REQ, which came to ADDRESS, are ours: a web page
  * that a browser on this machine shows must not read the port by a name that points here (DNS
- * rebinding), nor make the browser use it (cross-site requests). HOSTS are names that the port may
- * be called by too; NULL: any name will do, as at a UNIX socket, which no name resolves to. Returns
- * 0; else the HTTP status (400 or 403), and *ret_error is a static text that says what would be
- * right.
+ * rebinding), nor make the browser use it (cross-site requests). A link of another site that
+ * somebody clicks may lead here: the browser shows the answer and keeps it from that site. HOSTS
+ * are names that the port may be called by too; NULL: any name will do, as at a UNIX socket, which
+ * no name resolves to. Returns 0; else the HTTP status (400 or 403), and *ret_error is a static
+ * text that says what would be right.
  */
 int request_check_site(struct evhttp_request *req, const struct address *address,
     const struct config_list *hosts, const char **ret_error);

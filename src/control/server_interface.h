@@ -19,13 +19,14 @@
 /* Owned and written by the server. */
 struct process_status {
 	int64_t started_ns;      /* CLOCK_MONOTONIC */
-	int64_t started_wall_ns; /* since the epoch */
+	int64_t started_boot_ns; /* clock_boot_ns(), as all of that name */
+	int64_t wall_offset_ns;  /* to be added to such, for the wall clock; follows that one */
 	const char *not_ready;   /* "starting" or "draining"; NULL when ready */
 	bool draining;
 	uint64_t reloads_succeeded;
 	uint64_t reloads_failed;
 	bool last_reload_succeeded;   /* true before the first reload: the start was one */
-	int64_t last_success_wall_ns; /* of the start or the last good reload */
+	int64_t last_success_boot_ns; /* of the start or the last good reload */
 	size_t needs_restart;         /* directives of which the file's value waits for it */
 };
 

@@ -81,7 +81,7 @@ stats_json_process(const struct engine *engine, const struct process_status *sta
 	const struct document_member members[] = {
 		{ "version", json_string(PACKAGE_VERSION) },
 		{ "pid", json_integer(getpid()) },
-		{ "started", document_moment(status->started_wall_ns) },
+		{ "started", document_moment(status->wall_offset_ns + status->started_boot_ns) },
 		{ "uptime_seconds", document_seconds(clock_now_ns() - status->started_ns) },
 		{ "workers", document_count(engine->worker_count) },
 		{ "ready", json_boolean(status->not_ready == NULL) },

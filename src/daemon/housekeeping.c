@@ -26,6 +26,12 @@
 /* Ticks between two reports: two seconds. */
 #define REPORT_TICKS 8
 
+/*
+ * A clock that was moved by less was not set: two clocks are not read at the same moment, and a
+ * leap second is no news. Moments of the past stay as they were told before.
+ */
+#define CLOCK_STEP_NS (2 * NS_PER_S)
+
 /* Fewer connections than this are not worth a trim. */
 #define TRIM_MINIMUM 1000
 
@@ -88,6 +94,20 @@ housekeeping_bind(struct housekeeping *keeping)
 	error_list_done(&errors);
 }
 
+/* A machine without a clock of its own learns the time after the start: the past moves with it. */
+static void
+housekeeping_follow_clock(struct process_status *status)
+{
+	int64_t offset_ns = clock_wall_ns() - clock_boot_ns();
+	int64_t step_ns = offset_ns - status->wall_offset_ns;
+
+	if (step_ns > -CLOCK_STEP_NS && step_ns < CLOCK_STEP_NS)
+		return;
+	log_notice("the clock was set %s by %.0f seconds", step_ns > 0 ? "forward" : "back",
+	    clock_seconds(step_ns > 0 ? step_ns : -step_ns));
+	status->wall_offset_ns = offset_ns;
+}
+
 static void
 housekeeping_on_tick(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, void *arg)
 {
@@ -106,6 +126,7 @@ housekeeping_on_tick(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, voi
 		housekeeping_report(keeping);
 	housekeeping_trim(keeping, connections);
 	housekeeping_bind(keeping);
+	housekeeping_follow_clock(&keeping->server->status);
 }
 
 /* On the worker's thread. */

@@ -144,7 +144,7 @@ reload_count(struct server *server, int result, const struct error_list *errors)
 	server->status.last_reload_succeeded = result == 0;
 	if (result == 0) {
 		server->status.reloads_succeeded++;
-		server->status.last_success_wall_ns = clock_wall_ns();
+		server->status.last_success_boot_ns = clock_boot_ns();
 		log_notice("reloaded");
 		return;
 	}

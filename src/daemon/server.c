@@ -173,8 +173,11 @@ server_set_log_level(void *context, enum log_level level, struct error_list *err
 {
 	(void)context;
 	(void)errors;
-	log_set_level(level);
+	/* the line that tells of a change is not silenced by it, nor by what was in force before */
+	if (log_get_level() < LOG_LEVEL_NOTICE)
+		log_set_level(LOG_LEVEL_NOTICE);
 	log_notice("log.level is %s until the next reload", log_level_name(level));
+	log_set_level(level);
 	return 0;
 }
 
@@ -464,10 +467,11 @@ server_serve(const struct options *options)
 	STAILQ_INIT(&server->reload.served);
 	STAILQ_INIT(&server->reload.waiting);
 	server->status = (struct process_status){ .started_ns = clock_now_ns(),
-		.started_wall_ns = clock_wall_ns(),
+		.started_boot_ns = clock_boot_ns(),
+		.wall_offset_ns = clock_wall_ns() - clock_boot_ns(),
 		.not_ready = "starting",
 		.last_reload_succeeded = true,
-		.last_success_wall_ns = clock_wall_ns() };
+		.last_success_boot_ns = clock_boot_ns() };
 	code = server_build(server, &errors);
 	if (code == SERVER_EXIT_OK)
 		code = server_run(server);

@@ -166,6 +166,30 @@ def test_origin_of_another_site_is_refused(launch):
     assert daemon.control.get("/stats", own).status == 200
 
 
+def fetched(mode, destination):
+    """What a browser says of a request that a page of another site has led to."""
+    return {
+        "Sec-Fetch-Site": "cross-site",
+        "Sec-Fetch-Mode": mode,
+        "Sec-Fetch-Dest": destination,
+        "Sec-Fetch-User": "?1",
+    }
+
+
+@pytest.mark.parametrize("target", ["/", "/stats", "/metrics"])
+def test_a_clicked_link_of_another_site_opens(launch, target):
+    daemon = launch()
+    assert daemon.control.get(target, fetched("navigate", "document")).status == 200
+    for mode, destination in (
+        ("navigate", "iframe"),
+        ("navigate", "object"),
+        ("no-cors", "script"),
+        ("no-cors", "image"),
+        ("cors", "empty"),
+    ):
+        assert daemon.control.get(target, fetched(mode, destination)).status == 403
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -381,6 +381,26 @@ def test_close_ends_one_connection(launch):
     assert daemon.control.get(f"/connections/{row['id']}").status == 404
 
 
+@pytest.mark.parametrize("level", ["error", "warning", "info"])
+def test_a_change_of_the_level_does_not_silence_its_own_lines(launch, level):
+    daemon = launch()
+    target = f"/log/level?level={level}"
+    assert daemon.local.post(target).status == 200
+    daemon.log.wait_for("^control request$", level="notice", target=target)
+    daemon.log.wait_for(f"log.level is {level} until", level="notice")
+    assert daemon.local.post("/log/level?level=error").status == 200
+    assert daemon.local.post("/log/level?level=warning").status == 200
+    daemon.log.wait_for("log.level is warning until", level="notice")
+
+
+@pytest.mark.parametrize("target", ["/nowhere?" + "x" * 7000, "/log/reopen?" + "%0a" * 2000])
+def test_a_long_request_is_logged_all_the_same(launch, target):
+    daemon = launch()
+    daemon.local.post(target)
+    (record,) = daemon.log.wait_for("^control request$", uid=os.geteuid())
+    assert len(record["target"]) > 200 and target.startswith(record["target"])
+
+
 def test_a_body_is_not_needed_and_has_a_limit(launch):
     daemon = launch()
     assert daemon.local.post("/undrain", body=b"x" * 4000).status == 200
@@ -390,7 +410,12 @@ def test_a_body_is_not_needed_and_has_a_limit(launch):
 
 def test_other_sites_are_refused_here_too(launch):
     daemon = launch()
-    for headers in ({"Origin": "http://example.org"}, {"Sec-Fetch-Site": "cross-site"}):
+    navigated = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    for headers in (
+        {"Origin": "http://example.org"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "cross-site", **navigated},
+    ):
         assert daemon.local.post("/stop", headers=headers).status == 403
     assert daemon.local.get("/livez", {"Host": "whatever.example"}).status == 200
     assert daemon.is_served()

@@ -9,6 +9,8 @@
 #include "control_bed.h"
 #include "suite.h"
 
+#define CROSS "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: "
+
 static const struct {
 	const char *request;
 	int code;
@@ -45,6 +47,18 @@ static const struct {
 	{ "GET /version HTTP/1.1\r\n" OWN "Origin: http://example.org\r\n\r\n", 403 },
 	{ "GET /version HTTP/1.1\r\n" OWN "Origin: null\r\n\r\n", 403 },
 	{ "GET /version HTTP/1.1\r\n" OWN "Sec-Fetch-Site: cross-site\r\n\r\n", 403 },
+	{ "GET / HTTP/1.1\r\n" OWN CROSS "navigate\r\nSec-Fetch-Dest: document\r\n\r\n", 200 },
+	{ "HEAD /stats HTTP/1.1\r\n" OWN CROSS "navigate\r\nSec-Fetch-Dest: document\r\n\r\n",
+	    200 },
+	{ "GET / HTTP/1.1\r\n" OWN CROSS "navigate\r\nSec-Fetch-Dest: iframe\r\n\r\n", 403 },
+	{ "GET / HTTP/1.1\r\n" OWN CROSS "no-cors\r\nSec-Fetch-Dest: script\r\n\r\n", 403 },
+	{ "GET / HTTP/1.1\r\n" OWN CROSS "cors\r\nSec-Fetch-Dest: document\r\n\r\n", 403 },
+	{ "GET / HTTP/1.1\r\n" OWN CROSS "navigate\r\n\r\n", 403 },
+	{ "GET / HTTP/1.1\r\n" OWN CROSS
+	  "navigate\r\nSec-Fetch-Dest: document\r\nOrigin: http://example.org\r\n\r\n",
+	    403 },
+	{ "POST /stats HTTP/1.1\r\n" OWN CROSS "navigate\r\nSec-Fetch-Dest: document\r\n\r\n",
+	    403 },
 	{ "GET /livez HTTP/1.1\r\nHost: example.org\r\n\r\n", 200 },
 	{ "GET /readyz HTTP/1.1\r\nHost: [::1\r\n\r\n", 200 },
 	{ "GET http://example.org/readyz HTTP/1.1\r\n" OWN "\r\n", 200 },

@@ -30,7 +30,8 @@ setup(void)
 {
 	new_config();
 	status = (struct process_status){ .started_ns = clock_now_ns(),
-		.started_wall_ns = clock_wall_ns(),
+		.started_boot_ns = clock_boot_ns(),
+		.wall_offset_ns = clock_wall_ns() - clock_boot_ns(),
 		.last_reload_succeeded = true,
 		.reloads_succeeded = 3,
 		.reloads_failed = 4 };

@@ -124,7 +124,8 @@ setup(void)
 		.log_reopen = do_log_reopen,
 		.log_level = do_log_level };
 	status = (struct process_status){ .started_ns = clock_now_ns(),
-		.started_wall_ns = clock_wall_ns(),
+		.started_boot_ns = clock_boot_ns(),
+		.wall_offset_ns = clock_wall_ns() - clock_boot_ns(),
 		.last_reload_succeeded = true,
 		.reloads_succeeded = 3,
 		.reloads_failed = 4 };
