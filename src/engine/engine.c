@@ -249,6 +249,15 @@ engine_sum(const struct engine *engine, struct counters_sum *ret_sum)
 	*ret_sum = sum;
 }
 
+void
+engine_watch_drops(const struct engine *engine, int64_t now_ns)
+{
+	struct endpoint *endpoint;
+
+	LIST_FOREACH (endpoint, &engine->endpoints, next)
+		endpoint_watch_drops(endpoint, now_ns);
+}
+
 const struct listen_socket *
 engine_find_socket(const struct engine *engine, const struct service *service, bool *ret_accepting)
 {

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/siphash.h"
 #include "engine/datagram/batch.h"
+#include "engine/datagram/drops.h"
 #include "engine/datagram/guard.h"
 #include "engine/listen_socket.h"
 #include "suite.h"
@@ -589,6 +590,70 @@ add_batch_tests(TCase *tests)
 	tcase_add_test(tests, batch_joins_no_more_than_one_send_carries);
 }
 
+/* Look every two seconds from *NOW on, for SECONDS, while COUNT of REASON are dropped in each. */
+static int
+look_for(struct drops *drops, struct counters_sum *counted, int64_t *now, int seconds,
+    enum datagram_drop reason, uint64_t count)
+{
+	int lines = 0;
+
+	for (int i = 0; i < seconds; i += 2) {
+		counted->values[reason] += 2 * count;
+		*now += 2 * NS_PER_S;
+		lines += drops_look(drops, "u", counted, *now);
+	}
+	return lines;
+}
+
+START_TEST(drops_are_told_soon_then_once_a_minute)
+{
+	struct counters_sum counted = { .values = { 0 } };
+	struct drops drops = { 0 };
+	int64_t now = 1000 * NS_PER_S;
+
+	ck_assert_int_eq(look_for(&drops, &counted, &now, 600, DATAGRAM_SOURCE_RATE, 0), 0);
+	ck_assert_int_eq(look_for(&drops, &counted, &now, 8, DATAGRAM_SOURCE_RATE, 100), 1);
+	ck_assert_int_eq(look_for(&drops, &counted, &now, 50, DATAGRAM_SOURCE_RATE, 100), 0);
+	ck_assert_int_eq(look_for(&drops, &counted, &now, 600, DATAGRAM_SOURCE_RATE, 100), 10);
+	/* what came since the last line, and then silence */
+	ck_assert_int_le(look_for(&drops, &counted, &now, 600, DATAGRAM_SOURCE_RATE, 0), 1);
+	ck_assert_int_eq(look_for(&drops, &counted, &now, 600, DATAGRAM_SOURCE_RATE, 0), 0);
+	ck_assert_int_eq(look_for(&drops, &counted, &now, 8, DATAGRAM_SEND_FULL, 100), 1);
+}
+END_TEST
+
+START_TEST(short_floods_are_no_more_than_a_line_a_minute)
+{
+	struct counters_sum counted = { .values = { 0 } };
+	struct drops drops = { 0 };
+	int64_t now = 1000 * NS_PER_S;
+	int lines = 0;
+
+	for (int i = 0; i < 100; i++) {
+		lines += look_for(&drops, &counted, &now, 2, DATAGRAM_TOTAL_RATE, 1000);
+		lines += look_for(&drops, &counted, &now, 4, DATAGRAM_TOTAL_RATE, 0);
+	}
+	ck_assert_int_ge(lines, 9);
+	ck_assert_int_le(lines, 10);
+}
+END_TEST
+
+START_TEST(ordinary_drops_and_strays_are_not_told)
+{
+	struct counters_sum counted = { .values = { 0 } };
+	struct drops drops = { 0 };
+	int64_t now = 1000 * NS_PER_S;
+
+	ck_assert_int_eq(look_for(&drops, &counted, &now, 600, DATAGRAM_DENIED, 1000), 0);
+	ck_assert_int_eq(look_for(&drops, &counted, &now, 600, DATAGRAM_NOT_ALLOWED, 1000), 0);
+	ck_assert_int_eq(look_for(&drops, &counted, &now, 600, DATAGRAM_DESTINATION, 1000), 0);
+	for (int i = 0; i < 100; i++) {
+		ck_assert_int_eq(look_for(&drops, &counted, &now, 2, DATAGRAM_SOURCE_PORT, 1), 0);
+		ck_assert_int_eq(look_for(&drops, &counted, &now, 58, DATAGRAM_SOURCE_PORT, 0), 0);
+	}
+}
+END_TEST
+
 Suite *
 test_suite(void)
 {
@@ -610,6 +675,9 @@ test_suite(void)
 	tcase_add_test(tests, ipv6_sources_at_the_borders);
 	tcase_add_test(tests, ipv4_on_a_dual_stack_socket_is_ipv4);
 	tcase_add_test(tests, destination_is_ours_alone);
+	tcase_add_test(tests, drops_are_told_soon_then_once_a_minute);
+	tcase_add_test(tests, short_floods_are_no_more_than_a_line_a_minute);
+	tcase_add_test(tests, ordinary_drops_and_strays_are_not_told);
 	tcase_add_test(tests, deny_comes_before_allow);
 	tcase_add_test(tests, socket_of_one_address_is_pinned);
 	tcase_add_test(tests, socket_that_hears_for_others_is_not_pinned);

@@ -390,10 +390,24 @@ endpoint_do_set(void *arg)
 void
 endpoint_set(struct endpoint *endpoint, struct service *service, struct endpoint_settings *settings)
 {
+	if (endpoint->service != service) {
+		/* what was dropped before under that name is no news */
+		endpoint->drops = (struct drops){ .told_ns = endpoint->drops.told_ns };
+		service_sum(service, &endpoint->drops.before);
+	}
 	endpoint->service = service;
 	settings->endpoint = endpoint;
 	settings->shard = &service->shards[endpoint->worker->id];
 	loop_post(endpoint->worker->loop, &settings->post, endpoint_do_set, settings);
+}
+
+void
+endpoint_watch_drops(struct endpoint *endpoint, int64_t now_ns)
+{
+	struct counters_sum counted;
+
+	service_sum(endpoint->service, &counted);
+	(void)drops_look(&endpoint->drops, endpoint->service->name, &counted, now_ns);
 }
 
 static void

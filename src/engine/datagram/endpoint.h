@@ -2,8 +2,8 @@
 /*
  * A datagram endpoint: one bound UDP or UNIX datagram socket, served by one worker. What is read
  * (batch) is judged (guard), rated (sources) and sent back (batch); nothing is logged for a
- * datagram, everything is counted. The main loop builds and frees it; in between the worker's
- * thread runs it. No lock is needed, because the two communicate by posts.
+ * single datagram, everything is counted. The main loop builds and frees it; in between the
+ * worker's thread runs it. No lock is needed, because the two communicate by posts.
  */
 #ifndef ECHOD_ENGINE_DATAGRAM_ENDPOINT_H
 #define ECHOD_ENGINE_DATAGRAM_ENDPOINT_H
@@ -16,6 +16,7 @@
 
 #include "base/attributes.h"
 #include "config/configuration.h"
+#include "engine/datagram/drops.h"
 #include "engine/datagram/guard.h"
 #include "engine/listen_socket.h"
 #include "engine/loop.h"
@@ -29,6 +30,7 @@ struct endpoint {
 	struct listen_socket socket; /* owned; the worker uses its descriptor alone */
 	struct service *service;     /* borrowed; main loop's */
 	struct worker *worker;       /* borrowed; outlives it */
+	struct drops drops;          /* main loop's: what the log knows of the service's drops */
 	/* The main loop's requests to the worker. */
 	struct post serve_post; /* in use while serve_posted */
 	atomic_bool serve_posted;
@@ -72,6 +74,9 @@ void endpoint_set(
 
 /* Read and echo, or leave what comes in the socket. Main loop. */
 void endpoint_serve(struct endpoint *endpoint, bool serve);
+
+/* Log what is dropped, if it is time for that; to be called every two seconds or so. Main loop. */
+void endpoint_watch_drops(struct endpoint *endpoint, int64_t now_ns);
 
 /*
  * Echo what waits in the socket, then serve no more; then, on LOOP, the main one, the endpoint is
