@@ -14,6 +14,7 @@ shopt -s inherit_errexit
 run_packages=(
     autoconf automake gcc libc6-dev make pkgconf
     libconfig-dev libcurl4-openssl-dev libevent-dev libjansson-dev libsmartcols-dev libsystemd-dev
+    zlib1g-dev
 )
 check_packages=(
     "${run_packages[@]}"
@@ -84,7 +85,7 @@ configure_and_make() {
         cd "$root"
         echo "$root $*"
         cat configure.ac Makefile.am m4/*.m4 | sha256sum
-        pkg-config --modversion libevent_core libconfig jansson libcurl smartcols libsystemd
+        pkg-config --modversion libevent_core libconfig jansson zlib libcurl smartcols libsystemd
         for argument; do
             case $argument in --with-check=yes) pkg-config --modversion check ;; esac
         done

@@ -11,7 +11,9 @@
 
 #include "base/clock.h"
 #include "control/document.h"
+#include "control/gzip.h"
 #include "control/reply.h"
+#include "control/request.h"
 #include "engine/loop.h"
 
 /* How many may wait. */
@@ -30,6 +32,7 @@ answer_free(struct answer *answer)
 		document_free(answer->document);
 	if (answer->body != NULL)
 		evbuffer_free(answer->body);
+	gzip_free(answer->gzip);
 	free(answer);
 }
 
@@ -148,6 +151,33 @@ answers_begin(struct answers *answers)
 	}
 }
 
+/* Write the next piece. Returns 1 while there is more, 0 at the end, or -ENOMEM. */
+static int
+answer_write_piece(struct answer *answer)
+{
+	int r, packed;
+
+	if (answer->gzip == NULL)
+		return document_write(answer->document, answer->body);
+	r = document_write(answer->document, gzip_input(answer->gzip));
+	if (r < 0)
+		return r;
+	packed = gzip_run(answer->gzip, r == 0, answer->body);
+	return packed < 0 ? packed : r;
+}
+
+/* Send BODY (taken; NULL: out of memory). */
+static void
+answer_send(struct evhttp_request *req, const char *type, bool packed, struct evbuffer *body)
+{
+	struct evkeyvalq *headers = evhttp_request_get_output_headers(req);
+
+	(void)evhttp_add_header(headers, "Vary", "Accept-Encoding");
+	if (packed && body != NULL)
+		(void)evhttp_add_header(headers, "Content-Encoding", "gzip");
+	reply_send(req, HTTP_OK, type, body);
+}
+
 /* Write for a while. */
 static void
 answer_write(struct answer *answer)
@@ -156,17 +186,24 @@ answer_write(struct answer *answer)
 	struct document *document = answer->document;
 	struct evhttp_request *req;
 	struct evbuffer *body;
+	bool packed;
 	int r;
 
 	if (answer->deferred.req == NULL) {
 		(void)answer_end(answer);
 		return;
 	}
+	/* one is written at a time: so this memory is there once, and where it is not, nothing
+	 * fails */
+	if (answer->wants_gzip && answer->gzip == NULL)
+		answer->gzip = gzip_new();
+	answer->wants_gzip = false;
 	do
-		r = document_write(document, answer->body);
+		r = answer_write_piece(answer);
 	while (r > 0 && clock_now_ns() < end_ns);
 	if (r > 0)
 		return;
+	packed = answer->gzip != NULL;
 	body = answer->body;
 	answer->body = NULL;
 	answer->document = NULL;
@@ -175,7 +212,7 @@ answer_write(struct answer *answer)
 		evbuffer_free(body);
 		body = NULL;
 	}
-	reply_send(req, HTTP_OK, document->type, body);
+	answer_send(req, document->type, packed, body);
 	document_free(document);
 }
 
@@ -226,6 +263,7 @@ answer_later(struct answers *answers, struct evhttp_request *req,
 	answer->answers = answers;
 	answer->begin = begin;
 	answer->context = context;
+	answer->wants_gzip = request_wants_gzip(req);
 	answer->asks = query != NULL;
 	if (query != NULL)
 		answer->query = *query;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Answers that take long: one after the other, each a document that is written in pieces over many
- * turns of the main loop, and sent whole. A few wait; one more is told to come again (503), and so
- * it is while answers that nobody reads fill much memory. While the workers are asked for one,
- * those that need no worker go on, also when a worker hangs. Main loop only.
+ * turns of the main loop, compressed on the way for whoever asks for that, and sent whole. A few
+ * wait; one more is told to come again (503), and so it is while answers that nobody reads fill
+ * much memory. While the workers are asked for one, those that need no worker go on, also when a
+ * worker hangs. Main loop only.
  */
 #ifndef ECHOD_CONTROL_ANSWER_H
 #define ECHOD_CONTROL_ANSWER_H
@@ -21,6 +22,7 @@
 struct answers;
 struct document;
 struct evbuffer;
+struct gzip;
 struct loop;
 
 struct answer {
@@ -37,6 +39,8 @@ struct answer {
 	bool asks;                     /* its document needs the workers' answer to query */
 	struct document *document;     /* owned */
 	struct evbuffer *body;         /* owned; what is written so far */
+	bool wants_gzip;               /* who asked takes it compressed */
+	struct gzip *gzip;             /* owned; compresses into body, once that has begun */
 };
 
 struct answers {

@@ -154,6 +154,56 @@ request_wants_openmetrics(const char *accept)
 	return openmetrics > 0 && openmetrics >= plain;
 }
 
+/* The weights of what there is to choose from; negative: it was not named. */
+struct encodings {
+	double gzip;
+	double identity; /* not compressed */
+	double any;      /* "*": what is not named */
+};
+
+/* Note the weight of RANGE (CODING;q=WEIGHT; is cut up). */
+static void
+request_weigh_encoding(char *range, struct encodings *encodings)
+{
+	const char *coding = request_trim(strsep(&range, ";"));
+	double weight = 1;
+	char *value;
+
+	while ((value = strsep(&range, ";")) != NULL) {
+		const char *name = request_trim(strsep(&value, "="));
+
+		if (value != NULL && strcasecmp(name, "q") == 0)
+			weight = request_weight(request_trim(value));
+	}
+	if (strcasecmp(coding, "gzip") == 0 || strcasecmp(coding, "x-gzip") == 0)
+		encodings->gzip = weight;
+	else if (strcasecmp(coding, "identity") == 0)
+		encodings->identity = weight;
+	else if (strcmp(coding, "*") == 0)
+		encodings->any = weight;
+}
+
+bool
+request_wants_gzip(struct evhttp_request *req)
+{
+	struct encodings encodings = { -1, -1, -1 };
+	const struct evkeyval *header;
+
+	TAILQ_FOREACH (header, evhttp_request_get_input_headers(req), next) {
+		char *copy, *rest, *range;
+
+		if (strcasecmp(header->key, "Accept-Encoding") != 0)
+			continue;
+		copy = rest = strdup(header->value);
+		while ((range = strsep(&rest, ",")) != NULL)
+			request_weigh_encoding(range, &encodings);
+		free(copy);
+	}
+	if (encodings.gzip < 0)
+		encodings.gzip = encodings.any;
+	return encodings.gzip > 0 && encodings.gzip >= encodings.identity;
+}
+
 /* Length of the host at the start of TEXT ("HOST" or "HOST:PORT"); 0 when it is neither. */
 static size_t
 request_host_length(const char *text)

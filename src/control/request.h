@@ -48,6 +48,12 @@ ATTR_MUSTCHECK int query_number(
 bool request_wants_openmetrics(const char *accept);
 
 /*
+ * Return whether Accept-Encoding of REQ (RFC 9110, section 12.5.3), in one header or in several,
+ * asks for gzip, and does not like it less than what is not compressed.
+ */
+bool request_wants_gzip(struct evhttp_request *req);
+
+/*
  * Return the path and query of REQ's target, also where that is in absolute form (RFC 9112, section
  * 3.2.2: "http://HOST/PATH"). What starts otherwise than with "/" is no target of ours.
  */

@@ -20,6 +20,7 @@ LIBRARIES = [
     (r"event2/.*|event\.h|evhttp\.h", r"src/(engine|control|daemon)/.*",
      "libevent begins at src/engine"),
     (r"jansson\.h", r"src/(control|daemon|echoctl|echoping)/.*", "jansson begins at src/control"),
+    (r"zlib\.h", r"src/control/gzip\.c", "only src/control/gzip.c knows zlib"),
     (r"curl/.*", r"src/echoctl/session\.c", "only src/echoctl/session.c knows libcurl"),
     (r"libsmartcols\.h", r"src/echoctl/table\.c", "only src/echoctl/table.c knows libsmartcols"),
 ]
