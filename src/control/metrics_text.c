@@ -30,6 +30,7 @@ struct metrics_text {
 	bool openmetrics;
 	const struct engine *engine;
 	const struct process_status *status;
+	int64_t now_ns;                /* by which services are forgotten, or not */
 	const struct service *service; /* to be read next; services live as long as the engine */
 	struct metrics_row *rows;      /* owned by document; read first, so that families agree */
 	size_t count;
@@ -134,6 +135,8 @@ metrics_read(struct document *document)
 	/* services that a reload has added since are left to the next scrape */
 	if (document->piece == text->count)
 		return false;
+	while (service_is_forgotten(service, text->now_ns))
+		service = TAILQ_NEXT(service, next);
 	metrics_label(service->name, row->label, sizeof(row->label));
 	row->connections = atomic_load_explicit(&service->connections, memory_order_relaxed);
 	service_sum(service, &row->sum);
@@ -354,9 +357,10 @@ metrics_text_new(bool openmetrics, const struct engine *engine, const struct pro
 	text->openmetrics = openmetrics;
 	text->engine = engine;
 	text->status = status;
+	text->now_ns = clock_now_ns();
 	text->service = TAILQ_FIRST(&engine->services);
 	TAILQ_FOREACH (service, &engine->services, next)
-		text->count++;
+		text->count += !service_is_forgotten(service, text->now_ns);
 	/* one row more than is used: the last call of a step still points to one */
 	text->rows = calloc(text->count + 1, sizeof(*text->rows));
 	if (text->rows == NULL) {

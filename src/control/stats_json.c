@@ -16,6 +16,7 @@ struct stats_json {
 	struct document document; /* first: the two have one address */
 	const struct engine *engine;
 	const struct process_status *status;
+	int64_t now_ns;                /* by which services are forgotten, or not */
 	const struct service *service; /* the next one; services live as long as the engine */
 	struct counters_sum sum;
 };
@@ -189,6 +190,8 @@ stats_json_listeners(struct document *document)
 	struct stats_json *json = (struct stats_json *)document;
 	const struct service *service = json->service;
 
+	while (service != NULL && service_is_forgotten(service, json->now_ns))
+		service = TAILQ_NEXT(service, next);
 	if (service == NULL)
 		return false;
 	document_add_row(
@@ -225,6 +228,7 @@ stats_json_new(const struct engine *engine, const struct process_status *status)
 		return NULL;
 	json->engine = engine;
 	json->status = status;
+	json->now_ns = clock_now_ns();
 	json->service = TAILQ_FIRST(&engine->services);
 	return &json->document;
 }

@@ -127,6 +127,7 @@ housekeeping_on_tick(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, voi
 	housekeeping_trim(keeping, connections);
 	housekeeping_bind(keeping);
 	housekeeping_follow_clock(&keeping->server->status);
+	engine_watch_services(keeping->server->engine, now_ns);
 	engine_watch_drops(keeping->server->engine, now_ns);
 }
 

@@ -250,6 +250,15 @@ engine_sum(const struct engine *engine, struct counters_sum *ret_sum)
 }
 
 void
+engine_watch_services(const struct engine *engine, int64_t now_ns)
+{
+	struct service *service;
+
+	TAILQ_FOREACH (service, &engine->services, next)
+		service_look(service, now_ns);
+}
+
+void
 engine_watch_drops(const struct engine *engine, int64_t now_ns)
 {
 	struct endpoint *endpoint;

@@ -91,6 +91,9 @@ bool engine_is_drained(const struct engine *engine);
 /* Add up everything that was ever counted into RET_SUM. */
 void engine_sum(const struct engine *engine, struct counters_sum *ret_sum);
 
+/* Look which services are still there; to be called every few seconds. */
+void engine_watch_services(const struct engine *engine, int64_t now_ns);
+
 /* Log which listeners drop datagrams, and why; to be called every two seconds or so. */
 void engine_watch_drops(const struct engine *engine, int64_t now_ns);
 

@@ -431,7 +431,10 @@ static void
 plan_commit(struct plan *plan)
 {
 	struct engine *engine = plan->engine;
+	struct service *service;
 
+	TAILQ_FOREACH (service, &engine->services, next)
+		service->configured = false;
 	acceptor_set_limit(&engine->acceptor, plan->cfg->limits.connections);
 	for (size_t i = 0; i < plan->count; i++) {
 		if (plan->entries[i].lost != NULL)
@@ -446,6 +449,8 @@ plan_commit(struct plan *plan)
 		if (entry->new_service)
 			TAILQ_INSERT_TAIL(&engine->services, entry->service, next);
 		entry->new_service = false;
+		entry->service->configured = true;
+		entry->service->gone_ns = 0;
 		worker_update_add(plan->update, entry->service, entry->cfg);
 	}
 	/* posted before any connection that is accepted from now on */

@@ -6,6 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+
+/* How long a service is listed after its end. */
+#define LISTED_NS (3600 * NS_PER_S)
+
 struct service *
 service_new(const char *name, size_t worker_count)
 {
@@ -50,6 +55,23 @@ service_find(const struct service_list *services, const char *name)
 			return service;
 	}
 	return NULL;
+}
+
+void
+service_look(struct service *service, int64_t now_ns)
+{
+	if (service->configured ||
+	    atomic_load_explicit(&service->connections, memory_order_relaxed) > 0)
+		service->gone_ns = 0;
+	else if (service->gone_ns == 0)
+		service->gone_ns = now_ns;
+}
+
+bool
+service_is_forgotten(const struct service *service, int64_t now_ns)
+{
+	return !service->configured && service->gone_ns != 0 &&
+	       now_ns - service->gone_ns >= LISTED_NS;
 }
 
 void

@@ -2,12 +2,14 @@
 /*
  * A service: the name of a listener and everything that is counted under it. It is made when the
  * name first appears in a configuration and lives as long as the process, so counters never fall
- * when a reload removes a listener and another brings it back. Each worker has a shard of its own.
+ * when a reload removes a listener and another brings it back; listed it is only while it is there,
+ * and for an hour after that. Each worker has a shard of its own.
  */
 #ifndef ECHOD_ENGINE_SERVICE_H
 #define ECHOD_ENGINE_SERVICE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,6 +45,8 @@ TAILQ_HEAD(shard_list, shard);
 /* Main loop's, but for what is marked. */
 struct service {
 	TAILQ_ENTRY(service) next;
+	bool configured;             /* the configuration in force has it, enabled */
+	int64_t gone_ns;             /* since when it is not, nor has connections; 0: it is */
 	char *name;                  /* owned; never changes, all may read it */
 	_Atomic int64_t connections; /* handed over and not yet closed; written by all threads */
 	struct counters acceptor;    /* what the main loop counts: accepted, rejected, errors */
@@ -60,6 +64,15 @@ void service_free(struct service *service);
 
 /* Return the service with that name, NULL if there is none. */
 struct service *service_find(const struct service_list *services, const char *name);
+
+/* Look whether SERVICE is still there; to be called every few seconds. */
+void service_look(struct service *service, int64_t now_ns);
+
+/*
+ * Return whether SERVICE has been gone for an hour: it is listed no more, until a configuration has
+ * it again. With one NOW_NS for all of a document, none that it lists can drop out meanwhile.
+ */
+bool service_is_forgotten(const struct service *service, int64_t now_ns);
 
 /* Add up everything counted under SERVICE into RET_SUM. */
 void service_sum(const struct service *service, struct counters_sum *ret_sum);

@@ -34,6 +34,7 @@
 	X(epoll_ctl) \
 	X(epoll_wait) \
 	X(getgrnam_r) \
+	X(monotonic) \
 	X(pipe2) \
 	X(pthread_create) \
 	X(readv) \
@@ -46,7 +47,8 @@
 
 /*
  * 0 in any of them: it is not used. A fault without error and delay_ms does what most and value
- * say: clock_gettime(2) is VALUE seconds ahead on the wall clock, and sched_getaffinity(2) finds
+ * say: clock_gettime(2) is VALUE seconds ahead on the wall clock, monotonic is that of
+ * CLOCK_MONOTONIC, and sched_getaffinity(2) finds
  * VALUE CPUs under a kernel that knows MOST. For what moves bytes, most is in force whatever times
  * says.
  */
@@ -241,6 +243,8 @@ clock_gettime(clockid_t clock, struct timespec *ret_time)
 
 	if (r == 0 && clock == CLOCK_REALTIME && faults_due(CALL_clock_gettime, -1))
 		ret_time->tv_sec += faults[CALL_clock_gettime].value;
+	if (r == 0 && clock == CLOCK_MONOTONIC && faults_due(CALL_monotonic, -1))
+		ret_time->tv_sec += faults[CALL_monotonic].value;
 	return r;
 }
 
