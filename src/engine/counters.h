@@ -44,6 +44,8 @@
 	X(REFLECTOR_PORT, reflector_port, "its source port is that of a service that answers") \
 	X(SOURCE_MULTICAST, source_multicast, "its source is a multicast address") \
 	X(SOURCE_BROADCAST, source_broadcast, "its source is a broadcast address") \
+	X(SOURCE_SUBNET_BROADCAST, source_subnet_broadcast, \
+	    "its source is the broadcast address of one of this machine's networks") \
 	X(SOURCE_UNSPECIFIED, source_unspecified, "its source is no address") \
 	X(SOURCE_MAPPED, source_mapped, "its source is an IPv4-mapped address in an IPv6 packet") \
 	X(DESTINATION, destination, "it was not sent to a unicast address of this machine") \

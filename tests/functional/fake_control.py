@@ -29,7 +29,7 @@ LABELS = {
     ),
     "datagrams_dropped": (
         "source_port own_port reflector_port source_multicast source_broadcast"
-        " source_unspecified source_mapped destination denied not_allowed source_rate total_rate"
+        " source_subnet_broadcast source_unspecified source_mapped destination denied not_allowed source_rate total_rate"
         " budget truncated unnamed send_full send_refused send_unreachable send_error"
     ),
     "datagram_receive_errors": (

@@ -12,8 +12,8 @@ from test_metrics import moved, sample
 
 REASONS = set(
     """
-    source_port own_port reflector_port source_multicast source_broadcast source_unspecified
-    source_mapped destination denied not_allowed source_rate total_rate budget truncated unnamed
+    source_port own_port reflector_port source_multicast source_broadcast source_subnet_broadcast
+    source_unspecified source_mapped destination denied not_allowed source_rate total_rate budget truncated unnamed
     send_full send_refused send_unreachable send_error
     """.split()
 )

@@ -250,16 +250,58 @@ def test_source_without_address_over_ipv6(launch, wire, bound):
     nothing_was_sent(daemon, server, before)
 
 
-def test_broadcast_of_the_network_as_source(launch, wire):
-    """Known as such, or not: the kernel does not send there without being asked to."""
+@pytest.mark.parametrize("bound", ["*", "0.0.0.0", FAR[4]])
+def test_broadcast_of_the_network_as_source(launch, wire, bound):
+    """A flood of it is no matter of rates, and leaves the others theirs."""
     client, server = wire
-    daemon = serve(launch, server)
+    listener = udp_listener(f"udp://{bound}:{PORT}", rate_per_source=20, burst_per_source=20)
+    daemon = launch_inside(launch, server, listener)
     before = server.udp_counts()
     forge(("10.77.0.255", 5000), (FAR[4], PORT), inside=client)
-    sent, dropped = wait_counted(daemon, 1)
-    assert (sent, list(dropped.values())) == (0, [1])
-    assert set(dropped) <= {"source_broadcast", "send_refused", "send_error"}
+    assert wait_counted(daemon, 1) == (0, {"source_subnet_broadcast": 1})
+    for _ in range(100):
+        forge(("10.77.0.255", 5000), (FAR[4], PORT), inside=client)
+    assert wait_counted(daemon, 101) == (0, {"source_subnet_broadcast": 101})
     nothing_was_sent(daemon, server, before)
+    client_of(daemon, host=FAR[4], inside=client).exchange()
+
+
+def test_broadcast_of_a_network_that_the_machine_gets_later(launch, wire):
+    client, server = wire
+    daemon = serve(launch, server)
+    source = ("10.79.0.127", 5000)
+    for _ in range(3):
+        server.add_addresses("veth0", "10.79.0.1/25")
+        received = datagram_figures(daemon)[0]
+        forge(source, (FAR[4], PORT), inside=client)
+        sent, dropped = wait_counted(daemon, received + 1)
+        assert (sent, set(dropped)) == (0, {"source_subnet_broadcast"})
+        server.ip("address", "del", "10.79.0.1/25", "dev", "veth0")
+
+
+def test_broadcasts_of_many_networks(launch, wire):
+    """More than are remembered."""
+    client, server = wire
+    for number in range(12):
+        server.add_addresses("veth0", f"10.80.{number}.1/24")
+    daemon = serve(launch, server)
+    for _ in range(5):
+        for number in range(12):
+            count = datagram_figures(daemon)[0] + 1
+            forge((f"10.80.{number}.255", 5000), (FAR[4], PORT), inside=client)
+            assert wait_counted(daemon, count)[0] == 0
+    dropped = datagram_figures(daemon)[2]
+    assert dropped["source_subnet_broadcast"] + dropped.get("send_refused", 0) == 60
+    assert dropped["source_subnet_broadcast"] >= 12
+
+
+def test_a_route_that_prohibits_is_no_broadcast(launch, wire):
+    client, server = wire
+    server.ip("route", "add", "prohibit", "203.0.113.0/24")
+    daemon = serve(launch, server)
+    for _ in range(3):
+        forge(("203.0.113.255", 5000), (FAR[4], PORT), inside=client)
+    assert wait_counted(daemon, 3) == (0, {"send_refused": 3})
 
 
 def test_source_without_a_route(launch, wire):

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/siphash.h"
 #include "engine/datagram/batch.h"
+#include "engine/datagram/broadcasts.h"
 #include "engine/datagram/drops.h"
 #include "engine/datagram/guard.h"
 #include "engine/listen_socket.h"
@@ -488,7 +489,7 @@ echo_all(void)
 
 	for (int i = 0; i < count; i++)
 		batch_add(batch, &received[i], received_count(&received[i]));
-	batch_flush(batch, &counters);
+	batch_flush(batch, &counters, &(struct broadcasts){ 0 });
 }
 
 START_TEST(batch_echoes_all_sizes_in_order)
@@ -562,7 +563,7 @@ START_TEST(batch_passes_the_first_of_a_burst)
 	received = receive(1);
 	ck_assert_uint_eq(received_count(received), 4);
 	batch_add(batch, received, 3);
-	batch_flush(batch, &counters);
+	batch_flush(batch, &counters, &(struct broadcasts){ 0 });
 	ck_assert_uint_eq(counted(COUNTER_DATAGRAMS_SENT), 3);
 	ck_assert_uint_eq(counted(COUNTER_SENT_BYTES), 300);
 }

@@ -12,6 +12,7 @@
 
 #include "base/address.h"
 #include "base/clock.h"
+#include "engine/datagram/broadcasts.h"
 
 /* Most messages that are read or sent at a time. */
 #define BATCH_SIZE 32
@@ -62,8 +63,9 @@ struct batch {
 	size_t run_count;
 	/* Larger segments were refused by a device or by the path MTU. */
 	size_t segment_max;
-	int64_t refused_ns;        /* when; 0: they were not */
-	struct counters *counters; /* of the flush under way */
+	int64_t refused_ns;            /* when; 0: they were not */
+	struct counters *counters;     /* of the flush under way */
+	struct broadcasts *broadcasts; /* the same */
 	/*
 	 * The arrays that the kernel works on. They describe where to read to; once something was
 	 * read, its entries are free to describe what is sent back.
@@ -379,8 +381,26 @@ batch_count_sent(struct batch *batch, uint64_t count, uint64_t bytes)
 	counters_add(batch->counters, COUNTER_SENT_BYTES, bytes);
 }
 
+/* Why nothing may be sent to where RUN came from. */
+static enum datagram_drop
+batch_refusal(const struct batch *batch, const struct run *run)
+{
+	struct in6_addr address = { .s6_addr = { [10] = 0xff, [11] = 0xff } };
+	const struct received *to = run->to;
+
+	if (to->source.sa.sa_family == AF_INET)
+		memcpy(&address.s6_addr[12], &to->source.in.sin_addr, sizeof(in_addr_t));
+	else if (to->source.sa.sa_family == AF_INET6)
+		address = to->source.in6.sin6_addr;
+	else
+		return DATAGRAM_SEND_REFUSED;
+	return broadcasts_learn(batch->broadcasts, &address, clock_now_ns())
+		   ? DATAGRAM_SOURCE_SUBNET_BROADCAST
+		   : DATAGRAM_SEND_REFUSED;
+}
+
 static void
-batch_count_failed(struct batch *batch, int error, uint64_t count)
+batch_count_failed(struct batch *batch, const struct run *run, int error, uint64_t count)
 {
 	enum datagram_drop drop = DATAGRAM_SEND_ERROR;
 
@@ -391,8 +411,10 @@ batch_count_failed(struct batch *batch, int error, uint64_t count)
 		drop = DATAGRAM_SEND_FULL;
 		break;
 	case EPERM:
-	case EACCES:
 		drop = DATAGRAM_SEND_REFUSED;
+		break;
+	case EACCES:
+		drop = batch_refusal(batch, run);
 		break;
 	case ENETUNREACH:
 	case EHOSTUNREACH:
@@ -428,7 +450,7 @@ batch_send_apart(struct batch *batch, const struct run *run)
 			piece.iov_len = left < run->segment ? left : run->segment;
 			n = sendmsg(batch->fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
 			if (n < 0)
-				batch_count_failed(batch, errno, 1);
+				batch_count_failed(batch, run, errno, 1);
 			else
 				batch_count_sent(batch, 1, (uint64_t)n);
 			taken |= n >= 0;
@@ -444,7 +466,7 @@ batch_retry(struct batch *batch, const struct run *run, int error)
 	bool no_segments = error == EIO || error == EOPNOTSUPP;
 
 	if (run->count == 1 || !(no_segments || error == EMSGSIZE || error == EINVAL)) {
-		batch_count_failed(batch, error, run->count);
+		batch_count_failed(batch, run, error, run->count);
 		return;
 	}
 	/*
@@ -484,9 +506,10 @@ batch_send_runs(struct batch *batch, size_t first)
 }
 
 void
-batch_flush(struct batch *batch, struct counters *counters)
+batch_flush(struct batch *batch, struct counters *counters, struct broadcasts *broadcasts)
 {
 	batch->counters = counters;
+	batch->broadcasts = broadcasts;
 	if (batch->refused_ns != 0 && clock_coarse_ns() - batch->refused_ns >= REFUSAL_NS) {
 		batch->segment_max = RUN_BYTES_MAX;
 		batch->refused_ns = 0;

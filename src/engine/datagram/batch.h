@@ -17,6 +17,7 @@
 #include "engine/datagram/guard.h"
 
 struct batch;
+struct broadcasts;
 
 /* One message that was read: a datagram, or several of one source that the kernel coalesced. */
 struct received {
@@ -67,7 +68,10 @@ void received_cut(struct received *received, uint64_t at);
  */
 void batch_add(struct batch *batch, const struct received *received, uint64_t count);
 
-/* Send all that was added. What became of each datagram is counted in COUNTERS. */
-void batch_flush(struct batch *batch, struct counters *counters);
+/*
+ * Send all that was added. What became of each datagram is counted in COUNTERS; those whose answers
+ * would be broadcasts are learnt by BROADCASTS.
+ */
+void batch_flush(struct batch *batch, struct counters *counters, struct broadcasts *broadcasts);
 
 #endif

@@ -170,6 +170,8 @@ endpoint_judge(struct endpoint *endpoint, const struct received *received, int64
 		return endpoint_judge_name(endpoint, received);
 	drop = guard_judge(
 	    &endpoint->settings->guard, &received->source.sa, &received->local, &address);
+	if (drop == DATAGRAM_PASS && broadcasts_have(&endpoint->broadcasts, &address, now_ns))
+		drop = DATAGRAM_SOURCE_SUBNET_BROADCAST;
 	if (drop == DATAGRAM_PASS)
 		*ret_source = sources_get(endpoint->sources, &address, now_ns);
 	return drop;
@@ -246,7 +248,8 @@ endpoint_echo(struct endpoint *endpoint, int64_t time_ns)
 		errors = 0;
 		for (int i = 0; i < count; i++)
 			endpoint_take(endpoint, &received[i], now_ns);
-		batch_flush(endpoint->batch, &endpoint->settings->shard->counters);
+		batch_flush(
+		    endpoint->batch, &endpoint->settings->shard->counters, &endpoint->broadcasts);
 		now_ns = clock_now_ns();
 	} while (now_ns - begin_ns < time_ns);
 	return 0;

@@ -16,6 +16,7 @@
 
 #include "base/attributes.h"
 #include "config/configuration.h"
+#include "engine/datagram/broadcasts.h"
 #include "engine/datagram/drops.h"
 #include "engine/datagram/guard.h"
 #include "engine/listen_socket.h"
@@ -47,6 +48,7 @@ struct endpoint {
 	struct sources *sources;            /* owned; NULL for UNIX sockets */
 	struct source everybody;            /* on a UNIX socket */
 	struct token_bucket total;
+	struct broadcasts broadcasts;
 };
 
 LIST_HEAD(endpoint_list, endpoint);
