@@ -99,6 +99,9 @@ reload_apply(struct server *server, struct config *cfg, struct control_reload *r
 
 	/* a level that was set by hand outlives a reload that fails */
 	now.level = log_get_level();
+	/* the lines that tell of this reload are not silenced by it: see reload_finish() */
+	if (then.level < now.level)
+		then.level = now.level;
 	if (r == 0)
 		r = server_raise_descriptors(cfg, errors);
 	if (r == 0)
@@ -238,6 +241,8 @@ reload_finish(struct server *server, struct config *cfg, struct control_reload *
 	int r = cfg == NULL ? -EINVAL : reload_take(server, cfg, reload);
 
 	reload_count(server, r, &reload->errors);
+	if (r == 0)
+		log_set_level(server_log_settings(server->config, server->options).level);
 	reload_reopen();
 	reload_tell_ready(server);
 	reload_end(server, r, reload);

@@ -393,6 +393,19 @@ def test_a_change_of_the_level_does_not_silence_its_own_lines(launch, level):
     daemon.log.wait_for("log.level is warning until", level="notice")
 
 
+def test_a_reload_does_not_silence_its_own_lines(launch):
+    """But the level of the file holds from there on."""
+    daemon = launch()
+    daemon.configure(settings(log={"level": "error"}))
+    assert daemon.local.post("/reload").status == 200
+    for message in ("^control request$", "^log.level changed from .* to ", "^reloaded$"):
+        daemon.log.wait_for(message, level="notice")
+    assert daemon.local.post("/nowhere").status == 404
+    assert daemon.local.post("/log/level?level=notice").status == 200
+    daemon.log.wait_for("log.level is notice until", level="notice")
+    assert not daemon.log.find(target="/nowhere")
+
+
 @pytest.mark.parametrize("target", ["/nowhere?" + "x" * 7000, "/log/reopen?" + "%0a" * 2000])
 def test_a_long_request_is_logged_all_the_same(launch, target):
     daemon = launch()
