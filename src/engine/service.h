@@ -26,9 +26,9 @@ TAILQ_HEAD(connection_list, connection);
  * the distributions.
  */
 struct shard {
-	TAILQ_ENTRY(shard) next;           /* of its worker's */
-	struct service *service;           /* borrowed */
-	const struct config *config;       /* a reference; NULL before the worker has it */
+	TAILQ_ENTRY(shard) next;     /* of its worker's */
+	struct service *service;     /* borrowed */
+	const struct config *config; /* a reference; NULL while the worker has no use for it */
 	const struct listener_config *cfg; /* in config; the last one that had this name */
 	atomic_int waiting;                /* connections handed over and not yet begun */
 	struct counters counters;

@@ -285,6 +285,27 @@ worker_update_free(struct worker_update *update)
 	free(update);
 }
 
+/*
+ * Let go of what neither UPDATE nor the configuration before it has, and no connection needs: it
+ * would keep a whole configuration in memory. Of the one before, an endpoint that got another name
+ * is told by a later post.
+ */
+static void
+worker_forget(struct connection_set *set, const struct worker_update *update)
+{
+	struct shard *shard, *next;
+
+	TAILQ_FOREACH_SAFE (shard, &set->shards, next, next) {
+		if (shard->config == update->config || shard->config == set->config ||
+		    !TAILQ_EMPTY(&shard->by_age))
+			continue;
+		TAILQ_REMOVE(&set->shards, shard, next);
+		config_unref(shard->config);
+		shard->config = NULL;
+		shard->cfg = NULL;
+	}
+}
+
 static void
 worker_do_obey(void *arg)
 {
@@ -304,6 +325,7 @@ worker_do_obey(void *arg)
 		shard->config = config_ref(update->config);
 		shard->cfg = &update->config->listeners[i];
 	}
+	worker_forget(set, update);
 	config_unref(set->config);
 	set->config = config_ref(update->config);
 	if (atomic_fetch_sub(&update->count, 1) == 1)

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Names of listeners that a reload has removed: how long they are listed, and what they count."""
 
-from harness import exchange, wait_until
+import socket
+
+from harness import KIB, SANITIZED, exchange, free_port, settings, wait_until
+from harness.datagrams import client_of, udp_listener
 
 HOUR = 3600
 
@@ -95,3 +98,37 @@ def test_many_renames_leave_metrics_as_they_were(launch, faults):
     pass_time(daemon, faults, HOUR + 60)
     wait_listed(daemon, "name299")
     assert len(daemon.control.get("/metrics").body) < 1.1 * size
+
+
+def test_a_name_that_is_gone_keeps_no_configuration_in_memory(launch):
+    """A few kilobytes of counters stay, not the other listeners of each file that had it."""
+    others = [listener(f"other{number}") for number in range(60)]
+    stream = {"address": f"tcp://127.0.0.1:{free_port()}", "idle_timeout": "0s"}
+    datagram = udp_listener(f"udp://127.0.0.1:{free_port(kind=socket.SOCK_DGRAM)}")
+    daemon = launch(listeners=[*others, {**stream, "name": "echo"}])
+    daemon.addresses["udp"] = datagram["address"]
+    daemon.more_descriptors += 1
+
+    def rename(number):
+        rows = [{**stream, "name": f"echo{number}"}, {**datagram, "name": f"udp{number}"}]
+        daemon.configure(settings(listeners=[*others, *rows]))
+        assert daemon.local.post("/reload").status == 200
+
+    clients = []
+    before = 0
+    for number in range(150):
+        rename(number)
+        if number == 20:
+            before = daemon.resident()
+        if number % 25 == 0:
+            clients.append(daemon.connect())
+            client_of(daemon, "udp").exchange()
+        for client in clients:
+            exchange(client)
+    if not SANITIZED:  # which keeps what is freed
+        assert daemon.resident() - before < 130 * 30 * KIB
+    rename(0)
+    for client in clients:
+        exchange(client)
+    client_of(daemon, "udp").exchange()
+    assert accepted(daemon, "echo0") == 1
