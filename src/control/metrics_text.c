@@ -20,6 +20,7 @@
 struct metrics_row {
 	char label[LABEL_MAX]; /* 'listener="NAME"' */
 	int64_t connections;
+	struct peaks peaks;
 	struct counters_sum sum;
 	struct distribution_sum duration;
 	struct distribution_sum echo_delay;
@@ -139,6 +140,7 @@ metrics_read(struct document *document)
 		service = TAILQ_NEXT(service, next);
 	metrics_label(service->name, row->label, sizeof(row->label));
 	row->connections = atomic_load_explicit(&service->connections, memory_order_relaxed);
+	row->peaks = service->peaks;
 	service_sum(service, &row->sum);
 	for (size_t i = 0; i < service->worker_count; i++) {
 		distribution_add(&service->shards[i].duration, &row->duration);
@@ -221,6 +223,52 @@ metrics_connections(struct document *document)
 	}
 	metrics_print(text, &limit, 1);
 	return false;
+}
+
+static int64_t
+metrics_peak(const struct peaks *peaks, size_t figure)
+{
+	return figure == 0 ? peaks->connections : (int64_t)peaks->rates[figure - 1];
+}
+
+/* Each figure is two families, for the peaks of listeners are not of one moment: no sum of them. */
+static bool
+metrics_peaks(struct document *document)
+{
+	static const char *const names[] = { "connections",
+#define X(ID, key) #key,
+		PEAK_RATE_LIST(X)
+#undef X
+	};
+#define BOTH(most) \
+	{ \
+		most " since the start, of this listener.", \
+		    most " since the start, of all together." \
+	}
+	static const char *const helps[][2] = {
+		BOTH("Most connections served at one time"),
+		BOTH("Most connections accepted per second, over about a second,"),
+		BOTH("Most bytes read per second, over about a second,"),
+		BOTH("Most bytes echoed per second, over about a second,"),
+	};
+#undef BOTH
+	struct metrics_text *text = (struct metrics_text *)document;
+	size_t figure = document->piece / (text->count + 1);
+	size_t row = document->piece % (text->count + 1);
+	bool all = row == text->count;
+	char name[64];
+
+	(void)snprintf(
+	    name, sizeof(name), "echod%s_peak_%s", all ? "" : "_listener", names[figure]);
+	if (row == 0 || all)
+		metrics_family(text, name, "gauge", helps[figure][all]);
+	if (!all)
+		document_print(document, "%s{%s} %" PRId64 "\n", name, text->rows[row].label,
+		    metrics_peak(&text->rows[row].peaks, figure));
+	else
+		document_print(document, "%s %" PRId64 "\n", name,
+		    metrics_peak(&text->engine->history.peaks, figure));
+	return !all || figure + 1 < ARRAY_SIZE(names);
 }
 
 static bool
@@ -344,8 +392,8 @@ struct document *
 metrics_text_new(bool openmetrics, const struct engine *engine, const struct process_status *status)
 {
 	static document_step *const steps[] = { metrics_read, metrics_build, metrics_counters,
-		metrics_connections, metrics_durations, metrics_delays, metrics_lag, metrics_rest,
-		NULL };
+		metrics_connections, metrics_peaks, metrics_durations, metrics_delays, metrics_lag,
+		metrics_rest, NULL };
 	struct metrics_text *text = document_new(sizeof(*text),
 	    openmetrics ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
 			: "text/plain; version=0.0.4; charset=utf-8",

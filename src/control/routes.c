@@ -14,6 +14,7 @@
 
 #include "base/attributes.h"
 #include "control/config_json.h"
+#include "control/history_json.h"
 #include "control/inspection_json.h"
 #include "control/metrics_text.h"
 #include "control/page/page.h"
@@ -80,6 +81,15 @@ route_read_stats(struct answer *answer)
 	const struct routes *routes = answer->context;
 
 	answer->document = stats_json_new(routes->engine, routes->status);
+	return 0;
+}
+
+static int
+route_read_history(struct answer *answer)
+{
+	const struct routes *routes = answer->context;
+
+	answer->document = history_json_new(&routes->engine->history);
 	return 0;
 }
 
@@ -336,6 +346,7 @@ static const struct route route_table[] = {
 	{ GET, "/readyz", route_read_readyz, NULL,
 	    "200 when clients are served, else 503 and why" },
 	{ GET, "/stats", NULL, route_read_stats, "process, totals, listeners, workers (JSON)" },
+	{ GET, "/history", NULL, route_read_history, "the last hour in steps of 10 s (JSON)" },
 	{ GET, "/connections", route_read_connections, NULL,
 	    "connections, ?listener= peer= state= sort= order= limit= offset= tcp= (JSON)" },
 	{ GET, "/connections/ID", route_read_connection, NULL,

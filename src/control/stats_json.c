@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/document.h"
+#include "control/history_json.h"
 #include "control/process_figures.h"
 
 struct stats_json {
@@ -105,7 +106,9 @@ stats_json_process(const struct engine *engine, const struct process_status *sta
 static json_t *
 stats_json_totals(const struct engine *engine, const struct counters_sum *sum)
 {
-	json_t *object = json_pack("{s:I}", "connections", (json_int_t)engine_connections(engine));
+	json_t *object = json_pack("{s:I, s:o}", "connections",
+	    (json_int_t)engine_connections(engine), "peaks",
+	    history_json_peaks(&engine->history.peaks));
 	struct log_totals log;
 	json_t *lines;
 
@@ -136,8 +139,11 @@ stats_json_listener(const struct engine *engine, const struct service *service)
 		address = address_format(&sock->address, text, sizeof(text));
 		origin = sock->inherited ? "inherited" : "bound";
 	}
-	object = json_pack("{s:s, s:s?, s:s?, s:b, s:I}", "name", service->name, "address", address,
-	    "origin", origin, "accepting", accepting, "connections", (json_int_t)connections);
+	object = json_pack("{s:s, s:s?, s:s?, s:b, s:I, s:I, s:o}", "name", service->name,
+	    "address", address, "origin", origin, "accepting", accepting, "connections",
+	    (json_int_t)connections, "connections_limit",
+	    (json_int_t)engine_connections_limit(engine, service), "peaks",
+	    history_json_peaks(&service->peaks));
 	service_sum(service, &sum);
 	if (stats_json_add_counters(object, &sum) == 0)
 		return object;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the main loop does every now and then: measure how late it is, tell the service manager
- * how many connections are served, give memory back to the system after a burst, and feed the
- * watchdog. That is fed only when every worker has answered the ping before, so a worker that hangs
- * is as visible as a main loop that does.
+ * What the main loop does every now and then: measure how late it is, sample the history, tell the
+ * service manager how many connections are served, give memory back to the system after a burst,
+ * and feed the watchdog. That is fed only when every worker has answered the ping before, so a
+ * worker that hangs is as visible as a main loop that does.
  */
 #include <config.h>
 
@@ -119,6 +119,7 @@ housekeeping_on_tick(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, voi
 	keeping->due_ns += TICK_NS;
 	if (keeping->due_ns < now_ns)
 		keeping->due_ns = now_ns + TICK_NS;
+	engine_tick(keeping->server->engine, now_ns);
 	if (++keeping->ticks % REPORT_TICKS != 0)
 		return;
 	connections = engine_connections(keeping->server->engine);

@@ -108,6 +108,7 @@ acceptor_check(struct listener *lis)
 	    acceptor_is_full(own, lis->connections_limit, &lis->limit_reported, lis->service->name,
 		": connections"))
 		return COUNTER_REJECTED_LISTENER_LIMIT;
+	history_connected(acceptor->history, all + 1, &lis->service->peaks, own + 1);
 	return COUNTER_CONNECTIONS_ACCEPTED;
 }
 

@@ -14,6 +14,7 @@
 #include <event2/event_struct.h>
 
 #include "base/attributes.h"
+#include "engine/history.h"
 #include "engine/listen_socket.h"
 #include "engine/loop.h"
 #include "engine/service.h"
@@ -50,6 +51,7 @@ TAILQ_HEAD(listener_list, listener);
 struct acceptor {
 	struct loop *loop;              /* borrowed: the main loop */
 	struct worker *const *workers;  /* borrowed */
+	struct history *history;        /* borrowed; is told of each connection */
 	size_t worker_count;            /* 0: before acceptor_init() */
 	struct listener_list listeners; /* owned; those that are open */
 	uint64_t last_id;               /* of the connection accepted last */

@@ -43,6 +43,8 @@ engine_new(struct loop *loop, const struct config *cfg, struct error_list *error
 		return NULL;
 	}
 	engine->loop = loop;
+	history_init(&engine->history, clock_now_ns());
+	engine->acceptor.history = &engine->history;
 	TAILQ_INIT(&engine->services);
 	LIST_INIT(&engine->endpoints);
 	LIST_INIT(&engine->leaving);
@@ -286,4 +288,22 @@ engine_find_socket(const struct engine *engine, const struct service *service, b
 	}
 	*ret_accepting = false;
 	return NULL;
+}
+
+int64_t
+engine_connections_limit(const struct engine *engine, const struct service *service)
+{
+	const struct listener *lis;
+
+	TAILQ_FOREACH (lis, &engine->acceptor.listeners, next) {
+		if (lis->service == service)
+			return lis->connections_limit;
+	}
+	return 0;
+}
+
+void
+engine_tick(struct engine *engine, int64_t now_ns)
+{
+	history_tick(&engine->history, &engine->services, engine_connections(engine), now_ns);
 }

@@ -16,6 +16,7 @@
 #include "engine/acceptor.h"
 #include "engine/counters.h"
 #include "engine/datagram/endpoint.h"
+#include "engine/history.h"
 #include "engine/inspection.h"
 #include "engine/loop.h"
 #include "engine/service.h"
@@ -31,6 +32,7 @@ struct engine {
 	struct acceptor acceptor;
 	struct inspection inspection;
 	size_t datagram_sockets; /* ever opened: the next worker in turn has the next one */
+	struct history history;
 	struct distribution lag; /* of the main loop; written by its timer */
 };
 
@@ -103,6 +105,12 @@ void engine_watch_drops(const struct engine *engine, int64_t now_ns);
  */
 const struct listen_socket *engine_find_socket(
     const struct engine *engine, const struct service *service, bool *ret_accepting);
+
+/* Return the own limit of connections of the listener of SERVICE; 0: none, or no listener. */
+int64_t engine_connections_limit(const struct engine *engine, const struct service *service);
+
+/* Take samples of what is counted, when it is time; to be called several times a second. */
+void engine_tick(struct engine *engine, int64_t now_ns);
 
 /* Return how many descriptors serving CFG may take, reserves included. */
 int64_t engine_descriptors(const struct config *cfg);

@@ -17,6 +17,7 @@
 #include "base/distribution.h"
 #include "config/configuration.h"
 #include "engine/counters.h"
+#include "engine/peaks.h"
 
 struct connection;
 TAILQ_HEAD(connection_list, connection);
@@ -50,6 +51,7 @@ struct service {
 	char *name;                  /* owned; never changes, all may read it */
 	_Atomic int64_t connections; /* handed over and not yet closed; written by all threads */
 	struct counters acceptor;    /* what the main loop counts: accepted, rejected, errors */
+	struct peaks peaks;
 	size_t worker_count;
 	struct shard *shards; /* owned; by worker id */
 };

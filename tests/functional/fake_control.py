@@ -220,6 +220,12 @@ class FakeControl:
             "connections_accepted": 7,
             "received_bytes": 5 * 1024 * 1024 + moved,
             "sent_bytes": 5 * 1024 * 1024 + moved,
+            "peaks": {
+                "connections": len(self.rows),
+                "accepts_per_second": 1,
+                "received_bytes_per_second": 1000,
+                "sent_bytes_per_second": 1000,
+            },
             "pending_bytes": 0,
             "read_pauses": 0,
             "datagrams_received": 0,
@@ -251,6 +257,7 @@ class FakeControl:
                 "address": "tcp://[::]:7",
                 "origin": "bound",
                 "accepting": True,
+                "connections_limit": 0,
                 **counters,
             }],
             "workers": [

@@ -16,7 +16,7 @@ TWO = [
 
 # What time alone moves, or asking for it.
 RESTLESS = re.compile(
-    r"process_.*|echod_event_loop_lag_seconds.*|echod_uptime_seconds|echod_log_written_total"
+    r"echod_(listener_)?peak_.*|process_.*|echod_event_loop_lag_seconds.*|echod_uptime_seconds|echod_log_written_total"
 )
 # How long something took: the number of observations is checked, not where they fell.
 DURATIONS = re.compile(r"echod_(connection_duration|echo_delay)_seconds_(sum|bucket)")

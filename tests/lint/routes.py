@@ -21,7 +21,7 @@ ROW = re.compile(
 # What echoctl calls a route that is read; None: it has no verb of its own.
 READ_VERBS = {"/": None, "/livez": None, "/version": None, "/readyz": "health", "/stats": "stats",
               "/connections": "connections", "/connections/ID": "connection", "/config": "config",
-              "/sources": "sources",
+              "/sources": "sources", "/history": None,
               "/metrics": "metrics"}
 
 
