@@ -59,7 +59,7 @@ void
 housekeeping_report(struct housekeeping *keeping)
 {
 	keeping->reported = engine_connections(keeping->server->engine);
-	service_manager_notify(0, "STATUS=%s %lld connections",
+	notifier_tell(&keeping->server->notifier, "STATUS=%s %lld connections",
 	    keeping->server->status.draining ? "Draining" : "Serving",
 	    (long long)keeping->reported);
 }
@@ -119,6 +119,7 @@ housekeeping_on_tick(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, voi
 	keeping->due_ns += TICK_NS;
 	if (keeping->due_ns < now_ns)
 		keeping->due_ns = now_ns + TICK_NS;
+	notifier_flush(&keeping->server->notifier);
 	engine_tick(keeping->server->engine, now_ns);
 	if (++keeping->ticks % REPORT_TICKS != 0)
 		return;
@@ -170,7 +171,7 @@ housekeeping_on_watchdog(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED,
 		alive &= housekeeping_ping(
 		    &keeping->pulses[i], keeping->server->engine->workers[i]);
 	if (alive)
-		service_manager_notify(0, "WATCHDOG=1");
+		notifier_tell(&keeping->server->notifier, "WATCHDOG=1");
 }
 
 /* Make *RET_TIMER call FUNCTION every INTERVAL_NS. Returns 0 or -ENOMEM. */

@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/server.h"
-#include "daemon/service_manager.h"
 
 /* How often a phase is looked at while it may end. */
 #define TICK_NS (10 * NS_PER_MS)
@@ -29,9 +28,6 @@
  * waits for a worker, and LOG_CLOSE_NS of server.c, that is less than the second in the manual.
  */
 #define FLUSH_NS (300 * NS_PER_MS)
-
-/* How long a stop, which has its own deadline, waits for a busy service manager. */
-#define STOPPING_TIMEOUT_MS 50
 
 /* How often, and how far beyond the present phase, the service manager is asked for more time. */
 #define EXTEND_INTERVAL_NS NS_PER_S
@@ -144,7 +140,8 @@ lifecycle_on_timer(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, void 
 
 	lc->ticked_ns = now_ns;
 	if (lc->phase >= PHASE_STOP_DELAY && now_ns - lc->extended_ns >= EXTEND_INTERVAL_NS) {
-		service_manager_notify(0, "EXTEND_TIMEOUT_USEC=%" PRId64, EXTEND_NS / NS_PER_US);
+		notifier_tell(
+		    &server->notifier, "EXTEND_TIMEOUT_USEC=%" PRId64, EXTEND_NS / NS_PER_US);
 		lc->extended_ns = now_ns;
 	}
 	if (late && !lc->turn_given) {
@@ -227,7 +224,7 @@ lifecycle_stop(void *context, struct error_list *errors)
 	if (server->lifecycle.phase >= PHASE_STOP_DELAY)
 		return lifecycle_refuse(errors);
 	log_notice("stopping");
-	service_manager_notify(STOPPING_TIMEOUT_MS, "STOPPING=1");
+	notifier_tell(&server->notifier, "STOPPING=1");
 	lifecycle_set_draining(server, true);
 	if (lifecycle_enter(server, PHASE_STOP_DELAY) < 0)
 		loop_stop(server->loop); /* and lifecycle_finish() does all of it */

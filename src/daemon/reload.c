@@ -17,7 +17,6 @@
 #include "config/directive.h"
 #include "control/server_interface.h"
 #include "daemon/server.h"
-#include "daemon/service_manager.h"
 
 /* Open the log file again where there is one, and tell what became of it. */
 static int
@@ -228,10 +227,10 @@ reload_refuse(struct server *server)
 
 /* Also after a failure: systemd waits for it, and the old configuration serves. */
 static void
-reload_tell_ready(const struct server *server)
+reload_tell_ready(struct server *server)
 {
 	if (server->lifecycle.phase < PHASE_STOP_DELAY)
-		service_manager_notify(SERVICE_MANAGER_TIMEOUT_MS, "READY=1");
+		notifier_tell(&server->notifier, "READY=1");
 }
 
 /* What was read is CFG (taken; NULL: the errors in RELOAD say why). */
@@ -343,8 +342,8 @@ reload_begin(struct server *server)
 		return;
 	}
 	/* systemd wants both in one message, see sd_notify(3) */
-	service_manager_notify(SERVICE_MANAGER_TIMEOUT_MS, "RELOADING=1\nMONOTONIC_USEC=%" PRId64,
-	    clock_now_ns() / NS_PER_US);
+	notifier_tell(
+	    &server->notifier, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_now_ns() / NS_PER_US);
 	r = reload_start(server);
 	if (r == 0)
 		return;

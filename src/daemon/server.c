@@ -394,7 +394,7 @@ server_run(struct server *server)
 	log_notice("echod %s is ready: %zu workers, process %d", PACKAGE_VERSION,
 	    server->engine->worker_count, (int)getpid());
 	housekeeping_report(server->housekeeping);
-	service_manager_notify(SERVICE_MANAGER_TIMEOUT_MS, "READY=1");
+	notifier_tell(&server->notifier, "READY=1");
 	server_unblock_signals();
 	r = loop_run(server->loop);
 	if (r < 0)
@@ -436,6 +436,7 @@ server_free(struct server *server)
 	engine_free(server->engine);
 	loop_free(server->loop);
 	config_unref(server->config);
+	notifier_done(&server->notifier);
 	libevent_global_shutdown();
 	log_close(LOG_CLOSE_NS);
 	free(server);
@@ -454,6 +455,7 @@ server_serve(const struct options *options)
 		(void)fputs("echod: out of memory\n", stderr);
 		return SERVER_EXIT_OS;
 	}
+	notifier_init(&server->notifier);
 	server->options = options;
 	server->actions = (struct control_actions){ .context = server,
 		.config = server_config,

@@ -18,6 +18,7 @@
 #include "config/configuration.h"
 #include "control/control_server.h"
 #include "control/server_interface.h"
+#include "daemon/notifier.h"
 #include "daemon/options.h"
 #include "engine/engine.h"
 #include "engine/loop.h"
@@ -84,6 +85,7 @@ struct server {
 	int64_t reloaded_ns;                   /* when that last ran; CLOCK_MONOTONIC */
 	struct reload reload;
 	struct control_actions actions; /* for the control port */
+	struct notifier notifier;
 	struct lifecycle lifecycle;
 	struct process_status status;
 };

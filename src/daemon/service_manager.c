@@ -5,17 +5,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/address.h"
 #include "base/clock.h"
 
 #ifdef HAVE_SYSTEMD
@@ -24,12 +20,11 @@
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include <systemd/sd-journal.h>
 #else
-/* Nothing was passed in, and nobody is told. */
+/* Nothing was passed in. */
 #define SD_LISTEN_FDS_START 3
 #define sd_listen_fds_with_names(UNSET, NAMES) 0
 #define sd_watchdog_enabled(UNSET, USEC) 0
 #define sd_journal_sendv(FIELDS, COUNT) ((void)(FIELDS), (void)(COUNT), -ENOSYS)
-#define sd_notify(UNSET, STATE) ((void)(STATE), 0)
 #endif
 
 /*
@@ -116,46 +111,6 @@ int
 service_manager_journal_send(const struct iovec *fields, int count)
 {
 	return sd_journal_sendv(fields, count);
-}
-
-/*
- * Wait up to TIMEOUT_MS until the manager's socket has room. sd_notify(3) blocks on a full one
- * (ten messages by default, see net.unix.max_dgram_qlen), and a manager that hangs must not take
- * the main loop with it. poll(2) on a connected datagram socket tells.
- */
-static bool
-service_manager_listens(int timeout_ms)
-{
-	const char *path = getenv("NOTIFY_SOCKET"), *reason;
-	struct pollfd writable = { .events = POLLOUT };
-	struct address address;
-	bool listens = false;
-	char url[256];
-
-	(void)snprintf(url, sizeof(url), "unixgram:%s", path != NULL ? path : "");
-	if (address_parse(url, &address, &reason) < 0)
-		return false;
-	writable.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (writable.fd < 0)
-		return false;
-	if (connect(writable.fd, &address.u.sa, address.length) == 0)
-		listens = poll(&writable, 1, timeout_ms) == 1 && (writable.revents & POLLOUT) != 0;
-	close(writable.fd);
-	return listens;
-}
-
-void
-service_manager_notify(int timeout_ms, const char *format, ...)
-{
-	char state[256];
-	va_list ap;
-
-	va_start(ap, format);
-	(void)vsnprintf(state, sizeof(state), format, ap);
-	va_end(ap);
-	/* a manager that cannot be told is no reason to serve less */
-	if (SERVICE_MANAGER_SUPPORTED && service_manager_listens(timeout_ms))
-		(void)sd_notify(0, state);
 }
 
 bool

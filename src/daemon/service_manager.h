@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The service manager: what systemd tells us (descriptors, watchdog, the journal) and what we
- * tell it (sd_notify(3)). The only room that knows libsystemd; without it, or without a manager,
+ * The service manager: what systemd tells us (descriptors, watchdog) and the journal; what we tell
+ * it is notifier.h. The only room that knows libsystemd; without it, or without a manager,
  * every call does nothing and succeeds. Main thread only but for service_manager_journal_send().
  */
 #ifndef ECHOD_DAEMON_SERVICE_MANAGER_H
@@ -44,11 +44,5 @@ bool service_manager_has_journal_stderr(void);
 /* Send one entry to the journal; 0 also where nobody receives. Returns 0 or -errno. Any thread; may
  * block. */
 int service_manager_journal_send(const struct iovec *fields, int count);
-
-/* How long a change of state waits for a busy manager; figures and pings do not wait. */
-#define SERVICE_MANAGER_TIMEOUT_MS 1000
-
-/* Tell the manager the state in FORMAT, see sd_notify(3), or nothing after TIMEOUT_MS. */
-void service_manager_notify(int timeout_ms, const char *format, ...) ATTR_PRINTF(2, 3);
 
 #endif

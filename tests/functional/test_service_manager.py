@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What a service manager hears, in which order, and when it hears nothing."""
 
+import contextlib
 import signal
 import socket
 import time
@@ -166,6 +167,97 @@ def test_manager_that_does_not_listen_disturbs_nobody(launch, notify_path):
             hold(lambda: daemon.control.get("/livez").status == 200, 4, "the control port answers")
             assert daemon.is_served()
             load.finish()
+
+
+class DeafManager:
+    """Has a full socket from the start, and hears nothing until it reads."""
+
+    def __init__(self, address):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(address)
+        self.socket.settimeout(0.1)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as filler:
+            filler.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    filler.sendto(b"FILLER=1", address)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def hear(self, last):
+        """Read until a message with that key comes; the keys in their order, fillers left out."""
+        keys = []
+
+        def heard():
+            with contextlib.suppress(TimeoutError):
+                while last not in keys[-1:]:
+                    keys.append(self.socket.recv(4096).decode().partition("=")[0])
+            return last in keys
+
+        wait_until(heard, 10, f"{last} among {keys}")
+        return [key for key in keys if key != "FILLER"]
+
+
+@pytest.fixture(params=["path", "abstract"])
+def deaf(request, notify_path):
+    address = str(notify_path) if request.param == "path" else f"\0{notify_path}"
+    with DeafManager(address) as manager:
+        manager.env = {"NOTIFY_SOCKET": address.replace("\0", "@")}
+        yield manager
+
+
+def slowest(daemon, act):
+    """How long the slowest of some clients had to wait while that was done."""
+    waits = []
+
+    def serve():
+        begun = time.monotonic()
+        daemon.serve_one()
+        waits.append(time.monotonic() - begun)
+        return len(waits) >= 20
+
+    act()
+    wait_until(serve, 20, "twenty clients")
+    return max(waits)
+
+
+def test_ready_that_nobody_reads_delays_nothing_and_is_not_lost(launch, deaf):
+    begun = time.monotonic()
+    daemon = launch({"env": deaf.env})
+    assert time.monotonic() - begun < seconds(0.9)
+    assert daemon.is_served()
+    assert deaf.hear("READY")[-1] == "READY"
+
+
+def test_reload_under_a_deaf_manager_stops_nobody(launch, deaf):
+    daemon = launch({"env": deaf.env})
+    assert slowest(daemon, lambda: daemon.signal(signal.SIGHUP)) < seconds(0.3)
+    wait_until(lambda: daemon.log.find(message="reloaded"), 5, "the reload")
+    keys = [key for key in deaf.hear("READY") + deaf.hear("READY") if key != "STATUS"]
+    assert keys == ["READY", "RELOADING", "READY"]
+
+
+def test_stop_under_a_deaf_manager_is_told_in_order(launch, deaf):
+    daemon = launch({"env": {**deaf.env, "WATCHDOG_USEC": 200000}}, shutdown={"timeout": "60s"})
+    sock = daemon.connect()
+    exchange(sock)
+    for number in range(3):
+        daemon.configure(settings(limits={"connections": 1000 + number}))
+        assert daemon.local.post("/reload").status == 200
+    daemon.signal(signal.SIGTERM)
+    wait_until(lambda: daemon.log.find(message="stopping"), 5, "the stop")
+    keys = deaf.hear("STOPPING")
+    assert [key for key in keys if key not in ("STATUS", "WATCHDOG", "EXTEND_TIMEOUT_USEC")] == [
+        "READY", "RELOADING", "READY", "STOPPING"
+    ]
+    # of what is told again and again, the latest is enough
+    assert keys.count("WATCHDOG") <= 2 and keys.count("STATUS") <= 2
+    sock.close()
+    assert daemon.wait_exit() == 0
 
 
 def test_watchdog_that_is_due_while_stopping_asks_nobody(launch, tmp_path):
