@@ -43,7 +43,7 @@ main_check(const struct options *options)
 {
 	struct error_list errors = ERROR_LIST_EMPTY;
 	bool test = options->action == OPTIONS_TEST;
-	struct config *cfg = config_file_read(options->config_path, &errors);
+	struct config *cfg = options_read_config(options, true, &errors, NULL);
 
 	/* a dump only shows what is written */
 	if (cfg == NULL || (test && config_find_groups(cfg, NULL, &errors) < 0)) {
@@ -55,8 +55,7 @@ main_check(const struct options *options)
 	if (options->action == OPTIONS_DUMP)
 		config_file_dump(cfg, stdout);
 	else
-		(void)printf("%s: the configuration is good\n",
-		    options->config_path != NULL ? options->config_path : "built-in defaults");
+		(void)printf("%s: the configuration is good\n", options_source(options));
 	config_unref(cfg);
 	return SERVER_EXIT_OK;
 }
@@ -77,7 +76,8 @@ main(int argc, char **argv)
 		return SERVER_EXIT_USAGE;
 	switch (options.action) {
 	case OPTIONS_SERVE:
-		return server_serve(&options);
+		code = server_serve(&options);
+		break;
 	case OPTIONS_HELP:
 		options_print_help();
 		break;
@@ -89,6 +89,7 @@ main(int argc, char **argv)
 		code = main_check(&options);
 		break;
 	}
+	options_done(&options);
 	/* what could not be printed is a failure */
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return code;

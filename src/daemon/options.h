@@ -6,8 +6,11 @@
 #define ECHOD_DAEMON_OPTIONS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/attributes.h"
+#include "base/error_list.h"
+#include "config/configuration.h"
 
 /* The values are the letters of the options. */
 enum options_action {
@@ -20,12 +23,27 @@ enum options_action {
 
 struct options {
 	enum options_action action;
-	const char *config_path; /* borrowed from argv; NULL: built-in defaults */
+	const char *config_path; /* borrowed from argv; NULL: no file */
+	const char **listen;     /* owned; addresses to serve without a file, borrowed from argv */
+	size_t listen_count;     /* 0: the file's, or the built-in defaults */
 	bool verbose;            /* -v: log.level is debug whatever the file says */
 };
 
-/* Parse the command line. Returns 0, or -EINVAL after it said on stderr what is wrong. */
+/*
+ * Parse the command line; options_done() releases it. Returns 0; -EINVAL after it said on stderr
+ * what is wrong; or -ENOMEM.
+ */
 ATTR_MUSTCHECK int options_parse(int argc, char **argv, struct options *ret_options);
+
+/* Free what OPTIONS owns. */
+void options_done(struct options *options);
+
+/* Return what the configuration is called: the file, the option, or the built-in defaults. */
+const char *options_source(const struct options *options);
+
+/* Read the configuration that OPTIONS name; as config_file_check(). */
+struct config *options_read_config(const struct options *options, bool overlaps,
+    struct error_list *errors, struct config **ret_rejected);
 
 /* Print the help text. */
 void options_print_help(void);

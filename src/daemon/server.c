@@ -17,7 +17,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "config/config_file.h"
 #include "config/config_groups.h"
 #include "daemon/service_manager.h"
 #include "daemon/standard_error.h"
@@ -101,8 +100,8 @@ struct config *
 server_read_config(
     const struct options *options, struct error_list *errors, struct config **ret_rejected)
 {
-	return config_file_check(
-	    options->config_path, !service_manager_passes_sockets(), errors, ret_rejected);
+	return options_read_config(
+	    options, !service_manager_passes_sockets(), errors, ret_rejected);
 }
 
 void

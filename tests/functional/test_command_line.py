@@ -21,7 +21,7 @@ def test_help(tmp_path):
     result = run_echod(tmp_path, "-h")
     assert result.returncode == 0
     assert result.stderr == ""
-    for option in ("--config", "--test", "--dump", "--verbose", "--version", "--help"):
+    for option in ("--config", "--listen", "--test", "--dump", "--verbose", "--version", "--help"):
         assert option in result.stdout
     assert run_echod(tmp_path, "--help").stdout == result.stdout
 

@@ -96,10 +96,13 @@ class Place:
         }
         self.daemon = None
 
-    def close(self):
+    def stop(self):
         if self.daemon and self.daemon.poll() is None:
             self.daemon.terminate()
             self.daemon.wait(seconds(10))
+
+    def close(self):
+        self.stop()
         self.holder.kill()
         self.holder.wait()
         self.holder.stdout.close()
@@ -180,7 +183,8 @@ def test_commands_of_the_manual(place, manual):
     seen = []
     for command, output in commands(manual):
         seen.append(command)
-        if command == "echod":
+        if command.split()[0] == "echod" and not re.search(" -[tT] ", command):
+            place.stop()
             place.start(command)
             continue
         if place.daemon is None:
