@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -113,7 +114,27 @@ control_server_find_path(
 	return -ENAMETOOLONG;
 }
 
-/* Make the folder that PATH is in. Returns 0, or -errno with a line in ERRORS. */
+/* Return whether the nearest folder above PATH that there is cannot be written by anybody. */
+static bool
+control_server_is_read_only(const char *path)
+{
+	char above[sizeof(((struct socket_file *)NULL)->path)];
+	struct statvfs fs;
+	char *slash;
+
+	(void)snprintf(above, sizeof(above), "%s", path);
+	while ((slash = strrchr(above, '/')) != NULL && slash != above) {
+		*slash = '\0';
+		if (statvfs(above, &fs) == 0)
+			return (fs.f_flag & ST_RDONLY) != 0;
+	}
+	return statvfs("/", &fs) == 0 && (fs.f_flag & ST_RDONLY) != 0;
+}
+
+/*
+ * Make the folder that PATH is in. Returns 0, or -errno with a line in ERRORS; -EROFS also where
+ * more than the last folder is missing on a file system that is read-only.
+ */
 static int
 control_server_make_folder(const char *path, struct error_list *errors)
 {
@@ -127,7 +148,7 @@ control_server_make_folder(const char *path, struct error_list *errors)
 	if (mkdir(folder, FOLDER_MODE) == 0) {
 		(void)chmod(folder, FOLDER_MODE);
 	} else if (errno != EEXIST) {
-		int r = -errno;
+		int r = errno == ENOENT && control_server_is_read_only(folder) ? -EROFS : -errno;
 
 		error_list_add(errors, SOCKET_KEY ": cannot make %s: %s", folder, strerror(-r));
 		return r;
@@ -160,19 +181,27 @@ control_server_open_local(
 	return control_server_open(control, &spec, &options, cfg, &control->local, errors);
 }
 
-/* A socket whose path is left to the daemon, and cannot be had, is no reason not to start. */
+/*
+ * A socket whose path is left to the daemon, and cannot be had, is no reason not to start. Nor is
+ * one that would be on a read-only file system, as in a container without a volume for it: whoever
+ * wrote that cannot have meant that nobody is served there. Else a path that is given has to work.
+ */
 static int
 control_server_try_local(
     struct control_server *control, const struct control_config *cfg, struct error_list *errors)
 {
 	struct error_list own = ERROR_LIST_EMPTY;
+	int r = control_server_open_local(control, cfg, &own);
 
-	if (strcmp(cfg->socket, SOCKET_AUTO) != 0)
-		return control_server_open_local(control, cfg, errors);
-	if (control_server_open_local(control, cfg, &own) < 0)
+	if (r == -EROFS || (r < 0 && strcmp(cfg->socket, SOCKET_AUTO) == 0)) {
 		log_warning("%s: serving without a control socket", error_list_first(&own));
+		r = 0;
+	}
+	for (size_t i = 0; r < 0 && i < own.count; i++)
+		error_list_add(errors, "%s", own.lines[i]);
+	errors->lost += own.lost;
 	error_list_done(&own);
-	return 0;
+	return r;
 }
 
 static size_t

@@ -15,6 +15,7 @@ import subprocess
 import pytest
 
 from harness import (
+    PROJECT,
     config_text,
     ended,
     exchange,
@@ -200,6 +201,48 @@ def test_no_place_for_auto_is_a_warning(launch, tmp_path):
     assert len(daemon.log.find("serving without a control socket", level="warning")) == 1
     assert daemon.control.get("/livez").status == 200
     assert daemon.is_served()
+
+
+@pytest.mark.parametrize(
+    "folder, says",
+    [
+        ("own", "cannot make {}: Read-only file system"),
+        ("more/than/one", "cannot make {}: Read-only file system"),
+        ("there", "cannot lock unix:{}/c.sock.lock: Read-only file system"),
+    ],
+)
+@pytest.mark.needs("unshare")
+def test_read_only_file_system_is_a_warning(as_root, launch, tmp_path, folder, says):
+    place = tmp_path / "root"
+    place.mkdir()
+    script = f"mount -t tmpfs none {place} && mkdir {place}/there && mount -o remount,ro {place}"
+    daemon = launch(
+        {"prefix": ["unshare", "--mount", "bash", "-c", f'{script} && exec "$@"', "bash"]},
+        control={"socket": f"{place}/{folder}/c.sock"},
+    )
+    assert daemon.local is None
+    (warning,) = daemon.log.find("serving without a control socket", level="warning")
+    assert says.format(f"{place}/{folder}") in warning["message"]
+    assert daemon.control.get("/livez").status == 200
+    assert daemon.is_served()
+
+
+@pytest.mark.needs("unshare")
+def test_packaged_file_serves_on_a_read_only_root(as_root, launch):
+    """As in a container without a volume: no /run/echod, and no way to make it."""
+    script = "ip link set lo up && mount -t tmpfs none /run && mount -o remount,ro /run"
+    daemon = launch(
+        {
+            "prefix": ["unshare", "--mount", "--net", "bash", "-c", f'{script} && exec "$@"', "bash"],
+        },
+        ready=False,
+    )
+    daemon.configure((PROJECT / "etc" / "echod.conf").read_text())
+    daemon.spawn()
+    wait_until(lambda: " is ready: " in daemon.log.text(), 10, "ready")
+    assert "cannot make /run/echod: Read-only file system" in daemon.log.text()
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait_exit() == 0
 
 
 def test_empty_is_none(launch):
