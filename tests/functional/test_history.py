@@ -2,9 +2,10 @@
 """Peaks since the start, and the last hour in steps."""
 
 import datetime
+import socket
 import time
 
-from harness import KIB, exchange, pause, seconds, wait_until
+from harness import KIB, exchange, network, pause, seconds, wait_until
 from harness.process import standing_still
 
 SERIES = (
@@ -134,6 +135,9 @@ def test_a_step_has_what_was_in_it(launch):
     with daemon.connect() as sock:
         assert sock.recv(1) == b""
     socks.pop().close()
+    # one that min_source_port does not let through
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.sendto(bytes(7), network.parse_address(daemon.addresses["u"])[1])
     answer = wait_steps(daemon, 1)
     step = {key: values[0] for key, values in answer["series"].items()}
     assert step == {
@@ -141,11 +145,11 @@ def test_a_step_has_what_was_in_it(launch):
         "accepted": 3,
         "rejected": 1,
         "closed": 1,
-        "received_bytes": 300,
+        "received_bytes": 307,
         "sent_bytes": 300,
-        "datagrams_received": 0,
+        "datagrams_received": 1,
         "datagrams_sent": 0,
-        "datagrams_dropped": 0,
+        "datagrams_dropped": 1,
     }
     end = datetime.datetime.fromisoformat(answer["end"].replace("Z", "+00:00")).timestamp()
     assert time.time() - STEP - seconds(2) < end <= time.time() + 0.1
