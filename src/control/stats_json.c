@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -60,20 +61,46 @@ stats_json_quantile(const struct distribution_sum *sum, uint64_t count, double f
 	return json_null();
 }
 
+static json_t *
+stats_json_delays(const struct distribution_sum *sum)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i <= DISTRIBUTION_BUCKETS; i++)
+		count += sum->buckets[i];
+	return json_pack("{s:o, s:o, s:o}", "mean_seconds",
+	    document_fine_seconds(count > 0 ? sum->sum_ns / (int64_t)count : 0), "p50_seconds",
+	    stats_json_quantile(sum, count, 0.5), "p99_seconds",
+	    stats_json_quantile(sum, count, 0.99));
+}
+
 /* How late a loop comes to its work. */
 static json_t *
 stats_json_lag(const struct distribution *lag)
 {
 	struct distribution_sum sum = { .sum_ns = 0 };
-	uint64_t count = 0;
 
 	distribution_add(lag, &sum);
-	for (size_t i = 0; i <= DISTRIBUTION_BUCKETS; i++)
-		count += sum.buckets[i];
-	return json_pack("{s:o, s:o, s:o}", "mean_seconds",
-	    document_fine_seconds(count > 0 ? sum.sum_ns / (int64_t)count : 0), "p50_seconds",
-	    stats_json_quantile(&sum, count, 0.5), "p99_seconds",
-	    stats_json_quantile(&sum, count, 0.99));
+	return stats_json_delays(&sum);
+}
+
+static json_t *
+stats_json_echo_delay(const struct service *service)
+{
+	struct distribution_sum sum = { .sum_ns = 0 };
+
+	for (size_t i = 0; i < service->worker_count; i++)
+		distribution_add(&service->shards[i].echo_delay, &sum);
+	return stats_json_delays(&sum);
+}
+
+/* The node name of uname(2). */
+static json_t *
+stats_json_machine(void)
+{
+	struct utsname name;
+
+	return uname(&name) == 0 ? document_text(name.nodename) : json_null();
 }
 
 static json_t *
@@ -82,6 +109,7 @@ stats_json_process(const struct engine *engine, const struct process_status *sta
 	struct process_figures figures = process_figures_read();
 	const struct document_member members[] = {
 		{ "version", json_string(PACKAGE_VERSION) },
+		{ "machine", stats_json_machine() },
 		{ "pid", json_integer(getpid()) },
 		{ "started", document_moment(status->wall_offset_ns + status->started_boot_ns) },
 		{ "uptime_seconds", document_seconds(clock_now_ns() - status->started_ns) },
@@ -123,7 +151,7 @@ stats_json_totals(const struct engine *engine, const struct counters_sum *sum)
 	return object;
 }
 
-/* A service whose listener is gone still has its counters. */
+/* A service whose listener is gone still has its counters, and the address that it had. */
 static json_t *
 stats_json_listener(const struct engine *engine, const struct service *service)
 {
@@ -135,15 +163,15 @@ stats_json_listener(const struct engine *engine, const struct service *service)
 	struct counters_sum sum;
 	json_t *object;
 
-	if (sock != NULL) {
-		address = address_format(&sock->address, text, sizeof(text));
+	if (service->address.length > 0)
+		address = address_format(&service->address, text, sizeof(text));
+	if (sock != NULL)
 		origin = sock->inherited ? "inherited" : "bound";
-	}
-	object = json_pack("{s:s, s:s?, s:s?, s:b, s:I, s:I, s:o}", "name", service->name,
-	    "address", address, "origin", origin, "accepting", accepting, "connections",
-	    (json_int_t)connections, "connections_limit",
+	object = json_pack("{s:s, s:s?, s:s?, s:b, s:b, s:I, s:I, s:o, s:o}", "name", service->name,
+	    "address", address, "origin", origin, "open", sock != NULL, "accepting", accepting,
+	    "connections", (json_int_t)connections, "connections_limit",
 	    (json_int_t)engine_connections_limit(engine, service), "peaks",
-	    history_json_peaks(&service->peaks));
+	    history_json_peaks(&service->peaks), "echo_delay", stats_json_echo_delay(service));
 	service_sum(service, &sum);
 	if (stats_json_add_counters(object, &sum) == 0)
 		return object;

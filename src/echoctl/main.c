@@ -272,8 +272,9 @@ status_print_listeners(const struct echoctl_style *style, const json_t *stats)
 	json_array_foreach(echoctl_json_get(stats, listeners.list), i, row)
 	{
 		const char *state = json_is_true(echoctl_json_get(row, "accepting")) ? "accepting"
-				    : echoctl_json_text(row, "address") != NULL ? "not accepting"
-										: "closed";
+				    : json_is_false(echoctl_json_get(row, "open"))
+					? "closed"
+					: "not accepting";
 
 		(void)json_object_set_new(row, "state", json_string(state));
 	}

@@ -394,6 +394,7 @@ plan_commit_socket(struct engine *engine, struct plan_entry *entry)
 {
 	if (entry->socket == NULL)
 		return;
+	entry->service->address = entry->socket->address;
 	if (entry->new_socket)
 		plan_announce(entry->socket, entry->cfg);
 	if (entry->lis != NULL) {

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/address.h"
 #include "base/attributes.h"
 #include "base/distribution.h"
 #include "config/configuration.h"
@@ -52,6 +53,7 @@ struct service {
 	_Atomic int64_t connections; /* handed over and not yet closed; written by all threads */
 	struct counters acceptor;    /* what the main loop counts: accepted, rejected, errors */
 	struct peaks peaks;
+	struct address address; /* where it is or last was served, as bound; length 0: nowhere */
 	size_t worker_count;
 	struct shard *shards; /* owned; by worker id */
 };

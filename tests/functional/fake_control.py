@@ -103,9 +103,9 @@ def change(key, before, after):
     return {"key": key, "from": before, "to": after}
 
 
-def loop_lag(p50=None, p99=None):
-    """How late a loop was; None where nothing was measured."""
-    return {"mean_seconds": 0.0 if p50 is None else p50 / 2, "p50_seconds": p50,
+def delays(p50=None, p99=None):
+    """How late a loop was, or how long echoes took; None where nothing was measured."""
+    return {"mean_seconds": None if p50 is None else p50 / 2, "p50_seconds": p50,
             "p99_seconds": p99}
 
 
@@ -236,6 +236,7 @@ class FakeControl:
         return {
             "process": {
                 "version": "0.1.0",
+                "machine": "web-3",
                 "pid": self.pid,
                 "started": "2025-01-31T23:00:00.000Z",
                 "uptime_seconds": round(93784 + self.elapsed(), 3),
@@ -250,19 +251,22 @@ class FakeControl:
                 "reloads": {"success": 2, "failure": 0},
                 "needs_restart": 0,
                 "loop_lag": loop_lag(0.00005, 0.001),
+                "loop_lag": delays(0.00005, 0.001),
             },
             "totals": {**counters, "log_written": 4, "log_dropped": 0, "log_suppressed": 0},
             "listeners": [{
                 "name": "echo",
+                "echo_delay": delays(0.000025, 0.0001),
                 "address": "tcp://[::]:7",
                 "origin": "bound",
+                "open": True,
                 "accepting": True,
                 "connections_limit": 0,
                 **counters,
             }],
             "workers": [
-                {"id": 0, "connections": 2, "loop_lag": loop_lag(0.00005)},
-                {"id": 1, "connections": 1, "loop_lag": loop_lag()},
+                {"id": 0, "connections": 2, "loop_lag": delays(0.00005)},
+                {"id": 1, "connections": 1, "loop_lag": delays()},
             ],
             "limits": {"connections": 10000},
         }

@@ -2,6 +2,7 @@
 """The control port: its routes, its manners, and that nobody can wear it down."""
 
 import contextlib
+import os
 import signal
 import socket
 import time
@@ -9,6 +10,7 @@ import time
 import pytest
 
 from harness import KIB, exchange, hold, pause, receive_to_end, run_echod, seconds, wait_until
+from harness.datagrams import udp_listener
 
 PROCESS = "pid version uptime_seconds workers draining resident_bytes open_fds".split()
 COUNTERS = (
@@ -43,6 +45,7 @@ def test_stats(launch, tmp_path):
     assert stats["process"]["resident_bytes"] > 100 * KIB
     assert len(daemon.descriptors) <= stats["process"]["open_fds"] <= len(daemon.descriptors) + 3
     assert stats["process"]["version"] in run_echod(tmp_path, "-V").stdout
+    assert stats["process"]["machine"] == os.uname().nodename
     assert stats["limits"]["connections"] == 123
     assert [row["id"] for row in stats["workers"]] == [0, 1, 2]
     assert all(row["connections"] == 0 for row in stats["workers"])
@@ -53,7 +56,40 @@ def test_stats(launch, tmp_path):
     assert row["name"] == "echo"
     assert row["address"] == daemon.addresses["echo"]
     assert row["origin"] == "bound"
-    assert row["accepting"] is True
+    assert (row["open"], row["accepting"]) == (True, True)
+
+
+def test_a_closed_listener_keeps_its_address(launch):
+    listeners = [
+        {"name": "echo", "address": "tcp://127.0.0.1:0"},
+        udp_listener(name="datagrams"),
+        {"name": "gone", "address": "tcp://127.0.0.1:0"},
+    ]
+    daemon = launch(listeners=listeners)
+    addresses = dict(daemon.addresses)
+
+    def rows():
+        return {row["name"]: row for row in daemon.control.stats()["listeners"]}
+
+    daemon.configure({**daemon.config, "listeners": listeners[:2]})
+    assert daemon.local.post("/reload").status == 200
+    wait_until(lambda: not rows()["gone"]["open"], 5, "the reload has closed it")
+    assert rows()["echo"]["open"] and rows()["datagrams"]["open"]
+    assert daemon.local.post("/drain").status == 200
+    wait_until(lambda: not any(row["open"] for row in rows().values()), 5, "all are closed")
+    for name, row in rows().items():
+        assert (row["address"], row["origin"], row["accepting"]) == (addresses[name], None, False)
+
+
+def test_echo_delay_of_a_listener(launch):
+    other = {"name": "other", "address": "tcp://127.0.0.1:0"}
+    daemon = launch(listeners=[{"name": "echo", "address": "tcp://127.0.0.1:0"}, other])
+    exchange(daemon.connect(), bytes(1000))
+    daemon.settled()
+    used, unused = (daemon.control.listener(name)["echo_delay"] for name in ("echo", "other"))
+    assert sorted(used) == ["mean_seconds", "p50_seconds", "p99_seconds"]
+    assert 0 < used["p50_seconds"] <= used["p99_seconds"] < seconds(5)
+    assert (unused["p50_seconds"], unused["p99_seconds"]) == (None, None)
 
 
 def test_connection_row(launch):

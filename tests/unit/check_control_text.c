@@ -271,8 +271,9 @@ START_TEST(stats_know_a_service_without_a_listener)
 	document = json_of(stats_json_new(engine, &status));
 	row = json_array_get(json_object_get(document, "listeners"), 1);
 	ck_assert_str_eq(json_string_value(json_object_get(row, "name")), "two");
-	ck_assert(json_is_null(json_object_get(row, "address")));
+	ck_assert(json_is_string(json_object_get(row, "address")));
 	ck_assert(json_is_null(json_object_get(row, "origin")));
+	ck_assert(json_is_false(json_object_get(row, "open")));
 	ck_assert(json_is_false(json_object_get(row, "accepting")));
 	ck_assert(json_is_integer(json_object_get(row, "received_bytes")));
 	json_decref(document);
