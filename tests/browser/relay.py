@@ -15,13 +15,15 @@ _PASSED_ON = ("Content-Type", "Content-Security-Policy", "Cache-Control", "X-Con
 
 class Relay:
     """Listens on a port of its own. changes maps a path to a function from document to document,
-    refusals one to the status and headers that it gets instead; rewrite is a function from page to
-    page; delay is what an answer takes longer, in seconds; while deaf, nobody gets one."""
+    refusals one to the status and headers that it gets instead, made to a function from the target
+    to a document that the daemon is not asked for; rewrite is a function from page to page; delay
+    is what an answer takes longer, in seconds; while deaf, nobody gets one."""
 
     def __init__(self, daemon_address):
         self.daemon_address = daemon_address
         self.changes = {}
         self.refusals = {}
+        self.made = {}
         self.rewrite = None
         self.deaf = False
         self.delay = 0.0
@@ -58,6 +60,9 @@ class Relay:
         if path in self.refusals:
             self._refuse(handler, *self.refusals[path])
             return
+        if path in self.made:
+            self._send_document(handler, self.made[path](handler.path))
+            return
         connection = http.client.HTTPConnection(*self.daemon_address, timeout=10)
         try:
             connection.request("GET", handler.path)
@@ -82,6 +87,16 @@ class Relay:
         handler.send_header("Content-Length", str(len(body)))
         handler.end_headers()
         handler.wfile.write(body)
+
+    @staticmethod
+    def _send_document(handler, document):
+        body = json.dumps(document).encode()
+        handler.send_response(200)
+        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        with contextlib.suppress(ConnectionError):
+            handler.wfile.write(body)
 
     @staticmethod
     def _send(handler, reply, body):

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The status page in a real browser: it lives, it can be used by all, and it trusts nobody."""
 
+import math
+import os
 import re
 import signal
+import threading
 import time
 
 import pytest
 
 from conftest import HOSTILE
 from harness import KIB, MIB, StreamLoad, exchange, fill, pause, wait_until
+from harness.datagrams import client_of, udp_listener
+from relay import Relay
 
 UNITS = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 
@@ -34,6 +39,30 @@ return [...document.body.querySelectorAll("*")].filter((node) => node.checkVisib
         return [(a + 0.05) / (b + 0.05), node.localName + "." + node.className, node.textContent];
     });
 """
+
+
+MACHINE = "echo-eu-central-1b-0a1b2c3d4e5f.compute.internal.example"
+LONG = "a-listener-whose-name-is-as-long-as-a-name-may-be." + "x" * 14
+
+
+class Flood:
+    """Sends 200 datagrams a second from another thread."""
+
+    def __init__(self, sender):
+        self.sender = sender
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self):
+        while not self._stop.wait(0.005):
+            self.sender.send()
+
+    def __enter__(self):
+        self._thread.start()
+
+    def __exit__(self, *_):
+        self._stop.set()
+        self._thread.join()
 
 
 def number(text):
@@ -65,7 +94,7 @@ def clients(daemon, sizes, name="echo"):
 
 def test_loads_and_lives_without_a_complaint(daemon, show):
     browser = show(daemon)
-    title = "ready \u00b7 echod %s:%d" % daemon.control.address
+    title = "ready \u00b7 %s \u00b7 echod %s:%d" % (os.uname().nodename, *daemon.control.address)
     assert browser.run("return document.title") == title
     for _ in range(3):
         up = browser.text('[data-figure="process.uptime_seconds"]')
@@ -101,7 +130,9 @@ def test_asks_only_where_it_comes_from(daemon, show):
     names = browser.run("return performance.getEntriesByType('resource').map((e) => e.name)")
     origin = "http://%s:%d/" % daemon.control.address
     assert names
-    assert all(name.startswith((origin + "stats", origin + "connections")) for name in names)
+    assert {name.removeprefix(origin).partition("?")[0] for name in names} <= {
+        "stats", "history", "connections", "sources", "events"
+    }
 
 
 def test_figures_move_while_traffic_flows(daemon, show):
@@ -120,7 +151,7 @@ def test_figures_move_while_traffic_flows(daemon, show):
             5,
             "rates of connections",
         )
-        for path in browser.find_all(".chart .stroke"):
+        for path in browser.find_all("#throughput .stroke, #open .stroke"):
             wait_until(
                 lambda path=path: path.attribute("d").count("L") >= 2, 8, "a line is drawn"
             )
@@ -132,7 +163,7 @@ def test_figures_move_while_traffic_flows(daemon, show):
             lambda path=path: total(browser, path, "count") == wanted, 5, f"{path} at last"
         )
     wait_until(lambda: number(browser.text("#rate-in")) == 0, 5, "rest")
-    assert browser.texts("#listeners tr:first-child td")[2:5] == ["0", "8", "0"]
+    assert browser.texts("#listeners tr:first-child td")[2:7] == ["0", "8", "none", "8", "0"]
     assert browser.text('[data-counter="connections_closed.client_fin"] td') == "8"
 
 
@@ -288,6 +319,9 @@ def test_answers_with_members_missing_do_no_harm(daemon, relay, show):
     )
     wait_until(lambda: column(browser, "Peer") == ["\u2013"], 5, "a row without a peer")
     assert browser.find("html").attribute("data-state") == "ready"
+    assert not re.search("undefined|NaN|null|Infinity", browser.find("body").text)
+    browser.find("#listeners button").click()
+    assert browser.text("#details-title") == "Listener bare"
     assert browser.complaints() == []
 
 
@@ -404,6 +438,7 @@ def test_every_counter_is_drawn(daemon, relay, show):
     browser = show(relay)
     totals = numbered(daemon.control.stats())["totals"]
     families = {key: value for key, value in totals.items() if isinstance(value, dict)}
+    del families["peaks"]  # no counter
     assert {"connections_closed", "datagram_receive_errors", "frames_lost"} <= set(families)
     for key, family in families.items():
         for reason, count in family.items():
@@ -532,18 +567,36 @@ def test_a_busy_daemon_is_asked_when_it_says(daemon, relay, show, path, word):
     assert browser.text('[data-figure="process.uptime_seconds"]') != uptime
 
 
-def test_pause_and_resume(daemon, relay, show):
+def test_paused_says_so_and_goes_on_asking(daemon, relay, show):
+    """Nothing that is shown changes but the state; and the charts have no hole afterwards."""
     browser = show(relay)
     button = browser.find("#pause")
     button.click()
     assert button.text == "Resume"
-    pause(0.3, "a question may be under way")
+    assert browser.text("#state") == "paused"
+    assert browser.run("return document.title").startswith("paused")
+    assert re.search(r"figures of \d\d:\d\d:\d\d", browser.text("#news"))
+    clients(daemon, [5000])
     since = time.monotonic()
-    pause(2.5, "it would ask twice")
-    assert relay.asked("/stats", since) == 0
+    wait_until(lambda: relay.asked("/stats", since) >= 5, 15, "it goes on asking")
+    assert relay.asked("/connections", since) == 0
+    assert total(browser, "received_bytes", "count") == 0
+    assert column(browser, "Peer") == []
+    relay.changes["/stats"] = draining
+    wait_until(lambda: browser.text("#state") == "paused, draining", 5, "the state is told")
+    assert browser.find("#draining").shown()
     button.click()
-    wait_until(lambda: relay.asked("/stats", since) >= 2, 5, "questions again")
     assert button.text == "Pause"
+    assert browser.text("#state") == "draining"
+    assert total(browser, "received_bytes", "count") == 5000
+    wait_until(lambda: len(column(browser, "Peer")) == 1, 5, "the rows again")
+    line = browser.find("#throughput .stroke.in").attribute("d")
+    assert line.count("M") == 1 and line.count("L") >= 4, "the line has a hole"
+
+
+def draining(stats):
+    stats["process"].update(draining=True, ready=False)
+    return stats
 
 
 def test_a_hidden_page_asks_nothing(daemon, relay, show):
@@ -615,7 +668,7 @@ def test_a_restart_starts_the_charts_anew(daemon, relay, show):
     wait_until(lambda: browser.run(points) >= 3, 6, "three points")
 
     def restarted(stats):
-        stats["process"]["started"] = "2001-01-01T00:00:00.000Z"
+        stats["process"]["pid"] = 1
         for key in ("received_bytes", "sent_bytes"):
             stats["totals"][key] = 5
         return stats
@@ -631,12 +684,325 @@ def test_a_page_of_another_version_says_so(daemon, relay, show):
     browser = show(relay)
 
     def replaced(stats):
-        stats["process"].update(started="2001-01-01T00:00:00.000Z", version="99")
+        stats["process"].update(pid=1, version="99")
         return stats
 
     relay.changes["/stats"] = replaced
     wait_until(lambda: "reload it" in browser.text("#news"), 5, "the news")
     assert browser.text('[data-figure="process.version"]') == "99"
+
+
+def moment(seconds):
+    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(seconds))
+
+
+def aged(relay, uptime):
+    """Have a daemon look as if it had been up for so many seconds, with an hour behind it."""
+    began = time.time() - uptime
+
+    def change(stats):
+        stats["process"].update(uptime_seconds=time.time() - began, started=moment(began))
+        return stats
+
+    relay.changes["/stats"] = change
+    relay.changes["/history"] = lambda _: past_hour(time.time())
+
+
+def past_hour(end, most=400):
+    """An answer of /history: an hour with an incident in its middle, and a hole."""
+    steps = range(360)
+    wave = [1000 + 400 * math.sin(n / 20) + 90 * math.sin(n * 1.7) for n in steps]
+    load = [amount * (8 if 150 < n < 190 else 1) for n, amount in enumerate(wave)]
+    scales = {"received_bytes": 90000, "sent_bytes": 90000, "datagrams_received": 9}
+    scales |= {"datagrams_sent": 4, "datagrams_dropped": 5}
+    scales |= {"accepted": 1, "rejected": 0, "closed": 1}
+    series = {key: [round(amount * scale) for amount in load] for key, scale in scales.items()}
+    series["connections"] = [min(round(amount / 20), most) for amount in load]
+    for row in series.values():
+        row[250:262] = [None] * 12
+    return {"step_seconds": 10, "end": moment(end), "series": series}
+
+
+def points(browser, chart):
+    """How many points each unbroken piece of a chart's first line has."""
+    line = browser.texts(chart) and browser.find(f"{chart} .stroke").attribute("d") or ""
+    return [piece.count("L") + 1 for piece in line.split("M")[1:]]
+
+
+def test_the_hour_is_drawn_at_once(daemon, relay, show):
+    """Who opens the page after the incident sees it."""
+    aged(relay, 5000)
+    browser = show(relay)
+    wait_until(lambda: sum(points(browser, "#throughput")) > 300, 5, "the hour")
+    assert relay.asked("/stats") <= 2
+    assert browser.find("#range input[value='3600']").property("checked")
+    assert len(points(browser, "#throughput")) == 2, "what was not sampled is a hole"
+    assert "\u221260 min" in browser.texts("#open text")
+    assert browser.find("#open svg").attribute("aria-label").endswith("over the last 60 minutes")
+    peak = browser.run(
+        """const box = document.querySelector("#open .stroke").getBBox();
+        return box.height / document.querySelector("#open").clientHeight;"""
+    )
+    assert peak > 0.5
+    browser.find("#range input[value='300']").click()
+    wait_until(lambda: sum(points(browser, "#throughput")) < 60, 5, "five minutes")
+    assert "\u22125 min" in browser.texts("#open text")
+    since = time.monotonic()
+    browser.find("#range input[value='3600']").click()
+    wait_until(lambda: sum(points(browser, "#throughput")) > 300, 5, "the hour again")
+    wait_until(lambda: relay.asked("/history", since) >= 2, 15, "it goes on")
+    assert browser.complaints() == []
+
+
+def test_five_minutes_begin_before_the_page(daemon, relay, show):
+    aged(relay, 290)
+    browser = show(relay)
+    assert browser.find("#range input[value='300']").property("checked")
+    wait_until(lambda: sum(points(browser, "#throughput")) >= 28, 5, "what was before")
+    wait_until(lambda: sum(points(browser, "#throughput")) >= 32, 8, "and what is now")
+    assert len(points(browser, "#throughput")) == 1, "the two are one line"
+    since = time.monotonic()
+    pause(3, "it would ask again")
+    assert relay.asked("/history", since) == 0
+
+
+def test_a_daemon_without_history_or_events(daemon, relay, show):
+    relay.refusals = {"/history": (404, {}), "/events": (404, {})}
+    browser = show(relay)
+    wait_until(lambda: sum(points(browser, "#open")) >= 3, 8, "a line all the same")
+    assert not browser.find("#range").shown()
+    browser.find("#events-card summary").click()
+    wait_until(lambda: not browser.find("#events-card").shown(), 5, "no events")
+    assert browser.find("html").attribute("data-state") == "ready"
+    assert relay.asked("/history") == 1
+
+
+def test_rates_are_by_the_clock_of_the_daemon(daemon, relay, show):
+    """However late answers come: 1000 B a second are drawn as that."""
+    late = iter([0.9, 0.0, 0.6, 0.0, 0.8] + [0.0] * 1000)
+
+    def change(stats):
+        stats["totals"]["received_bytes"] = round(1000 * stats["process"]["uptime_seconds"])
+        pause(next(late), "an answer that is late")
+        return stats
+
+    relay.changes["/stats"] = change
+    browser = show(relay)
+    seen = set()
+
+    def enough():
+        seen.add(browser.text("#rate-in"))
+        return relay.asked("/stats") >= 7
+
+    wait_until(enough, 20, "seven answers")
+    rates = [number(text) for text in seen if text != "\u2013"]
+    assert rates and all(990 <= rate <= 1010 for rate in rates), seen
+
+
+def test_reasons_at_zero_are_folded(daemon, show):
+    browser = show(daemon)
+    assert not browser.find("#reasons details").shown()
+    zero = int(browser.text("#zeros-count"))
+    assert "client_fin" in browser.text("#zeros-list")
+    with daemon.connect() as sock:
+        exchange(sock)
+    wait_until(lambda: browser.find("#reasons details").shown(), 5, "one that has moved")
+    assert browser.find("#reasons details").attribute("open") is not None
+    assert browser.texts("#reasons tbody th") == ["client_fin"]
+    assert int(browser.text("#zeros-count")) == zero - 1
+    assert "client_fin" not in browser.text("#zeros-list")
+
+
+def test_datagrams_over_the_rate_are_seen(launch, show):
+    daemon = launch(
+        listeners=[
+            {"name": "echo", "address": "tcp://127.0.0.1:0"},
+            udp_listener(name="u", rate_per_source=10, burst_per_source=10),
+        ]
+    )
+    browser = show(daemon)
+    sender = client_of(daemon, "u")
+    with Flood(sender):
+        deadline = 10
+        wait_until(
+            lambda: number(browser.text(".tiles [data-figure='totals.datagrams_dropped']")) > 100,
+            deadline,
+            "the total",
+        )
+        wait_until(lambda: "source_rate" in browser.text("#reasons"), deadline, "the reason")
+        wait_until(lambda: float(browser.text("#rate-dropped")[:-2]) > 20, deadline, "a rate")
+        wait_until(lambda: browser.texts("#sources th") == ["127.0.0.1/32"], deadline, "its source")
+    figures = daemon.settled().totals()
+    (share,) = browser.texts("#datagrams td:nth-child(7)")
+    assert 50 < float(share.removesuffix(" %")) < 100
+    wanted = [figures["datagrams_received"], figures["datagrams_sent"]]
+    wanted.append(figures["datagrams_dropped"]["source_rate"])
+    wait_until(
+        lambda: [number(text) for text in browser.texts("#datagrams td")[2:5]] == wanted, 5, "all"
+    )
+    assert browser.texts("#datagrams td")[6] == f"source_rate {wanted[2]:,}"
+    assert browser.texts("#listeners th") == ["echo"]
+    assert sum(points(browser, "#flood")) > 1
+    assert browser.complaints() == []
+
+
+def test_without_datagram_listeners_nothing_is_said_of_datagrams(daemon, relay, show):
+    browser = show(relay)
+    wait_until(lambda: relay.asked("/stats") >= 3, 8, "some answers")
+    assert not any(node.shown() for node in browser.find_all(".datagrams"))
+    assert relay.asked("/sources") == 0
+
+
+def test_peaks_limits_and_delays_of_a_listener(launch, show):
+    daemon = launch(
+        listeners=[
+            {"name": "echo", "address": "tcp://127.0.0.1:0", "connections": 7},
+            {"name": "free", "address": "tcp://127.0.0.1:0"},
+        ]
+    )
+    socks = [daemon.connect() for _ in range(3)]
+    for sock in socks:
+        exchange(sock)
+    for sock in socks[1:]:
+        sock.close()
+    browser = show(daemon)
+    wait_until(
+        lambda: browser.texts("#listeners tr:first-child td")[2:5] == ["1", "3", "7"], 5, "the row"
+    )
+    assert browser.texts("#listeners tr:last-child td")[2:5] == ["0", "0", "none"]
+    for delay in browser.texts("#listeners tr:first-child td")[-2:]:
+        assert re.fullmatch(r"[\d.]+ (\u00b5s|ms)", delay)
+    assert browser.texts("#listeners tr:last-child td")[-2:] == ["\u2013", "\u2013"]
+    assert browser.text('.tiles [data-figure="totals.peaks.connections"]') == "3"
+    browser.find("#listeners button").click()
+    assert browser.text("#details-title") == "Listener echo"
+    names = browser.texts("#details-list dt")
+    details = dict(zip(names, browser.texts("#details-list dd")))
+    assert details["Peaks connections"] == "3"
+    assert details["Connections closed client fin"] == "2"
+    assert "Connections closed idle timeout" not in names
+    exchange(socks[0], bytes(5000))
+    wait_until(lambda: "4.8" in browser.text("#details-list"), 5, "it lives")
+    browser.press("Escape")
+    assert not browser.find("#details").shown()
+
+
+def test_connections_by_listener_and_state(daemon, show):
+    clients(daemon, [10, 20])
+    clients(daemon, [30], "local")
+    browser = show(daemon)
+    wait_until(lambda: len(column(browser, "Listener")) == 3, 5, "three rows")
+    assert browser.texts("#of-listener option") == ["any", "echo", "local"]
+    browser.find("#of-listener").type("local")
+    wait_until(lambda: column(browser, "Listener") == ["local"], 5, "one row")
+    browser.find("#of-state").type("flushing")
+    wait_until(lambda: browser.find("#none").shown(), 5, "none is flushing")
+    browser.find("#of-listener").type("any")
+    browser.find("#of-state").type("open")
+    wait_until(lambda: len(column(browser, "Listener")) == 3, 5, "all")
+    assert browser.complaints() == []
+
+
+def test_pages_of_connections(daemon, show):
+    clients(daemon, range(1, 121))
+    browser = show(daemon)
+    wait_until(lambda: browser.text("#shown").startswith("1\u201350 of 120 "), 5, "the first page")
+    assert browser.find("#previous").attribute("aria-disabled") == "true"
+    first = column(browser, "Bytes in")
+    assert (first[0], first[-1]) == ("120 B", "71 B")
+    browser.find("#next").click()
+    wait_until(lambda: column(browser, "Bytes in")[0] == "70 B", 5, "the second")
+    assert browser.text("#shown").startswith("51\u2013100 of 120 ")
+    browser.find("#next").click()
+    wait_until(lambda: column(browser, "Bytes in")[-1] == "1 B", 5, "the last")
+    assert browser.find("#next").attribute("aria-disabled") == "true"
+    for sock in daemon.clients[:40]:
+        sock.close()
+    wait_until(lambda: browser.text("#shown").startswith("51\u201380 of 80 "), 5, "it has gone")
+    browser.find("#previous").click()
+    wait_until(lambda: browser.text("#shown").startswith("1\u2013"), 5, "the first again")
+
+
+def test_what_waits_for_a_restart_is_told(daemon, relay, show):
+    waiting = 0
+
+    def change(stats):
+        stats["process"]["needs_restart"] = waiting
+        return stats
+
+    relay.changes["/stats"] = change
+    browser = show(relay)
+    row = '[data-figure="process.needs_restart"]'
+    assert browser.text(row) == "nothing"
+    assert "restart" not in browser.text("#news")
+    waiting = 1
+    wait_until(lambda: "1 directive waits for a restart" in browser.text("#news"), 5, "one")
+    waiting = 2
+    wait_until(lambda: "2 directives wait for a restart" in browser.text("#news"), 5, "two")
+    assert browser.text(row) == "2 directives"
+
+
+def test_recent_events_are_asked_for_when_unfolded(daemon, relay, show):
+    rows = [
+        {"id": 2, "time": "2026-05-04T09:12:44.105Z", "kind": "refused", "listener": "echo",
+         "connection": None, "peer": "192.0.2.7:4711", "reason": "limit", "bytes_in": 0,
+         "bytes_out": 0, "duration_seconds": 0},
+        {"id": 1, "time": "2026-05-04T09:12:40.105Z", "kind": "closed", "listener": "echo",
+         "connection": 17, "peer": "192.0.2.8:4712", "reason": "client_fin", "bytes_in": 2048,
+         "bytes_out": 2048, "duration_seconds": 65.2},
+    ]
+    relay.made["/events"] = lambda _: {"events": rows, "next": 2}
+    browser = show(relay)
+    wait_until(lambda: relay.asked("/stats") >= 3, 8, "some answers")
+    assert relay.asked("/events") == 0
+    browser.find("#events-card summary").click()
+    wait_until(lambda: len(browser.texts("#events tr")) == 2, 5, "two rows")
+    assert browser.texts("#events tr:last-child td") == [
+        "2026-05-04 09:12:40 UTC", "closed", "client_fin", "echo", "192.0.2.8:4712",
+        "2.00 KiB", "2.00 KiB", "1m 05s",
+    ]  # fmt: skip
+    rows.clear()
+    wait_until(lambda: browser.find("#no-events").shown(), 5, "it lives")
+    assert browser.complaints() == []
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_long_names_are_shortened(launch, show, width):
+    daemon = launch(
+        listeners=[
+            {"name": LONG, "address": "tcp://127.0.0.1:0"},
+            udp_listener(name=LONG[:-1] + "u"),
+        ]
+    )
+    clients(daemon, [10], LONG)
+    with Relay(daemon.control.address) as relay:
+        relay.changes["/stats"] = lambda stats: {
+            **stats, "process": {**stats["process"], "machine": MACHINE}
+        }
+        browser = show(relay)
+        browser.view(width=width)
+        wait_until(lambda: column(browser, "Listener") == [LONG], 5, "a row")
+        cells = ["#listeners th", "#datagrams th", "#connections td:nth-child(3)"]
+        for selector in ["#machine", *cells]:
+            room, title = browser.run(
+                "const n = document.querySelector(arguments[0]); return [n.clientWidth, n.title];",
+                selector,
+            )
+            assert room <= 260 and title in (LONG, LONG[:-1] + "u", MACHINE), selector
+        assert browser.run("return document.documentElement.scrollWidth") == width
+        assert all(len(text) <= 24 for text in browser.texts("#of-listener option"))
+
+
+def test_an_address_outlives_the_listener(launch, show):
+    """The page that is opened while the daemon drains still says where it was."""
+    daemon = launch(shutdown={"timeout": "30s", "idle_grace": "20s"})
+    clients(daemon, [10])
+    daemon.signal(signal.SIGTERM)
+    wait_until(lambda: not daemon.control.listener("echo")["open"], 5, "closed")
+    browser = show(daemon)
+    assert browser.texts("#listeners td")[:2] == [daemon.addresses["echo"], "closed"]
+    daemon.close_clients()
+    assert daemon.wait_exit() == 0
 
 
 def test_draining_is_plain_to_see(launch, show):
@@ -700,7 +1066,38 @@ def test_peers_can_be_chosen(daemon, show):
     assert browser.find("html").attribute("data-state") == "ready"
 
 
-def test_pictures(launch, show, pictures):
+class Photographer:
+    """Makes pictures of a state in each of the looks."""
+
+    LOOKS = {
+        "light": {},
+        "dark": {"scheme": "dark"},
+        "narrow": {"width": 360, "height": 780},
+        "wide": {"width": 1920, "height": 1080},
+    }
+
+    def __init__(self, browser, folder):
+        self.browser = browser
+        self.folder = folder
+
+    def shoot(self, state, looks=tuple(LOOKS)):
+        for look in looks:
+            self.browser.view(**self.LOOKS[look])
+            # another answer lets the charts be drawn for the new size
+            self.browser.run("window.dispatchEvent(new Event('resize'))")
+            pause(1.5, "the page is drawn for the new size")
+            path = self.folder / f"status-{state}-{look}.png"
+            self.browser.screenshot(path)
+            assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+        self.browser.view()
+
+
+@pytest.fixture
+def photographer(browser, pictures):
+    return Photographer(browser, pictures)
+
+
+def test_pictures(launch, show, photographer):
     """Nothing is judged here but that they can be made: look at them."""
     names = ["echo", "echo-v6", "local"]
     addresses = ["tcp://127.0.0.1:0", "tcp://[::1]:0", f"{HOSTILE}{time.time_ns()}"]
@@ -709,25 +1106,7 @@ def test_pictures(launch, show, pictures):
         shutdown={"timeout": "30s", "idle_grace": "20s"},
     )
     browser = show(daemon)
-
-    def shoot(state):
-        for look, view in (
-            ("light", {}),
-            ("dark", {"scheme": "dark"}),
-            ("narrow", {"width": 360, "height": 780}),
-        ):
-            browser.view(**view)
-            # a second figure lets the charts be drawn for the new size
-            up = browser.text('[data-figure="process.uptime_seconds"]')
-            wait_until(
-                lambda up=up: browser.text('[data-figure="process.uptime_seconds"]') != up, 15, "up"
-            )
-            path = pictures / f"status-{state}-{look}.png"
-            browser.screenshot(path)
-            assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-        browser.view()
-
-    shoot("idle")
+    photographer.shoot("idle")
     socks = [daemon.connect(names[n % 3]) for n in range(24)]
     stuck = daemon.connect_narrow()
     fill(stuck, 30 * MIB)
@@ -738,9 +1117,48 @@ def test_pictures(launch, show, pictures):
             30,
             "a line of a dozen seconds",
         )
-        shoot("load")
+        photographer.shoot("load")
+        browser.find("#listeners button").click()
+        photographer.shoot("listener")
+        browser.press("Escape")
+        browser.find("#pause").click()
+        photographer.shoot("paused")
+        browser.find("#pause").click()
     daemon.signal(signal.SIGTERM)
     wait_until(lambda: browser.find("#draining").shown(), 5, "the notice")
-    shoot("draining")
+    photographer.shoot("draining")
     daemon.close_clients()
     daemon.wait_exit(30)
+
+
+def test_pictures_of_many(launch, show, photographer):
+    """500 connections, datagrams over the rate, long names, an hour with an incident."""
+    daemon = launch(
+        listeners=[
+            {"name": LONG, "address": "tcp://127.0.0.1:0", "connections": 600},
+            {"name": "local", "address": f"{HOSTILE}{'y' * 30}{time.time_ns()}"},
+            udp_listener(name="u", rate_per_source=50, burst_per_source=50),
+            udp_listener(name=LONG[:-1] + "u"),
+        ],
+    )
+    clients(daemon, range(1, 501), LONG)
+
+    with Relay(daemon.control.address) as relay:
+        aged(relay, 4000)
+        age = relay.changes["/stats"]
+
+        def change(stats):
+            stats["process"].update(machine=MACHINE, needs_restart=2)
+            return age(stats)
+
+        relay.changes["/stats"] = change
+        browser = show(relay)
+        with Flood(client_of(daemon, "u")):
+            wait_until(lambda: re.match(r"[1-9]\d", browser.text("#rate-dropped")), 10, "drops")
+            photographer.shoot("hour")
+            browser.find("#range input").click()
+            photographer.shoot("datagrams")
+            browser.find("#next").click()
+            browser.find("#zeros summary").click()
+            photographer.shoot("folds")
+    daemon.close_clients()

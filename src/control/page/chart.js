@@ -1,9 +1,10 @@
-// The last five minutes as SVG. A chart has bands: one that grows upwards from the zero line and,
-// for traffic, one that grows downwards, so that equal lines do not hide each other.
+// Some minutes as SVG. A chart has bands: one that grows upwards from the zero line and, for
+// traffic, one that grows downwards, so that equal lines do not hide each other.
 
 const SVG = "http://www.w3.org/2000/svg";
-const WINDOW = 300;
-const GAP = 3.5;	// seconds without a sample that break the line
+// Seconds from one label of the time axis to the next.
+const LABELS = [15, 30, 60, 120, 300, 600, 1200];
+const GAP = 3.5;	// seconds without a sample of our own that break the line
 const EDGE = { left: 66, right: 8, top: 8, bottom: 22 };
 
 function setAttributes(node, attributes) {
@@ -37,6 +38,11 @@ function timeLabel(ago) {
 	return ago % 60 === 0 ? `\u2212${ago / 60} min` : `\u2212${ago} s`;
 }
 
+// How long without a sample breaks the line that leads from A to B.
+function gapBetween(a, b) {
+	return Math.max(GAP, 1.5 * Math.max(a.span, b.span));
+}
+
 class Chart {
 	// box: the element to draw in. options: name; bands [{key, tone, down}]; steps on each side of
 	// zero; bytes: whether values are bytes a second; format(value) for the axis; readout(sample).
@@ -44,9 +50,11 @@ class Chart {
 		this.box = box;
 		this.options = options;
 		this.samples = [];
+		this.latest = undefined;
 		this.end = 0;
+		this.window = 60;
 		this.limit = NaN;
-		this.svg = svg(box, "svg", { role: "img", tabindex: 0, "aria-label": options.name });
+		this.svg = svg(box, "svg", { role: "img", tabindex: 0 });
 		this.grid = svg(this.svg, "g", {});
 		this.bands = options.bands.map((band) => ({
 			...band,
@@ -64,11 +72,13 @@ class Chart {
 		new ResizeObserver(() => this.draw()).observe(box);
 	}
 
-	// samples: [{time, key: value or NaN, ...}], oldest first, times in seconds.
-	show(samples, end, limit) {
-		this.samples = samples;
-		this.end = end;
-		this.limit = limit;
+	// samples: [{time, span, key: value or NaN, ...}], oldest first: each stands for the span of
+	// seconds before its time. latest: what is read out while no sample is pointed at. window: how
+	// long before end the chart may begin.
+	show({ samples, latest, end, window }, limit) {
+		Object.assign(this, { samples, latest, end, window, limit });
+		this.svg.setAttribute("aria-label",
+			`${this.options.name}, over the last ${window / 60} minutes`);
 		this.draw();
 	}
 
@@ -96,7 +106,7 @@ class Chart {
 		this.top = this.step * this.steps;
 		// the time axis begins with one minute and grows with what there is to show
 		const passed = this.end - (this.samples[0]?.time ?? this.end);
-		this.minutes = Math.min(Math.max(Math.ceil(passed / 60), 1), WINDOW / 60);
+		this.minutes = Math.min(Math.max(Math.ceil(passed / 60), 1), this.window / 60);
 		this.svg.setAttribute("viewBox", `0 0 ${clientWidth} ${clientHeight}`);
 		this.drawGrid(twoSided);
 		for (const band of this.bands)
@@ -115,7 +125,8 @@ class Chart {
 			line(i === 0 ? "zero" : "grid", EDGE.left, right, y, y);
 			label(this.options.format(Math.abs(i) * this.step), EDGE.left - 8, y + 4, "end");
 		}
-		const apart = this.minutes === 1 ? 15 : this.minutes === 2 ? 30 : 60;
+		const room = Math.max(Math.floor(this.width / 60), 2);
+		const apart = LABELS.find((seconds) => this.minutes * 60 / seconds <= room) ?? LABELS.at(-1);
 		for (let ago = 0; ago <= this.minutes * 60; ago += apart) {
 			const x = Math.round(this.x(this.end - ago));
 			line("grid", x, x, EDGE.top, bottom);
@@ -126,17 +137,15 @@ class Chart {
 			line("limit", EDGE.left, right, y, y);
 	}
 
-	// Runs of samples that follow each other closely.
+	// Runs of known samples that follow each other closely.
 	runs(key) {
 		const runs = [];
-		let last = -Infinity;
-		for (const sample of this.samples) {
-			const known = Number.isFinite(sample[key]);
-			if (known && sample.time - last > GAP)
+		let last = null;
+		for (const sample of this.samples.filter((one) => Number.isFinite(one[key]))) {
+			if (last === null || sample.time - last.time > gapBetween(last, sample))
 				runs.push([]);
-			if (known)
-				runs.at(-1).push(sample);
-			last = known ? sample.time : -Infinity;
+			runs.at(-1).push(sample);
+			last = sample;
 		}
 		return runs;
 	}
@@ -163,7 +172,7 @@ class Chart {
 		for (const sample of this.samples)
 			if (best === null || Math.abs(sample.time - time) < Math.abs(best.time - time))
 				best = sample;
-		this.point(best !== null && Math.abs(best.time - time) <= GAP ? best : null);
+		this.point(best !== null && Math.abs(best.time - time) <= gapBetween(best, best) ? best : null);
 	}
 
 	point(sample) {
@@ -194,6 +203,6 @@ class Chart {
 			setAttributes(this.cursorTime, { "text-anchor": anchor });
 			setText(this.cursorTime, `${FORMATS.seconds(this.end - sample.time)} ago`);
 		}
-		this.options.readout(sample ?? this.samples.at(-1));
+		this.options.readout(sample ?? this.latest);
 	}
 }

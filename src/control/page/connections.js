@@ -1,10 +1,11 @@
-// What /connections says: the table of the open connections, and one of them in a dialog of its own.
+// What /connections says: the table of the open connections; and one of them, or a listener, in a
+// dialog of its own.
 
 // "by" is what the daemon can sort by: it then chooses which of many are shown.
 const COLUMNS = [
 	{ key: "id", title: "Id", as: "text", number: true, press: (id) => details.open(id) },
-	{ key: "peer", title: "Peer", as: "text", className: "long" },
-	{ key: "listener", title: "Listener", as: "text" },
+	{ key: "peer", title: "Peer", as: "text", className: "cut long" },
+	{ key: "listener", title: "Listener", as: "text", className: "cut" },
 	{ key: "state", title: "State", text: connectionState, className: "word" },
 	{ key: "age_seconds", title: "Age", as: "seconds", number: true, by: "age" },
 	{ key: "idle_seconds", title: "Idle", as: "seconds", number: true, by: "idle" },
@@ -14,7 +15,8 @@ const COLUMNS = [
 	{ key: "pending_bytes", title: "Pending", as: "bytes", number: true, by: "pending" },
 	{ key: "worker", title: "Worker", as: "count", number: true },
 ];
-const ROWS = 100;
+const ROWS = 50;
+const REACH = 10000;	// the daemon skips no further
 const SHORTEST = 0.5;	// seconds over which a rate means something
 
 function connectionState({ state, read_paused: paused }) {
@@ -29,11 +31,15 @@ class Connections {
 		this.asked = this.sort;	// the sorting that the daemon was last asked for
 		this.rows = [];
 		this.matched = 0;
+		this.offset = 0;	// asked for: how many are skipped
+		this.first = 0;	// how many were skipped
 		this.hint = "";	// why the peers are not those that were asked for
 		this.measured = new Map();	// by id: bytes received at the last measure, and the rate then
 		this.time = 0;
 		this.heads = COLUMNS.map((column) => this.newHead(column));
 		this.table.tHead.rows[0].append(...this.heads);
+		byId("previous").addEventListener("click", () => this.turnTo(this.offset - ROWS));
+		byId("next").addEventListener("click", () => this.turnTo(this.offset + ROWS));
 	}
 
 	newHead(column) {
@@ -49,9 +55,38 @@ class Connections {
 		this.sort = column;
 		if (column.by) {
 			this.asked = column;
-			askNow();
+			this.turnTo(0);
 		}
 		this.show(this.hint);
+	}
+
+	// Offer LISTENERS, of streams, to choose from.
+	setListeners(listeners) {
+		const choice = byId("of-listener");
+		const streams = listeners.filter((listener) => !isDatagram(listener));
+		const names = ["", ...streams.map(({ name }) => String(name))];
+		setCount(choice, names.length, () => document.createElement("option"));
+		const chosen = choice.value;
+		names.forEach((name, i) => {
+			const option = choice.children[i];
+			if (option.value !== name) {
+				option.value = name;
+				option.text = name.length > 24 ? `${name.slice(0, 23)}\u2026` : name;
+			}
+		});
+		if (choice.value !== chosen)
+			choice.value = names.includes(chosen) ? chosen : "";
+	}
+
+	// Have the page of rows that begins with OFFSET asked for.
+	turnTo(offset) {
+		this.offset = Math.max(Math.min(offset, this.last), 0);
+		askNow();
+	}
+
+	// Where the last page begins.
+	get last() {
+		return Math.max(Math.ceil(Math.min(this.matched, REACH) / ROWS) - 1, 0) * ROWS;
 	}
 
 	// Whether the daemon is asked for the least first.
@@ -59,9 +94,12 @@ class Connections {
 		return this.asked === this.sort && this.ascending;
 	}
 
-	query(peer) {
+	// FILTERS: by the names of the daemon's parameters; an empty one filters nothing.
+	query(filters) {
 		const order = this.least ? "asc" : "desc";
-		return `connections?limit=${ROWS}&sort=${this.asked.by}&order=${order}${peer && `&peer=${peer}`}`;
+		const some = Object.entries(filters).filter(([, value]) => value !== "");
+		return `connections?limit=${ROWS}&offset=${this.offset}&sort=${this.asked.by}&order=${order}`
+			+ some.map(([name, value]) => `&${name}=${value}`).join("");
 	}
 
 	// Take an answer of /connections that came at TIME (seconds).
@@ -81,6 +119,10 @@ class Connections {
 			return { ...row, rate };
 		});
 		this.matched = answer.matched ?? answer.total;
+		this.first = answer.offset ?? 0;
+		// the page has gone meanwhile
+		if (this.rows.length === 0 && this.offset > 0)
+			this.turnTo(this.offset);
 		this.show(hint);
 	}
 
@@ -102,8 +144,10 @@ class Connections {
 			return this.hint;
 		if (shown >= this.matched)
 			return shown === 1 ? "1 connection" : `All ${FORMATS.count(shown)} connections`;
+		const from = FORMATS.count(this.first + 1);
+		const to = FORMATS.count(this.first + shown);
 		const which = `${this.least ? "least" : "most"} ${this.asked.title.toLowerCase()} first`;
-		return `${FORMATS.count(shown)} of ${FORMATS.count(this.matched)} connections, chosen by: ${which}`;
+		return `${from}\u2013${to} of ${FORMATS.count(this.matched)} connections, ${which}`;
 	}
 
 	show(hint) {
@@ -113,17 +157,23 @@ class Connections {
 		fillTable(this.table.tBodies[0], this.sorted(), COLUMNS);
 		setText(byId("shown"), this.describe());
 		byId("none").hidden = this.rows.length > 0;
+		byId("pager").hidden = this.first === 0 && this.rows.length >= this.matched;
+		// a button that is disabled would lose the focus
+		byId("previous").ariaDisabled = String(this.first === 0);
+		byId("next").ariaDisabled = String(this.first >= this.last);
 	}
 }
 
-// The members of a connection, those of "tcp" after its own, as [title, text]: what is new in the
-// daemon needs no word here.
-function membersOf(connection) {
-	return Object.entries(connection).flatMap(([key, value]) => {
-		if (value instanceof Object)
-			return Object.entries(value).map(([inner, figure]) =>
-				[`${key.toUpperCase()} ${titleOf(inner).toLowerCase()}`, formatMember(inner, figure, "delay")]);
-		return [[titleOf(key), formatMember(key, value, "seconds")]];
+// The members of a connection or a listener, those of an object in it after its own, as [title,
+// text]: what is new in the daemon needs no word here. Reasons that are zero are left out.
+function membersOf(row) {
+	return Object.entries(row).flatMap(([key, value]) => {
+		if (!(value instanceof Object))
+			return [[titleOf(key), formatMember(key, value, "seconds")]];
+		const title = key === "tcp" ? "TCP" : titleOf(key);
+		const some = Object.entries(value).filter(([, figure]) => figure !== 0 || key === "tcp");
+		return some.map(([inner, figure]) =>
+			[`${title} ${titleOf(inner).toLowerCase()}`, formatMember(inner, figure, "delay")]);
 	});
 }
 
@@ -135,6 +185,8 @@ function formatMember(key, value, times) {
 		return value ? "yes" : "no";
 	if (typeof value === "string")
 		return key === "since" ? FORMATS.moment(value) : value;
+	if (key.endsWith("_bytes_per_second"))
+		return FORMATS.rate(value);
 	if (key.endsWith("_seconds"))
 		return FORMATS[times](value);
 	if (key.endsWith("_bytes") || key.startsWith("bytes_"))
@@ -148,9 +200,10 @@ class Details {
 	constructor() {
 		this.dialog = byId("details");
 		this.id = 0;	// of the connection shown, 0: none
+		this.listener = null;	// the name of the listener shown
 		this.closed = false;
 		byId("details-close").addEventListener("click", () => this.dialog.close());
-		this.dialog.addEventListener("close", () => { this.id = 0; });
+		this.dialog.addEventListener("close", () => Object.assign(this, { id: 0, listener: null }));
 		this.dialog.addEventListener("click", (event) => {
 			if (event.target === this.dialog)
 				this.dialog.close();
@@ -168,25 +221,43 @@ class Details {
 			return;
 		const { rate, ...connection } = row;	// the rate is ours
 		this.id = row.id;
-		this.closed = false;
-		setText(byId("details-title"), `Connection ${id}`);
-		setText(byId("details-command"), `echoctl close ${id}`);
-		this.show(connection);
-		this.dialog.showModal();
+		this.begin(`Connection ${id}`, connection, "To close it:", `echoctl close ${id}`);
 		askNow();
 	}
 
-	show(connection) {
-		if (connection.id !== this.id)
+	openListener(name) {
+		const row = lastStats?.listeners?.find((candidate) => candidate.name === name);
+		if (!row)
 			return;
-		const members = membersOf(connection);
+		this.listener = name;
+		this.begin(`Listener ${name}`, row, "Its connections:", `echoctl connections -l ${name}`);
+	}
+
+	begin(title, row, hint, command) {
+		this.closed = false;
+		setText(byId("details-title"), title);
+		setText(byId("details-hint"), hint);
+		setText(byId("details-command"), command);
+		this.fill(row);
+		this.dialog.showModal();
+	}
+
+	fill(row) {
 		setText(byId("details-state"), "");
-		setCount(byId("details-list"), members.length, () => copyOf("member"));
-		members.forEach(([title, text], i) => {
-			const [name, value] = byId("details-list").children[i].children;
-			setText(name, title);
-			setText(value, text);
-		});
+		fillList(byId("details-list"), membersOf(row));
+	}
+
+	// Take an answer of /connections/ID, or of /stats.
+
+	show(connection) {
+		if (connection.id === this.id)
+			this.fill(connection);
+	}
+
+	showListener(listeners) {
+		const row = listeners?.find(({ name }) => name === this.listener);
+		if (row && this.listener !== null)
+			this.fill(row);
 	}
 
 	// The connection ID is closed.

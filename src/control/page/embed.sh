@@ -6,7 +6,7 @@ set -eu
 
 cd "$1"
 style=page.css
-scripts='figures.js chart.js connections.js live.js'
+scripts='figures.js chart.js trail.js connections.js live.js'
 
 for file in page.html $style $scripts; do
     [ -s "$file" ] || {

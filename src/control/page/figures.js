@@ -1,5 +1,6 @@
-// What /stats says, as text: single figures, and the tables of listeners, workers and reasons. Text
-// reaches the page by textContent only: nothing that a peer or a configuration says can be markup.
+// What /stats says, as text: single figures, and the tables of listeners, workers and reasons; and
+// the tables of /sources and /events. Text reaches the page by textContent only: nothing that a
+// peer or a configuration says can be markup.
 
 const UNKNOWN = "\u2013";
 const SIZES = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
@@ -53,6 +54,18 @@ function formatReload({ last_reload_successful: successful, reloads }) {
 	return successful ? "successful" : "failed";
 }
 
+// Which reasons, the most frequent first.
+function formatReasons(family) {
+	return Object.entries(family).filter(([, count]) => count > 0).sort(([, a], [, b]) => b - a)
+		.map(([reason, count]) => `${reason} ${FORMATS.count(count)}`).join(", ");
+}
+
+function formatDirectives(count) {
+	if (count === 0)
+		return "nothing";
+	return `${FORMATS.count(count)} ${count === 1 ? "directive" : "directives"}`;
+}
+
 function ofNumber(format) {
 	return (value) => (Number.isFinite(value) ? format(value) : UNKNOWN);
 }
@@ -67,6 +80,10 @@ const FORMATS = {
 	delay: ofNumber(formatDelay),
 	moment: formatMoment,
 	reload: formatReload,
+	reasons: formatReasons,
+	limit: ofNumber((count) => (count === 0 ? "none" : FORMATS.count(count))),
+	each: ofNumber((count) => `${FORMATS.count(count)}/s`),
+	directives: ofNumber(formatDirectives),
 	sum: (family) => FORMATS.count(sum(family)),
 };
 
@@ -125,6 +142,7 @@ function newRow(columns) {
 			const button = document.createElement("button");
 			button.type = "button";
 			button.addEventListener("click", () => press(button.textContent));
+			button.className = "link";
 			cell.append(button);
 		}
 		row.append(cell);
@@ -134,7 +152,7 @@ function newRow(columns) {
 
 // Make BODY show ITEMS, a row each. A column has "key" and "as", or text(item); and it may have
 // "head": it names the row; "number": to the right, and sorted by value; "className"; press(text):
-// the text is that of a button.
+// the text is that of a button. What a cell of class "cut" has no room for is in its title.
 function fillTable(body, items, columns) {
 	setCount(body, items.length, () => newRow(columns));
 	items.forEach((item, i) => columns.forEach(({ key, as, text, className }, j) => {
@@ -144,50 +162,121 @@ function fillTable(body, items, columns) {
 			setWord(cell, words);
 		else
 			setText(cell.firstElementChild ?? cell, words);
-		if (className === "long")
+		if (className?.startsWith("cut") && cell.title !== words)
 			cell.title = words;
 	}));
 }
 
 // The figures of /stats: every element with data-figure="path", and the tables.
 
+const MOST_ROWS = 200;	// of listeners
+
 function showFigures(stats) {
+	const listeners = stats.listeners ?? [];
+	const datagrams = listeners.filter(isDatagram);
 	for (const node of document.querySelectorAll("[data-figure]")) {
 		const text = textOf(stats, node.dataset.figure, node.dataset.as);
 		(node.dataset.word === undefined ? setText : setWord)(node, text);
 	}
-	fillTable(byId("listeners"), stats.listeners ?? [], LISTENERS);
+	showListeners("listeners", listeners.filter((listener) => !isDatagram(listener)), LISTENERS);
+	showListeners("datagrams", datagrams, DATAGRAMS);
+	document.documentElement.toggleAttribute("data-datagrams", datagrams.length > 0);
 	fillTable(byId("workers"), stats.workers ?? [], WORKERS);
 	showReasons(stats.totals);
+}
+
+function isDatagram({ address, datagrams_received: received }) {
+	return address ? /^(udp|unixgram):/.test(address) : received > 0;
+}
+
+function showListeners(id, listeners, columns) {
+	const body = byId(id);
+	const hidden = listeners.length - MOST_ROWS;
+	fillTable(body, listeners.slice(0, MOST_ROWS), columns);
+	body.closest("section").hidden = listeners.length === 0;
+	setText(byId(`${id}-more`), hidden > 0
+		? `${FORMATS.count(hidden)} more listeners: echoctl status shows all` : "");
 }
 
 // In the words of echoctl status.
 function listenerState(listener) {
 	if (listener.accepting)
 		return "accepting";
-	return listener.address === null ? "closed" : "not accepting";
+	return listener.open === false ? "closed" : "not accepting";
 }
 
-// A listener that was closed is still known by where it was.
-const addresses = new Map();
-
-function listenerAddress({ name, address }) {
-	if (address)
-		addresses.set(name, address);
-	return addresses.get(name) ?? "";
+function droppedShare({ datagrams_received: received, datagrams_dropped: dropped }) {
+	if (!dropped || !(received > 0))
+		return UNKNOWN;
+	return `${(100 * Math.min(sum(dropped) / received, 1)).toFixed(1)} %`;
 }
+
+const LISTENER = [
+	{
+		key: "name",
+		as: "text",
+		head: true,
+		className: "cut",
+		press: (name) => details.openListener(name),
+	},
+	{ key: "address", as: "text", className: "cut long" },
+	{ text: listenerState, className: "word" },
+];
 
 const LISTENERS = [
-	{ key: "name", as: "text", head: true },
-	{ text: listenerAddress, className: "long" },
-	{ text: listenerState, className: "word" },
+	...LISTENER,
 	{ key: "connections", as: "count", number: true },
+	{ key: "peaks.connections", as: "count", number: true },
+	{ key: "connections_limit", as: "limit", number: true },
 	{ key: "connections_accepted", as: "count", number: true },
 	{ key: "connections_rejected", as: "sum", number: true },
 	{ key: "received_bytes", as: "bytes", number: true },
 	{ key: "sent_bytes", as: "bytes", number: true },
 	{ key: "pending_bytes", as: "bytes", number: true },
+	{ key: "echo_delay.p50_seconds", as: "delay", number: true },
+	{ key: "echo_delay.p99_seconds", as: "delay", number: true },
 ];
+
+const DATAGRAMS = [
+	...LISTENER,
+	{ key: "datagrams_received", as: "count", number: true },
+	{ key: "datagrams_sent", as: "count", number: true },
+	{ key: "datagrams_dropped", as: "sum", number: true },
+	{ text: droppedShare, number: true },
+	{ key: "datagrams_dropped", as: "reasons", className: "cut wide" },
+	{ key: "received_bytes", as: "bytes", number: true },
+	{ key: "sent_bytes", as: "bytes", number: true },
+];
+
+const SOURCES = [
+	{ key: "source", as: "text", head: true, className: "cut long" },
+	{ key: "listener", as: "text", className: "cut" },
+	{ key: "echoed", as: "count", number: true },
+	{ key: "dropped", as: "count", number: true },
+	{ key: "idle_seconds", as: "seconds", number: true },
+];
+
+const EVENTS = [
+	{ key: "time", as: "moment" },
+	{ key: "kind", as: "text", className: "word" },
+	{ key: "reason", as: "text" },
+	{ key: "listener", as: "text", className: "cut" },
+	{ key: "peer", as: "text", className: "cut long" },
+	{ key: "bytes_in", as: "bytes", number: true },
+	{ key: "bytes_out", as: "bytes", number: true },
+	{ key: "duration_seconds", as: "seconds", number: true },
+];
+
+function showSources({ sources, known }) {
+	fillTable(byId("sources"), sources, SOURCES);
+	setText(byId("sources-more"), sources.length === 0 ? "No source was believed yet."
+		: known > sources.length ? `${sources.length} of ${FORMATS.count(known)}, busiest first` : "");
+}
+
+function showEvents({ events }) {
+	fillTable(byId("events"), events, EVENTS);
+	byId("no-events").hidden = events.length > 0;
+}
 
 const WORKERS = [
 	{ key: "id", as: "text", head: true },
@@ -201,24 +290,44 @@ const REASONS = [
 	{ key: "1", as: "count", number: true },
 ];
 
-// One fold for each family of counters; the first is open until somebody closes it.
+// Whether a person may still want the first reasons opened.
+let untouched = true;
+
+// One fold for each family of counters that have moved, and one for all that have not.
 function showReasons(totals) {
-	const families = Object.entries(totals).filter(([, value]) => value instanceof Object);
+	const families = Object.entries(totals)
+		.filter(([key, value]) => value instanceof Object && key !== "peaks");
 	const box = byId("reasons");
-	const first = box.children.length === 0;
 	setCount(box, families.length, () => copyOf("fold"));
-	if (first && families.length > 0)
-		box.firstElementChild.open = true;
 	families.forEach(([key, family], i) => {
-		const [summary, { tBodies: [body] }] = box.children[i].children;
-		const counters = Object.entries(family);
+		const fold = box.children[i];
+		const [summary, { tBodies: [body] }] = fold.children;
+		const counters = Object.entries(family).filter(([, count]) => count !== 0);
+		fold.hidden = counters.length === 0;
+		fold.open ||= untouched && !fold.hidden;
+		untouched &&= fold.hidden;
 		setText(summary.firstChild, titleOf(key));
 		setText(summary.lastChild, FORMATS.sum(family));
 		fillTable(body, counters, REASONS);
-		counters.forEach(([reason, count], j) => {
-			body.rows[j].dataset.counter = `${key}.${reason}`;
-			// counters that never moved step back
-			body.rows[j].classList.toggle("nothing", count === 0);
-		});
+		counters.forEach(([reason], j) => { body.rows[j].dataset.counter = `${key}.${reason}`; });
+	});
+	showZeros(families.map(([key, family]) =>
+		[titleOf(key), Object.keys(family).filter((reason) => family[reason] === 0)]));
+}
+
+function showZeros(families) {
+	const some = families.filter(([, reasons]) => reasons.length > 0);
+	byId("zeros").hidden = some.length === 0;
+	setText(byId("zeros-count"), String(some.flatMap(([, reasons]) => reasons).length));
+	fillList(byId("zeros-list"), some.map(([title, reasons]) => [title, reasons.join(", ")]));
+}
+
+// Make a dl show MEMBERS, each [title, text].
+function fillList(list, members) {
+	setCount(list, members.length, () => copyOf("member"));
+	members.forEach(([title, text], i) => {
+		const [name, value] = list.children[i].children;
+		setText(name, title);
+		setText(value, text);
 	});
 }
