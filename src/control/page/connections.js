@@ -60,10 +60,10 @@ class Connections {
 		this.show(this.hint);
 	}
 
-	// Offer LISTENERS, of streams, to choose from.
+	// Offer LISTENERS, those of streams that the page shows, to choose from.
 	setListeners(listeners) {
 		const choice = byId("of-listener");
-		const streams = listeners.filter((listener) => !isDatagram(listener));
+		const streams = listeners.filter((listener) => !isDatagram(listener)).slice(0, MOST_ROWS);
 		const names = ["", ...streams.map(({ name }) => String(name))];
 		setCount(choice, names.length, () => document.createElement("option"));
 		const chosen = choice.value;

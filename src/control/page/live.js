@@ -214,7 +214,7 @@ async function askHistory() {
 		},
 		// a daemon that remembers nothing
 		404: () => {
-			trail.incomplete = false;
+			trail.reached = Infinity;
 			byId("range").hidden = true;
 			setWindow(RECENT);
 		},

@@ -20,7 +20,13 @@ class Trail {
 	clear() {
 		this.samples = [];	// our own, of the last five minutes
 		this.past = [];	// the daemon's
-		this.incomplete = true;	// the history could fill a gap
+		this.hole = 0;	// until when there is no sample of our own
+		this.reached = -1;	// until when the daemon's were asked for
+	}
+
+	// Whether the daemon may remember what is missing.
+	get incomplete() {
+		return this.reached < this.hole;
 	}
 
 	get latest() {
@@ -38,7 +44,7 @@ class Trail {
 		if (!(passed > 0 && passed <= GAP)) {
 			for (const name of Object.keys(RATES))
 				sample[name] = NaN;
-			this.incomplete = true;
+			this.hole = time;
 		}
 		this.samples.push(sample);
 		while (this.samples[0].time < time - RECENT)
@@ -51,7 +57,7 @@ class Trail {
 		const value = (key, i) => series?.[key]?.[i] ?? NaN;
 		const count = Math.min(series?.connections?.length || 0, MOST_PAST);
 		this.past = [];
-		this.incomplete = false;
+		this.reached = Number.isFinite(last) ? last : Infinity;
 		for (let i = 0; i < count; i++) {
 			const sample = { time: last - (count - 1 - i) * span, span, open: value("connections", i) };
 			for (const [name, key] of Object.entries(RATES))
