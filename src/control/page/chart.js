@@ -125,8 +125,10 @@ class Chart {
 			line(i === 0 ? "zero" : "grid", EDGE.left, right, y, y);
 			label(this.options.format(Math.abs(i) * this.step), EDGE.left - 8, y + 4, "end");
 		}
-		const room = Math.max(Math.floor(this.width / 60), 2);
-		const apart = LABELS.find((seconds) => this.minutes * 60 / seconds <= room) ?? LABELS.at(-1);
+		const room = Math.min(Math.max(Math.floor(this.width / 60), 2), 6);
+		const fits = (seconds) => (this.minutes * 60) / seconds <= room
+			&& (seconds >= 60 || this.minutes <= 2);
+		const apart = LABELS.find(fits) ?? LABELS.at(-1);
 		for (let ago = 0; ago <= this.minutes * 60; ago += apart) {
 			const x = Math.round(this.x(this.end - ago));
 			line("grid", x, x, EDGE.top, bottom);

@@ -164,16 +164,20 @@ class Connections {
 	}
 }
 
+// The objects in a row whose members are no reasons.
+const GROUPS = { tcp: "TCP", peaks: "Peak of", echo_delay: "Echo delay" };
+
 // The members of a connection or a listener, those of an object in it after its own, as [title,
 // text]: what is new in the daemon needs no word here. Reasons that are zero are left out.
 function membersOf(row) {
 	return Object.entries(row).flatMap(([key, value]) => {
 		if (!(value instanceof Object))
 			return [[titleOf(key), formatMember(key, value, "seconds")]];
-		const title = key === "tcp" ? "TCP" : titleOf(key);
-		const some = Object.entries(value).filter(([, figure]) => figure !== 0 || key === "tcp");
-		return some.map(([inner, figure]) =>
-			[`${title} ${titleOf(inner).toLowerCase()}`, formatMember(inner, figure, "delay")]);
+		if (!Object.hasOwn(GROUPS, key))
+			return Object.entries(value).filter(([, count]) => count !== 0).map(([reason, count]) =>
+				[`${titleOf(key)}: ${reason}`, FORMATS.count(count)]);
+		return Object.entries(value).map(([inner, figure]) =>
+			[`${GROUPS[key]} ${titleOf(inner).toLowerCase()}`, formatMember(inner, figure, "delay")]);
 	});
 }
 
@@ -191,8 +195,10 @@ function formatMember(key, value, times) {
 		return FORMATS[times](value);
 	if (key.endsWith("_bytes") || key.startsWith("bytes_"))
 		return FORMATS.bytes(value);
-	if (key.endsWith("rate"))
+	if (key === "delivery_rate")
 		return FORMATS.rate(value);
+	if (key === "connections_limit")
+		return FORMATS.limit(value);
 	return key === "id" ? String(value) : FORMATS.count(value);
 }
 
@@ -230,7 +236,9 @@ class Details {
 		if (!row)
 			return;
 		this.listener = name;
-		this.begin(`Listener ${name}`, row, "Its connections:", `echoctl connections -l ${name}`);
+		const [hint, verb] = isDatagram(row)
+			? ["Who sends to it:", "sources"] : ["Its connections:", "connections"];
+		this.begin(`Listener ${name}`, row, hint, `echoctl ${verb} -l ${name}`);
 	}
 
 	begin(title, row, hint, command) {

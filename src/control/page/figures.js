@@ -79,6 +79,7 @@ const FORMATS = {
 	seconds: ofNumber(formatSeconds),
 	delay: ofNumber(formatDelay),
 	moment: formatMoment,
+	time: (text) => formatMoment(text).replace(/ UTC$/, ""),
 	reload: formatReload,
 	reasons: formatReasons,
 	limit: ofNumber((count) => (count === 0 ? "none" : FORMATS.count(count))),
@@ -257,7 +258,7 @@ const SOURCES = [
 ];
 
 const EVENTS = [
-	{ key: "time", as: "moment" },
+	{ key: "time", as: "time" },
 	{ key: "kind", as: "text", className: "word" },
 	{ key: "reason", as: "text" },
 	{ key: "listener", as: "text", className: "cut" },
