@@ -69,8 +69,8 @@ stats_json_delays(const struct distribution_sum *sum)
 	for (size_t i = 0; i <= DISTRIBUTION_BUCKETS; i++)
 		count += sum->buckets[i];
 	return json_pack("{s:o, s:o, s:o}", "mean_seconds",
-	    document_fine_seconds(count > 0 ? sum->sum_ns / (int64_t)count : 0), "p50_seconds",
-	    stats_json_quantile(sum, count, 0.5), "p99_seconds",
+	    count > 0 ? document_fine_seconds(sum->sum_ns / (int64_t)count) : json_null(),
+	    "p50_seconds", stats_json_quantile(sum, count, 0.5), "p99_seconds",
 	    stats_json_quantile(sum, count, 0.99));
 }
 
