@@ -92,6 +92,30 @@ echoctl_json_state(const json_t *stats)
 	return json_is_true(echoctl_json_get(stats, "process.ready")) ? "ready" : "not ready";
 }
 
+bool
+echoctl_json_is_datagrams(const json_t *listener)
+{
+	const char *address = echoctl_json_text(listener, "address");
+
+	if (address != NULL)
+		return strncmp(address, "udp:", 4) == 0 || strncmp(address, "unixgram:", 9) == 0;
+	return echoctl_json_integer(listener, "datagrams_received") > 0;
+}
+
+bool
+echoctl_json_has_datagrams(const json_t *stats)
+{
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(echoctl_json_get(stats, "listeners"), i, row)
+	{
+		if (echoctl_json_is_datagrams(row))
+			return true;
+	}
+	return echoctl_json_integer(stats, "totals.datagrams_received") > 0;
+}
+
 static bool
 key_ends(const char *key, const char *end)
 {
@@ -134,7 +158,7 @@ echoctl_json_format(const char *key, double value, bool human, char *buffer, siz
 		return units_human_seconds(value, buffer, size);
 	if (key_is_bytes(key))
 		return units_human_bytes(value, buffer, size);
-	if (human && key_ends(key, "_rate"))
+	if (human && (key_ends(key, "_rate") || key_ends(key, "_bytes_per_second")))
 		return units_human_rate(value, buffer, size);
 	units_human_number(value, buffer, size);
 	if (key_ends(key, "_per_second"))
@@ -183,29 +207,38 @@ echoctl_json_fill(const json_t *document, const char *template)
 	return NULL;
 }
 
-/* Add VALUE, the field KEY, as one cell. */
+/* Add VALUE, the field KEY, as one cell, in TONE; a state has its own. */
 static void
-json_add_value(struct echoctl_table *table, const char *key, const json_t *value, bool human)
+json_add_value(struct echoctl_table *table, const char *key, const json_t *value, bool human,
+    enum echoctl_tone tone)
 {
 	const char *string = json_string_value(value);
 	char text[UNITS_TEXT_MAX];
 
 	if (string != NULL) {
 		echoctl_table_add_tone(table, *string != '\0' ? string : "\"\"",
-		    strcmp(key, "state") == 0 ? echoctl_style_tone(string) : ECHOCTL_PLAIN);
+		    strcmp(key, "state") == 0 ? echoctl_style_tone(string) : tone);
 	} else if (json_is_integer(value) && !(human && key_has_unit(key))) {
 		/* exact: a double would round a large one */
 		(void)snprintf(
 		    text, sizeof(text), "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-		echoctl_table_add(table, text);
+		echoctl_table_add_tone(table, text, tone);
 	} else if (json_is_number(value)) {
-		echoctl_table_add(table,
-		    echoctl_json_format(key, json_number_value(value), human, text, sizeof(text)));
+		echoctl_table_add_tone(table,
+		    echoctl_json_format(key, json_number_value(value), human, text, sizeof(text)),
+		    tone);
 	} else if (json_is_boolean(value)) {
 		echoctl_table_add(table, json_is_true(value) ? "true" : "false");
 	} else {
 		echoctl_table_add(table, NULL);
 	}
+}
+
+/* Whether VALUE is a reason to make a cell stand out: a figure above 0, or a text. */
+static bool
+json_warns(const json_t *value)
+{
+	return json_is_string(value) || json_number_value(value) > 0;
 }
 
 struct echoctl_table *
@@ -224,6 +257,8 @@ echoctl_json_add_row(
 {
 	for (const struct echoctl_column *column = view->columns; column->key != NULL; column++) {
 		const json_t *value = echoctl_json_get(row, column->key);
+		bool warns = column->warn != NULL &&
+			     json_warns(echoctl_json_get(row, column->warn));
 		json_t *sum = NULL;
 
 		if (json_is_object(value))
@@ -231,7 +266,8 @@ echoctl_json_add_row(
 		if (json_is_boolean(value))
 			echoctl_table_add(table, json_is_true(value) ? "yes" : "no");
 		else
-			json_add_value(table, column->key, value, human);
+			json_add_value(
+			    table, column->key, value, human, warns ? ECHOCTL_WARN : ECHOCTL_PLAIN);
 		json_decref(sum);
 	}
 }
@@ -266,8 +302,28 @@ json_add_all(
 	}
 	if (!json_is_array(value) && !json_is_object(value)) {
 		echoctl_table_add(table, path);
-		json_add_value(table, key, value, human);
+		json_add_value(table, key, value, human, ECHOCTL_PLAIN);
 	}
+}
+
+int
+echoctl_json_print_rows(const json_t *document, const struct echoctl_view *view,
+    const json_t *first, const struct echoctl_style *style, FILE *out)
+{
+	struct echoctl_table *table = echoctl_json_table(view);
+	const json_t *row;
+	size_t i;
+	int r;
+
+	if (first != NULL)
+		echoctl_json_add_row(table, view, first, style->human);
+	json_array_foreach(echoctl_json_get(document, view->list), i, row)
+	{
+		echoctl_json_add_row(table, view, row, style->human);
+	}
+	r = echoctl_table_print(table, style, ECHOCTL_TITLE, "\n", out);
+	echoctl_table_free(table);
+	return r;
 }
 
 int

@@ -37,6 +37,12 @@ json_int_t echoctl_json_sum(const json_t *object, const char *path);
 /* Return the state of the process in the answer of /stats: "ready", "draining", "not ready". */
 const char *echoctl_json_state(const json_t *stats);
 
+/* Return whether LISTENER, a row of /stats, takes datagrams; one that is closed may not say. */
+bool echoctl_json_is_datagrams(const json_t *listener);
+
+/* Return whether datagrams are or were served, by the answer of /stats. */
+bool echoctl_json_has_datagrams(const json_t *stats);
+
 /*
  * Write the number VALUE of the directive or field KEY as text, with its unit where HUMAN is set.
  * Returns BUFFER.
@@ -53,7 +59,11 @@ char *echoctl_json_fill(const json_t *document, const char *template);
 /* One more than the widest view has. */
 #define ECHOCTL_VIEW_COLUMNS 12
 
-/* Where in an answer the rows of a table are, and its columns: one without a key ends them. */
+/*
+ * Where in an answer the rows of a table are, and its columns: one without a key ends them. The key
+ * `warn` of a column names the value of a row that makes the cell stand out: a figure above 0, or a
+ * text.
+ */
 struct echoctl_view {
 	const char *list; /* path of the list of rows */
 	struct echoctl_column columns[ECHOCTL_VIEW_COLUMNS];
@@ -65,6 +75,13 @@ struct echoctl_table *echoctl_json_table(const struct echoctl_view *view);
 /* Add ROW to such a table; counts that have a label are shown as their sum. */
 void echoctl_json_add_row(
     struct echoctl_table *table, const struct echoctl_view *view, const json_t *row, bool human);
+
+/*
+ * Print the rows of DOCUMENT that VIEW shows to OUT, after FIRST unless that is NULL. Returns 0 or
+ * -ENOMEM.
+ */
+ATTR_MUSTCHECK int echoctl_json_print_rows(const json_t *document, const struct echoctl_view *view,
+    const json_t *first, const struct echoctl_style *style, FILE *out);
 
 /*
  * Print all values in DOCUMENT to OUT, in its order. A member of a list goes by its "name" or

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * echoctl: see and steer a running echod through its control port. Here is what each verb asks,
- * prints and returns, but for `top`. A refusal is printed to stderr.
+ * prints and returns, but for `status` and `top`. A refusal is printed to stderr.
  */
 #include <config.h>
 
@@ -18,6 +18,7 @@
 #include "client/option_value.h"
 #include "echoctl/json.h"
 #include "echoctl/session.h"
+#include "echoctl/status.h"
 #include "echoctl/table.h"
 #include "echoctl/text.h"
 #include "echoctl/top.h"
@@ -43,24 +44,12 @@ show_document(struct echoctl_session *session, const struct verb *verb)
 	return code;
 }
 
-/* Print the rows of DOCUMENT that VIEW shows, after FIRST unless that is NULL. */
 static enum echoctl_exit
-show_rows(const struct echoctl_style *style, const struct echoctl_view *view, const json_t *first,
-    const json_t *document)
+show_rows(
+    const struct echoctl_style *style, const struct echoctl_view *view, const json_t *document)
 {
-	struct echoctl_table *table = echoctl_json_table(view);
-	const json_t *row;
-	size_t i;
-	int r;
+	int r = echoctl_json_print_rows(document, view, NULL, style, stdout);
 
-	if (first != NULL)
-		echoctl_json_add_row(table, view, first, style->human);
-	json_array_foreach(echoctl_json_get(document, view->list), i, row)
-	{
-		echoctl_json_add_row(table, view, row, style->human);
-	}
-	r = echoctl_table_print(table, style, ECHOCTL_TITLE, "\n", stdout);
-	echoctl_table_free(table);
 	return r < 0 ? echoctl_session_fail(r) : ECHOCTL_EXIT_OK;
 }
 
@@ -127,7 +116,7 @@ show_table(struct echoctl_session *session, const struct verb *verb)
 	json_t *document = echoctl_session_ask(session, ECHOCTL_GET, verb->path, &code);
 
 	if (document != NULL)
-		code = show_rows(&session->style, verb->view, NULL, document);
+		code = show_rows(&session->style, verb->view, document);
 	if (verb->view == &connections)
 		show_note_more(document);
 	json_decref(document);
@@ -163,174 +152,15 @@ show_health(struct echoctl_session *session, const struct verb *verb)
 }
 
 static enum echoctl_exit
+show_status(struct echoctl_session *session, const struct verb *verb ATTR_UNUSED)
+{
+	return echoctl_status(session);
+}
+
+static enum echoctl_exit
 show_top(struct echoctl_session *session, const struct verb *verb ATTR_UNUSED)
 {
 	return echoctl_top(session);
-}
-
-/* `echoctl status`: the overview. It is for people, so figures have units also in a pipe. */
-
-/* Print the first line; returns 0 or -ENOMEM. */
-static int
-status_print_head(const struct echoctl_style *style, const json_t *stats)
-{
-	char *head = echoctl_json_fill(stats, "echod {$process.version}, process {process.pid}: ");
-	char *tail = echoctl_json_fill(stats, ", up {process.uptime_seconds}");
-	const char *state = echoctl_json_state(stats);
-	bool whole = head != NULL && tail != NULL;
-
-	if (whole) {
-		echoctl_text_write(stdout, head, strlen(head));
-		echoctl_style_printf(style, echoctl_style_tone(state), stdout, "%s", state);
-		(void)puts(tail);
-	}
-	free(head);
-	free(tail);
-	return whole ? 0 : -ENOMEM;
-}
-
-/* Return the template for the last reload. */
-static const char *
-status_reload(const json_t *stats, enum echoctl_tone *ret_tone)
-{
-	if (echoctl_json_integer(stats, "process.reloads.failure") <= 0 &&
-	    echoctl_json_integer(stats, "process.reloads.success") <= 0)
-		return "none since the start";
-	if (json_is_true(echoctl_json_get(stats, "process.last_reload_successful")))
-		return "successful ({process.reloads.success} so far, "
-		       "{process.reloads.failure} failed)";
-	*ret_tone = ECHOCTL_BAD;
-	return "failed: the configuration before it is in force";
-}
-
-static int
-status_print_figures(const struct echoctl_style *style, const json_t *stats)
-{
-	static const struct echoctl_column columns[] = { { .title = NULL }, { .prose = true } };
-	enum echoctl_tone tone = ECHOCTL_PLAIN;
-	const char *reload = status_reload(stats, &tone);
-	const struct {
-		const char *name, *template;
-		enum echoctl_tone tone;
-	} lines[] = {
-		{ "connections",
-		    "{totals.connections} of {limits.connections}; "
-		    "{totals.connections_accepted} accepted, "
-		    "{totals.connections_rejected} rejected, "
-		    "{totals.connections_closed} closed",
-		    ECHOCTL_PLAIN },
-		{ "traffic",
-		    "{totals.received_bytes} received, {totals.sent_bytes} sent, "
-		    "{totals.pending_bytes} pending",
-		    ECHOCTL_PLAIN },
-		{ "process",
-		    "{process.resident_bytes} resident, {process.open_fds} of "
-		    "{process.max_fds} descriptors, {process.cpu_seconds} of CPU time",
-		    ECHOCTL_PLAIN },
-		{ "log",
-		    "{totals.log_written} lines written, {totals.log_dropped} dropped, "
-		    "{totals.log_suppressed} suppressed",
-		    ECHOCTL_PLAIN },
-		{ "last reload", reload, tone },
-	};
-	struct echoctl_table *table = echoctl_table_new(columns, ARRAY_SIZE(columns));
-	bool whole = true;
-	int r;
-
-	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
-		char *text = echoctl_json_fill(stats, lines[i].template);
-
-		echoctl_table_add(table, lines[i].name);
-		echoctl_table_add_tone(table, text, lines[i].tone);
-		whole = whole && text != NULL;
-		free(text);
-	}
-	r = echoctl_table_print(table, style, ECHOCTL_TITLE, "\n", stdout);
-	echoctl_table_free(table);
-	return whole ? r : -ENOMEM;
-}
-
-static enum echoctl_exit
-status_print_listeners(const struct echoctl_style *style, const json_t *stats)
-{
-	static const struct echoctl_view listeners = {
-		.list = "listeners",
-		.columns = {
-			{ .key = "name", .title = "LISTENER", .shorten = 8 },
-			{ .key = "address", .title = "ADDRESS", .shorten = 16 },
-			{ .key = "state", .title = "STATE", .shorten = 9 },
-			{ .key = "connections", .title = "OPEN", .right = true },
-			{ .key = "connections_accepted", .title = "ACCEPTED", .right = true, .drop = 2 },
-			{ .key = "connections_rejected", .title = "REJECTED", .right = true, .drop = 1 },
-			{ .key = "received_bytes", .title = "RECEIVED", .right = true, .drop = 3 },
-			{ .key = "sent_bytes", .title = "SENT", .right = true, .drop = 4 },
-		},
-	};
-	json_t *row;
-	size_t i;
-
-	json_array_foreach(echoctl_json_get(stats, listeners.list), i, row)
-	{
-		const char *state = json_is_true(echoctl_json_get(row, "accepting")) ? "accepting"
-				    : json_is_false(echoctl_json_get(row, "open"))
-					? "closed"
-					: "not accepting";
-
-		(void)json_object_set_new(row, "state", json_string(state));
-	}
-	return show_rows(style, &listeners, NULL, stats);
-}
-
-static enum echoctl_exit
-status_print_loops(const struct echoctl_style *style, const json_t *stats)
-{
-	static const struct echoctl_view workers = {
-		.list = "workers",
-		.columns = {
-			{ .key = "loop", .title = "LOOP" },
-			{ .key = "connections", .title = "OPEN", .right = true },
-			{ .key = "loop_lag.p50_seconds", .title = "LAG P50", .right = true },
-			{ .key = "loop_lag.p99_seconds", .title = "LAG P99", .right = true },
-		},
-	};
-	json_t *process = echoctl_json_get(stats, "process"), *row;
-	size_t i;
-
-	(void)json_object_set_new(process, "loop", json_string("main"));
-	json_array_foreach(echoctl_json_get(stats, workers.list), i, row)
-	{
-		json_int_t id = echoctl_json_integer(row, "id");
-
-		(void)json_object_set_new(
-		    row, "loop", json_sprintf("worker %" JSON_INTEGER_FORMAT, id));
-	}
-	return show_rows(style, &workers, process, stats);
-}
-
-static enum echoctl_exit
-show_status(struct echoctl_session *session, const struct verb *verb)
-{
-	struct echoctl_style style = session->style;
-	enum echoctl_exit code;
-	json_t *stats = echoctl_session_ask(session, ECHOCTL_GET, verb->path, &code);
-	int r;
-
-	if (stats == NULL)
-		return code;
-	style.human = true;
-	r = status_print_head(&style, stats);
-	if (r == 0)
-		r = status_print_figures(&style, stats);
-	if (r < 0)
-		code = echoctl_session_fail(r);
-	(void)fputc('\n', stdout);
-	if (code == ECHOCTL_EXIT_OK)
-		code = status_print_listeners(&style, stats);
-	(void)fputc('\n', stdout);
-	if (code == ECHOCTL_EXIT_OK)
-		code = status_print_loops(&style, stats);
-	json_decref(stats);
-	return code;
 }
 
 /* The verbs that change something print in one line what was done. */
@@ -415,12 +245,9 @@ struct stop_look {
 static struct stop_look
 stop_look(struct echoctl_session *session)
 {
-	json_t *stats = NULL;
+	json_t *stats = echoctl_session_look(session, "/stats");
 	struct stop_look look;
 
-	if (echoctl_session_exchange(session, ECHOCTL_GET, "/stats") == 0 &&
-	    session->answer.status == 200)
-		stats = echoctl_json_parse(session->answer.body, session->answer.length);
 	look.pid = echoctl_json_integer(stats, "process.pid");
 	look.connections = echoctl_json_integer(stats, "totals.connections");
 	json_decref(stats);
@@ -479,7 +306,7 @@ act_stop(struct echoctl_session *session, const struct verb *verb)
 }
 
 static const struct verb verbs[ECHOCTL_VERBS] = {
-	[ECHOCTL_STATUS] = { .run = show_status, .path = "/stats" },
+	[ECHOCTL_STATUS] = { .run = show_status },
 	[ECHOCTL_STATS] = { .run = show_document, .path = "/stats" },
 	/* TCP figures cost the daemon a system call for each connection: it wants to be asked */
 	[ECHOCTL_CONNECTIONS] = { .run = show_table,

@@ -552,6 +552,16 @@ echoctl_session_refused(const struct echoctl_session *session)
 }
 
 json_t *
+echoctl_session_look(struct echoctl_session *session, const char *path)
+{
+	const struct echoctl_answer *answer = &session->answer;
+
+	if (echoctl_session_exchange(session, ECHOCTL_GET, path) < 0 || answer->status != 200)
+		return NULL;
+	return echoctl_json_parse(answer->body, answer->length);
+}
+
+json_t *
 echoctl_session_ask(struct echoctl_session *session, enum echoctl_method method, const char *path,
     enum echoctl_exit *ret_exit)
 {

@@ -111,6 +111,12 @@ ATTR_MUSTCHECK enum echoctl_exit echoctl_session_fetch(
     struct echoctl_session *session, enum echoctl_method method, const char *path);
 
 /*
+ * Ask for a JSON object, which the caller owns, and print nothing. NULL where none came: the
+ * answer says why.
+ */
+json_t *echoctl_session_look(struct echoctl_session *session, const char *path);
+
+/*
  * Ask for a JSON object, which the caller owns. NULL when there is nothing left to do: *ret_exit is
  * then the exit code. With --json the answer is printed unchanged, and NULL returned.
  */

@@ -21,6 +21,7 @@ struct fit {
 	size_t title;
 	size_t natural;
 	size_t width; /* 0: it is left out */
+	bool filled;  /* a row has a value */
 };
 
 struct echoctl_table {
@@ -106,6 +107,7 @@ echoctl_table_add_tone(struct echoctl_table *table, const char *text, enum echoc
 		return;
 	}
 	fit = &table->fits[table->used];
+	fit->filled = fit->filled || (text != NULL && *text != '\0');
 	width = echoctl_text_columns(escaped);
 	if (width > fit->natural)
 		fit->natural = width;
@@ -119,12 +121,20 @@ echoctl_table_add(struct echoctl_table *table, const char *text)
 	echoctl_table_add_tone(table, text, ECHOCTL_PLAIN);
 }
 
+static bool
+table_is_needless(const struct echoctl_column *column, const struct fit *fit)
+{
+	return column->optional && !fit->filled;
+}
+
 /* The least that a column can do with. */
 static size_t
 table_least(const struct echoctl_column *column, const struct fit *fit)
 {
 	size_t least = column->prose ? PROSE_LEAST : column->shorten;
 
+	if (table_is_needless(column, fit))
+		return 0;
 	if (least == 0)
 		return fit->natural;
 	if (least < fit->title)
@@ -163,6 +173,16 @@ table_drop(struct echoctl_table *table)
 	if (shown > 1)
 		fits[drop].width = 0;
 	return shown > 1;
+}
+
+/* Show all as wide as it is. */
+static void
+table_spread(struct echoctl_table *table)
+{
+	for (size_t i = 0; i < table->count; i++)
+		table->fits[i].width = table_is_needless(&table->columns[i], &table->fits[i])
+					   ? 0
+					   : table->fits[i].natural;
 }
 
 /* Choose what is shown within WIDTH columns. */
@@ -249,11 +269,12 @@ echoctl_table_print(struct echoctl_table *table, const struct echoctl_style *sty
 	rows = table->line != NULL;
 	if (!rows && scols_table_new_line(table->cells, NULL) == NULL)
 		return -ENOMEM;
-	if (style->width > 0) {
+	if (style->width > 0)
 		table_fit(table, style->width);
-		if (table_apply(table) < 0)
-			return -ENOMEM;
-	}
+	else
+		table_spread(table);
+	if (table_apply(table) < 0)
+		return -ENOMEM;
 	(void)scols_table_enable_colors(table->cells, style->colour);
 	titles = !scols_table_is_noheadings(table->cells);
 	if (scols_print_table_to_string(table->cells, &text) < 0)

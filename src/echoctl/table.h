@@ -22,6 +22,8 @@ struct echoctl_column {
 	size_t least;      /* so wide at least: for tables that are drawn again and again */
 	size_t shorten;    /* too wide a text is shortened, to so many columns at least; 0: never */
 	unsigned drop;     /* where that is not enough the greatest is left out first */
+	bool optional;     /* left out where no row has a value */
+	const char *warn;  /* for the caller: what says that a cell stands out; may be NULL */
 };
 
 struct echoctl_table;

@@ -36,6 +36,11 @@ LABELS = {
         "ECONNREFUSED EINVAL EIO ENOBUFS ENOMEM ENOSPC EPERM ESHUTDOWN other"
     ),
 }
+# Those that have none.
+COUNTS = (
+    "connections connections_accepted received_bytes sent_bytes pending_bytes read_pauses"
+    " datagrams_received datagrams_sent"
+).split()
 COUNTED = {
     "connections_closed": dict.fromkeys(
         ("client_fin", "client_reset", "idle_timeout", "stalled", "admin"), 1
@@ -95,6 +100,29 @@ def source(**changes):
         "idle_seconds": 0.5,
     }
     row.update(changes)
+    return row
+
+
+def _listener(name, address, **changes):
+    row = {"name": name, "address": address, "origin": "bound", "accepting": True}
+    row.update(dict.fromkeys(COUNTS, 0))
+    row.update({family: dict.fromkeys(values.split(), 0) for family, values in LABELS.items()})
+    row.update(changes)
+    return row
+
+
+def stream_listener(name, **changes):
+    """A row of /stats' listeners, without any traffic."""
+    return _listener(name, **{"address": "tcp://[::]:7", **changes})
+
+
+def datagram_listener(name, **changes):
+    """One of datagrams of 50 bytes; keys that are reasons say how many were dropped for them."""
+    reasons = LABELS["datagrams_dropped"].split()
+    dropped = {reason: changes.pop(reason, 0) for reason in reasons}
+    row = _listener(name, **{"address": "udp://[::]:7", "datagrams_dropped": dropped, **changes})
+    row.update(received_bytes=50 * row["datagrams_received"],
+               sent_bytes=50 * row["datagrams_sent"])
     return row
 
 

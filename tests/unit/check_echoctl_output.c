@@ -277,6 +277,34 @@ START_TEST(a_table_without_rows_has_titles)
 }
 END_TEST
 
+START_TEST(an_optional_column_needs_a_value)
+{
+	static const struct echoctl_column some[] = { { .title = "A" },
+		{ .title = "B", .optional = true }, { .title = "C" } };
+
+	for (size_t width = 0; width < 80; width += 40) {
+		const struct echoctl_style style = { .width = width };
+		struct echoctl_table *table = echoctl_table_new(some, 3);
+
+		echoctl_table_add(table, "1");
+		echoctl_table_add(table, NULL);
+		echoctl_table_add(table, "3");
+		ck_assert_int_eq(echoctl_table_print(table, &style, ECHOCTL_PLAIN, "\n", out), 0);
+		assert_printed("A  C\n"
+			       "1  3\n");
+		echoctl_table_free(table);
+		table = echoctl_table_new(some, 3);
+		for (size_t i = 0; i < 6; i++)
+			echoctl_table_add(table, i == 4 ? "x" : NULL);
+		ck_assert_int_eq(echoctl_table_print(table, &style, ECHOCTL_PLAIN, "\n", out), 0);
+		assert_printed("A  B  C\n"
+			       "-  -  -\n"
+			       "-  x  -\n");
+		echoctl_table_free(table);
+	}
+}
+END_TEST
+
 START_TEST(colours_are_not_counted)
 {
 	struct echoctl_table *table = echoctl_table_new(columns, 2);
@@ -378,6 +406,7 @@ test_suite(void)
 	tcase_add_test(tests, prose_goes_on_in_the_next_line);
 	tcase_add_test(tests, a_text_is_shortened_in_the_middle);
 	tcase_add_test(tests, a_table_without_rows_has_titles);
+	tcase_add_test(tests, an_optional_column_needs_a_value);
 	tcase_add_test(tests, colours_are_not_counted);
 	tcase_add_test(tests, a_document_is_a_list);
 	tcase_add_test(tests, a_long_path_is_cut);
