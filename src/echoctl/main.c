@@ -88,6 +88,8 @@ static const struct echoctl_view directives = {
 		{ .key = "value", .title = "VALUE", .shorten = 16 },
 		{ .key = "origin", .title = "ORIGIN", .shorten = 16, .drop = 1 },
 		{ .key = "effect", .title = "EFFECT", .drop = 2 },
+		{ .key = "waiting", .title = "AFTER RESTART", .shorten = 13, .optional = true,
+		    .warn = "waiting" },
 	},
 };
 

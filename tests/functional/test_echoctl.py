@@ -373,6 +373,28 @@ def test_config(ask):
     ]
 
 
+def waiting(control, **values):
+    """Have the directives with these keys wait for a restart with these values."""
+    answer = control.config()
+    for row in answer["directives"]:
+        row["waiting"] = values.get(row["key"])
+    control.answers["GET", "/config"] = (200, answer)
+
+
+def test_config_marks_what_waits_for_a_restart(ask, control, tmp_path):
+    waiting(control, workers="4")
+    text = ask("config").stdout
+    assert rows(text)[0] == ["KEY", "VALUE", "ORIGIN", "EFFECT", "AFTER RESTART"]
+    assert rows(text)[1][-1] == "-"
+    assert rows(text)[-1] == ["workers", "0", "default", "restart", "4"]
+    text = on_terminal(control, tmp_path, "config")
+    assert text.endswith("\033[33m4\033[0m\n")
+    waiting(control, workers="")
+    assert rows(ask("config").stdout)[-1][-1] == '""'
+    waiting(control)
+    assert "AFTER RESTART" not in ask("config").stdout
+
+
 @pytest.mark.parametrize("state, code, word", [("ready", 0, "ok"), ("draining", 1, "draining")])
 def test_health(ask, control, state, code, word):
     control.state = state
