@@ -15,54 +15,15 @@
 #include "echoctl/table.h"
 #include "echoctl/text.h"
 
-/*
- * The view of connections: where its rows come from, what it shows of them, what is computed and
- * what they can be sorted by.
- */
-
-/* Those with the latest traffic, as many as the daemon returns at once. */
-#define TARGET_CONNECTIONS "/connections?sort=idle&order=asc&limit=1000"
-
-/*
- * Wide enough for usual values, so that the columns do not move from one frame to the next. A
- * narrow screen leaves out the last ones: the first seven take 79 columns.
- */
-static const struct echoctl_view view = {
-	.list = "connections",
-	.columns = {
-		{ .key = "id", .title = "ID", .right = true, .least = 4 },
-		{ .key = "peer", .title = "PEER", .least = 21, .shorten = 21 },
-		{ .key = "in_rate", .title = "IN", .right = true, .least = 10, .drop = 1 },
-		{ .key = "out_rate", .title = "OUT", .right = true, .least = 10, .drop = 2 },
-		{ .key = "pending_bytes", .title = "PENDING", .right = true, .least = 7, .drop = 3 },
-		{ .key = "age_seconds", .title = "AGE", .right = true, .least = 6, .drop = 4 },
-		{ .key = "state", .title = "STATE", .least = 9, .shorten = 9, .drop = 5 },
-		{ .key = "listener", .title = "LISTENER", .least = 8, .shorten = 8, .drop = 6 },
-		{ .key = "bytes_in", .title = "RECEIVED", .right = true, .least = 8, .drop = 7 },
-		{ .key = "bytes_out", .title = "SENT", .right = true, .least = 8, .drop = 8 },
-	},
+/* A list that can be shown: where its rows come from, what is computed and shown of them. */
+struct list {
+	const char *target;
+	struct echoctl_view view;
+	struct {
+		const char *total, *rate; /* a figure that grows, and how fast */
+	} rates[2];
+	int (*compare)(const void *, const void *); /* tells what rows are of; for qsort() */
 };
-
-/* Rates of a row, and the figures that grow. */
-static const struct {
-	const char *total, *rate;
-} rates[] = { { "bytes_in", "in_rate" }, { "bytes_out", "out_rate" } };
-
-/* Its orders: by a sum of figures. */
-static const struct {
-	int key;
-	const char *name;
-	const char *figures[2];
-} sorts[] = {
-	[ECHOCTL_SORT_RATE] = { 'r', "rate", { "in_rate", "out_rate" } },
-	[ECHOCTL_SORT_IN] = { 'i', "in", { "in_rate" } },
-	[ECHOCTL_SORT_OUT] = { 'o', "out", { "out_rate" } },
-	[ECHOCTL_SORT_PENDING] = { 'p', "pending", { "pending_bytes" } },
-	[ECHOCTL_SORT_AGE] = { 'a', "age", { "age_seconds" } },
-};
-
-#define LINE_END "\033[K\n"
-#define HEAD_LINES 5 /* above the first connection, titles included */
 
 static int
 sample_compare_ids(const void *a, const void *b)
@@ -73,10 +34,94 @@ sample_compare_ids(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static void
-sample_sort_by_id(struct echoctl_sample *sample)
+static int
+sample_compare_texts(const json_t *a, const json_t *b, const char *key)
 {
-	qsort(sample->rows, sample->count, sizeof(sample->rows[0]), sample_compare_ids);
+	const char *x = echoctl_json_text(a, key), *y = echoctl_json_text(b, key);
+
+	return strcmp(x != NULL ? x : "", y != NULL ? y : "");
+}
+
+static int
+sample_compare_sources(const void *a, const void *b)
+{
+	const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
+	int order = sample_compare_texts(x, y, "source");
+
+	return order != 0 ? order : sample_compare_texts(x, y, "listener");
+}
+
+/*
+ * Those with the latest traffic, or the busiest, as many as the daemon returns at once. Columns are
+ * wide enough for usual values, so that they do not move from one frame to the next. A narrow
+ * screen leaves out the last ones: the first seven of connections take 79 columns.
+ */
+static const struct list lists[] = {
+	[ECHOCTL_LIST_CONNECTIONS] = {
+		.target = "/connections?sort=idle&order=asc&limit=1000",
+		.view = {
+			.list = "connections",
+			.columns = {
+				{ .key = "id", .title = "ID", .right = true, .least = 4 },
+				{ .key = "peer", .title = "PEER", .least = 21, .shorten = 21 },
+				{ .key = "in_rate", .title = "IN", .right = true, .least = 10, .drop = 1 },
+				{ .key = "out_rate", .title = "OUT", .right = true, .least = 10, .drop = 2 },
+				{ .key = "pending_bytes", .title = "PENDING", .right = true, .least = 7, .drop = 3 },
+				{ .key = "age_seconds", .title = "AGE", .right = true, .least = 6, .drop = 4 },
+				{ .key = "state", .title = "STATE", .least = 9, .shorten = 9, .drop = 5 },
+				{ .key = "listener", .title = "LISTENER", .least = 8, .shorten = 8, .drop = 6 },
+				{ .key = "bytes_in", .title = "RECEIVED", .right = true, .least = 8, .drop = 7 },
+				{ .key = "bytes_out", .title = "SENT", .right = true, .least = 8, .drop = 8 },
+			},
+		},
+		.rates = { { "bytes_in", "in_rate" }, { "bytes_out", "out_rate" } },
+		.compare = sample_compare_ids,
+	},
+	[ECHOCTL_LIST_SOURCES] = {
+		.target = "/sources?limit=1000",
+		.view = {
+			.list = "sources",
+			.columns = {
+				{ .key = "source", .title = "SOURCE", .least = 19, .shorten = 19 },
+				{ .key = "echoed_per_second", .title = "ECHOED/S", .right = true, .least = 9, .drop = 2 },
+				{ .key = "dropped_per_second", .title = "DROPPED/S", .right = true, .least = 9,
+				    .drop = 1, .warn = "dropped_per_second" },
+				{ .key = "echoed", .title = "ECHOED", .right = true, .least = 8, .drop = 5 },
+				{ .key = "dropped", .title = "DROPPED", .right = true, .least = 8, .drop = 4 },
+				{ .key = "listener", .title = "LISTENER", .least = 8, .shorten = 8, .drop = 3 },
+				{ .key = "idle_seconds", .title = "IDLE", .right = true, .least = 6, .drop = 6 },
+			},
+		},
+		.rates = { { "echoed", "echoed_per_second" }, { "dropped", "dropped_per_second" } },
+		.compare = sample_compare_sources,
+	},
+};
+
+/* Their orders: by a sum of figures. The first one of a list is that at the start. */
+static const struct {
+	enum echoctl_list list;
+	int key;
+	const char *name;
+	const char *figures[2];
+} sorts[] = {
+	[ECHOCTL_SORT_RATE] = { ECHOCTL_LIST_CONNECTIONS, 'r', "rate", { "in_rate", "out_rate" } },
+	[ECHOCTL_SORT_IN] = { ECHOCTL_LIST_CONNECTIONS, 'i', "in", { "in_rate" } },
+	[ECHOCTL_SORT_OUT] = { ECHOCTL_LIST_CONNECTIONS, 'o', "out", { "out_rate" } },
+	[ECHOCTL_SORT_PENDING] = { ECHOCTL_LIST_CONNECTIONS, 'p', "pending", { "pending_bytes" } },
+	[ECHOCTL_SORT_AGE] = { ECHOCTL_LIST_CONNECTIONS, 'a', "age", { "age_seconds" } },
+	[ECHOCTL_SORT_DATAGRAMS] = { ECHOCTL_LIST_SOURCES, 'r', "rate",
+	    { "echoed_per_second", "dropped_per_second" } },
+	[ECHOCTL_SORT_ECHOED] = { ECHOCTL_LIST_SOURCES, 'e', "echoed", { "echoed_per_second" } },
+	[ECHOCTL_SORT_DROPPED] = { ECHOCTL_LIST_SOURCES, 'd', "dropped", { "dropped_per_second" } },
+};
+
+#define LINE_END "\033[K\n"
+#define HEAD_LINES 5 /* above the first row, titles included, that of datagrams not */
+
+static void
+sample_sort_as_made(struct echoctl_sample *sample)
+{
+	qsort(sample->rows, sample->count, sizeof(sample->rows[0]), lists[sample->list].compare);
 }
 
 /* Whether both samples are of one run of the daemon. */
@@ -115,6 +160,9 @@ sample_rate_totals(
 		{ "totals.connections_accepted", "accepted_per_second" },
 		{ "totals.connections_closed", "closed_per_second" },
 		{ "totals.connections_rejected", "rejected_per_second" },
+		{ "totals.datagrams_received", "datagrams_per_second" },
+		{ "totals.datagrams_sent", "echoed_per_second" },
+		{ "totals.datagrams_dropped", "dropped_per_second" },
 	};
 	json_t *object = json_object();
 
@@ -125,21 +173,39 @@ sample_rate_totals(
 	(void)json_object_set_new(sample->stats, "rates", object);
 }
 
-static void
-sample_rate_row(json_t *row, const struct echoctl_sample *before, double seconds)
+/* Whether SAMPLE has all rows that there were, so that one which it does not have is new since. */
+static bool
+sample_is_whole(const struct echoctl_sample *sample)
 {
+	json_int_t known = echoctl_json_integer(sample->document, "known");
+
+	return known >= 0 && known <= (json_int_t)sample->count;
+}
+
+static void
+sample_rate_row(const struct echoctl_sample *sample, json_t *row,
+    const struct echoctl_sample *before, double seconds)
+{
+	const struct list *list = &lists[sample->list];
 	json_t *const *old = bsearch(
-	    &row, before->rows, before->count, sizeof(before->rows[0]), sample_compare_ids);
+	    &row, before->rows, before->count, sizeof(before->rows[0]), list->compare);
 	double age = echoctl_json_number(row, "age_seconds");
 	double old_age = old != NULL ? echoctl_json_number(*old, "age_seconds") : 0;
 
+	if (sample->list == ECHOCTL_LIST_SOURCES) {
+		/* a source has no age */
+		if (old == NULL && !sample_is_whole(before))
+			return;
+		age = seconds;
+		old_age = 0;
+	}
 	/* a new one began at 0; an older one was only beyond the limit of the last answer */
 	if (old == NULL && age > seconds)
 		return;
-	for (size_t i = 0; i < ARRAY_SIZE(rates); i++)
-		sample_set_rate(row, rates[i].rate,
-		    old != NULL ? echoctl_json_number(*old, rates[i].total) : 0,
-		    echoctl_json_number(row, rates[i].total), age - old_age);
+	for (size_t i = 0; i < ARRAY_SIZE(list->rates); i++)
+		sample_set_rate(row, list->rates[i].rate,
+		    old != NULL ? echoctl_json_number(*old, list->rates[i].total) : 0,
+		    echoctl_json_number(row, list->rates[i].total), age - old_age);
 }
 
 static void
@@ -150,31 +216,34 @@ sample_compare(struct echoctl_sample *sample, struct echoctl_sample *before)
 
 	if (!sample_is_same_run(before, sample))
 		return;
-	sample_sort_by_id(before);
 	sample_rate_totals(sample, before, seconds);
+	if (before->list != sample->list)
+		return;
+	sample_sort_as_made(before);
 	for (size_t i = 0; i < sample->count; i++)
-		sample_rate_row(sample->rows[i], before, seconds);
+		sample_rate_row(sample, sample->rows[i], before, seconds);
 }
 
 struct echoctl_sample *
-echoctl_sample_new(json_t *stats, json_t *connections, struct echoctl_sample *before)
+echoctl_sample_new(
+    enum echoctl_list list, json_t *stats, json_t *document, struct echoctl_sample *before)
 {
-	const json_t *list = echoctl_json_get(connections, view.list);
-	size_t count = json_array_size(list);
+	const json_t *source = echoctl_json_get(document, lists[list].view.list);
+	size_t count = json_array_size(source);
 	struct echoctl_sample *sample = calloc(1, sizeof(*sample));
 	json_t **rows = calloc(count + 1, sizeof(json_t *));
 
 	if (sample == NULL || rows == NULL) {
 		json_decref(stats);
-		json_decref(connections);
+		json_decref(document);
 		free(sample);
 		free(rows);
 		return NULL;
 	}
-	*sample = (struct echoctl_sample){ stats, connections, rows, count };
+	*sample = (struct echoctl_sample){ list, stats, document, rows, count };
 	for (size_t i = 0; i < count; i++)
-		rows[i] = json_array_get(list, i);
-	sample_sort_by_id(sample);
+		rows[i] = json_array_get(source, i);
+	sample_sort_as_made(sample);
 	(void)json_object_set_new(stats, "state", json_string(echoctl_json_state(stats)));
 	if (before != NULL)
 		sample_compare(sample, before);
@@ -188,7 +257,7 @@ echoctl_sample_free(struct echoctl_sample *sample)
 		return;
 	free(sample->rows);
 	json_decref(sample->stats);
-	json_decref(sample->connections);
+	json_decref(sample->document);
 	free(sample);
 }
 
@@ -213,7 +282,7 @@ sample_compare_rows(const void *a, const void *b, void *context)
 	int larger = (x > y) - (x < y);
 
 	if (larger == 0)
-		return sample_compare_ids(a, b);
+		return lists[choice->list].compare(a, b);
 	return choice->ascending ? larger : -larger;
 }
 
@@ -231,8 +300,18 @@ echoctl_top_choice_take(struct echoctl_top_choice *choice, int key)
 		choice->paused = !choice->paused;
 		return true;
 	}
+	if (key == 's') {
+		bool sources = choice->list == ECHOCTL_LIST_SOURCES;
+
+		/* what was shown is of no use any more, so that a pause ends */
+		*choice = (struct echoctl_top_choice){
+			.list = sources ? ECHOCTL_LIST_CONNECTIONS : ECHOCTL_LIST_SOURCES,
+			.sort = sources ? ECHOCTL_SORT_RATE : ECHOCTL_SORT_DATAGRAMS,
+		};
+		return true;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(sorts); i++) {
-		if (sorts[i].key != key)
+		if (sorts[i].list != choice->list || sorts[i].key != key)
 			continue;
 		choice->ascending = choice->sort == (enum echoctl_sort)i && !choice->ascending;
 		choice->sort = (enum echoctl_sort)i;
@@ -254,37 +333,70 @@ view_line(const struct echoctl_style *style, enum echoctl_tone tone, const char 
 	(void)fputs(LINE_END, out);
 }
 
+/* Print what TEMPLATE makes of the stats. Returns 0 or -ENOMEM. */
+static int
+view_figures(const struct echoctl_sample *sample, const char *template,
+    const struct echoctl_style *style, enum echoctl_tone tone, FILE *out)
+{
+	char *text = echoctl_json_fill(sample->stats, template);
+
+	if (text == NULL)
+		return -ENOMEM;
+	view_line(style, tone, text, out);
+	free(text);
+	return 0;
+}
+
+/* Print how the list is ordered, and the keys. */
+static void
+view_keys(const struct echoctl_top_choice *choice, const struct echoctl_style *style, FILE *out)
+{
+	bool sources = choice->list == ECHOCTL_LIST_SOURCES;
+	char keys[128];
+
+	(void)snprintf(keys, sizeof(keys), "%sby %s, %s first; q quit, s %s, space pause, %s sort",
+	    choice->paused ? "PAUSED; " : "", sorts[choice->sort].name,
+	    choice->ascending ? "least" : "most", sources ? "connections" : "sources",
+	    sources ? "r/e/d" : "r/i/o/p/a");
+	view_line(style, choice->paused ? ECHOCTL_WARN : ECHOCTL_PLAIN, keys, out);
+}
+
 /* Print the lines above the table. Returns 0 or -ENOMEM. */
 static int
 view_head(const struct echoctl_sample *sample, const struct echoctl_top_choice *choice,
     const struct echoctl_style *style, FILE *out)
 {
-	static const char *const templates[] = {
-		"echod {$process.version}, process {process.pid}: {$state}, up "
-		"{process.uptime_seconds}",
-		"connections {totals.connections} of {limits.connections}, accepted "
-		"{rates.accepted_per_second}, closed {rates.closed_per_second}, rejected "
-		"{rates.rejected_per_second}",
-		"received {rates.received_rate} ({totals.received_bytes}), sent {rates.sent_rate} "
-		"({totals.sent_bytes}), pending {totals.pending_bytes}",
+	const json_t *stats = sample->stats;
+	enum echoctl_tone state = echoctl_style_tone(echoctl_json_text(stats, "state"));
+	bool dropping = echoctl_json_number(stats, "rates.dropped_per_second") > 0;
+	const struct {
+		const char *template; /* NULL: no line */
+		enum echoctl_tone tone;
+	} lines[] = {
+		{ "echod {$process.version}, process {process.pid}: {$state}, up "
+		  "{process.uptime_seconds}",
+		    state != ECHOCTL_GOOD ? state : ECHOCTL_PLAIN },
+		{ "connections {totals.connections} of {limits.connections}, accepted "
+		  "{rates.accepted_per_second}, closed {rates.closed_per_second}, rejected "
+		  "{rates.rejected_per_second}",
+		    ECHOCTL_PLAIN },
+		{ "received {rates.received_rate} ({totals.received_bytes}), sent "
+		  "{rates.sent_rate} ({totals.sent_bytes}), pending {totals.pending_bytes}",
+		    ECHOCTL_PLAIN },
+		{ echoctl_json_has_datagrams(stats)
+			? "datagrams received {rates.datagrams_per_second}, echoed "
+			  "{rates.echoed_per_second}, dropped {rates.dropped_per_second} "
+			  "({totals.datagrams_dropped} in all)"
+			: NULL,
+		    dropping ? ECHOCTL_WARN : ECHOCTL_PLAIN },
 	};
-	enum echoctl_tone tone = echoctl_style_tone(echoctl_json_text(sample->stats, "state"));
-	char keys[128];
+	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(templates); i++) {
-		char *text = echoctl_json_fill(sample->stats, templates[i]);
-
-		if (text == NULL)
-			return -ENOMEM;
-		view_line(style, i == 0 && tone != ECHOCTL_GOOD ? tone : ECHOCTL_PLAIN, text, out);
-		free(text);
-	}
-	(void)snprintf(keys, sizeof(keys),
-	    "%sby %s, %s first; q quit, space pause, r/i/o/p/a rate/in/out/pending/age",
-	    choice->paused ? "PAUSED; " : "", sorts[choice->sort].name,
-	    choice->ascending ? "least" : "most");
-	view_line(style, choice->paused ? ECHOCTL_WARN : ECHOCTL_PLAIN, keys, out);
-	return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(lines) && r == 0; i++)
+		if (lines[i].template != NULL)
+			r = view_figures(sample, lines[i].template, style, lines[i].tone, out);
+	view_keys(choice, style, out);
+	return r;
 }
 
 int
@@ -292,15 +404,17 @@ echoctl_top_view(const struct echoctl_sample *sample, const struct echoctl_top_c
     const struct echoctl_style *style, size_t lines, size_t columns, FILE *out)
 {
 	struct echoctl_style narrower = *style;
-	size_t rows = lines > HEAD_LINES ? lines - HEAD_LINES : 0;
-	struct echoctl_table *table = echoctl_json_table(&view);
+	const struct echoctl_view *view = &lists[sample->list].view;
+	size_t head = HEAD_LINES + (echoctl_json_has_datagrams(sample->stats) ? 1 : 0);
+	size_t rows = lines > head ? lines - head : 0;
+	struct echoctl_table *table = echoctl_json_table(view);
 	int r;
 
 	narrower.human = true;
 	/* leave the last column free: "erase to the end of line" would clear a character there */
 	narrower.width = columns > 1 ? columns - 1 : 1;
 	for (size_t i = 0; i < sample->count && i < rows; i++)
-		echoctl_json_add_row(table, &view, sample->rows[i], narrower.human);
+		echoctl_json_add_row(table, view, sample->rows[i], narrower.human);
 	r = view_head(sample, choice, &narrower, out);
 	if (r == 0)
 		r = echoctl_table_print(table, &narrower, ECHOCTL_BAR, LINE_END, out);
@@ -324,7 +438,7 @@ struct top {
 	struct echoctl_session *session;
 	struct echoctl_screen *screen; /* owned */
 	struct echoctl_sample *sample; /* owned; the one shown; NULL: none yet */
-	bool asking;                   /* for stats, then for connections; else a sample is due */
+	bool asking;                   /* for stats, then for the list; else a sample is due */
 	json_t *stats;                 /* owned; the half of a sample that is there already */
 	struct echoctl_top_choice choice;
 	int64_t due_ns; /* when the next sample begins */
@@ -355,7 +469,8 @@ top_draw(struct top *top)
 	FILE *out;
 	int r;
 
-	if (top->sample == NULL)
+	/* the list that was chosen meanwhile is still being asked for */
+	if (top->sample == NULL || top->sample->list != top->choice.list)
 		return;
 	out = open_memstream(&text, &length);
 	if (out == NULL) {
@@ -383,9 +498,10 @@ top_ask(struct top *top, const char *target)
 }
 
 static void
-top_take_sample(struct top *top, json_t *connections)
+top_take_sample(struct top *top, json_t *document)
 {
-	struct echoctl_sample *sample = echoctl_sample_new(top->stats, connections, top->sample);
+	struct echoctl_sample *sample = echoctl_sample_new(
+	    top->choice.list, top->stats, document, top->sample);
 
 	top->stats = NULL;
 	top->asking = false;
@@ -398,6 +514,27 @@ top_take_sample(struct top *top, json_t *connections)
 	top_draw(top);
 }
 
+/* Forget the half of a sample that is there. */
+static void
+top_break_off(struct top *top)
+{
+	json_decref(top->stats);
+	top->stats = NULL;
+	top->asking = false;
+}
+
+/* Draw by the new choice; another list has to be asked for first, in place of what is asked. */
+static void
+top_follow_choice(struct top *top, enum echoctl_list before)
+{
+	if (top->choice.list == before) {
+		top_draw(top);
+		return;
+	}
+	top_break_off(top);
+	top->due_ns = clock_now_ns();
+}
+
 /* The request is over. */
 static void
 top_take_answer(struct top *top)
@@ -407,9 +544,7 @@ top_take_answer(struct top *top)
 
 	if (answer->status == BUSY) {
 		/* what is shown stays, until the next sample is due */
-		json_decref(top->stats);
-		top->stats = NULL;
-		top->asking = false;
+		top_break_off(top);
 		return;
 	}
 	if (answer->status != 200) {
@@ -421,7 +556,7 @@ top_take_answer(struct top *top)
 		top_end(top, TOP_REFUSED);
 	} else if (top->stats == NULL) {
 		top->stats = document;
-		top_ask(top, TARGET_CONNECTIONS);
+		top_ask(top, lists[top->choice.list].target);
 	} else {
 		top_take_sample(top, document);
 	}
@@ -432,6 +567,7 @@ static bool
 top_take_event(struct top *top)
 {
 	struct echoctl_event event = echoctl_screen_next(top->screen);
+	enum echoctl_list list = top->choice.list;
 
 	switch (event.kind) {
 	case ECHOCTL_EVENT_NONE:
@@ -440,7 +576,7 @@ top_take_event(struct top *top)
 		if (event.value == 'q' || event.value == 'Q')
 			top_end(top, TOP_LEFT);
 		else if (echoctl_top_choice_take(&top->choice, event.value))
-			top_draw(top);
+			top_follow_choice(top, list);
 		break;
 	case ECHOCTL_EVENT_REDRAW:
 		top_draw(top);

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from fake_control import FakeControl, connection
+from fake_control import FakeControl, connection, datagram_listener, source
 from harness import environment, hold, pause, seconds, wait_until
 from harness.terminal import Terminal
 from test_echoctl import ECHOCTL
@@ -335,6 +335,148 @@ def test_no_colour(control, tmp_path):
         terminal.type("q")
         assert_restored(terminal)
         assert b"\x1b[7m" not in terminal.output
+
+
+# datagrams
+
+
+def datagrams(control, **rates):
+    """Have it serve datagrams, and sources send; rates: source -> (echoed, dropped) per second."""
+
+    def grown(figure):
+        return int(figure * control.elapsed())
+
+    def stats():
+        document = control.stats()
+        echoed, dropped = (grown(sum(pair[i] for pair in rates.values())) for i in (0, 1))
+        document["listeners"].append(datagram_listener("u"))
+        document["totals"].update(datagrams_received=echoed + dropped, datagrams_sent=echoed)
+        document["totals"]["datagrams_dropped"] = {"source_rate": dropped, "budget": 0}
+        return 200, document
+
+    def sources():
+        found = [source(source=name, listener="u", echoed=grown(pair[0]), dropped=grown(pair[1]))
+                 for name, pair in rates.items()]
+        return 200, {"known": len(found), "limit": 1000, "sources": found}
+
+    control.answers["GET", "/stats"] = stats
+    control.answers["GET", "/sources"] = sources
+
+
+def names(frame):
+    """The sources in a frame, from top to bottom."""
+    return re.findall(r"^(\w)  ", frame, re.M)
+
+
+def wait_frame(terminal, is_wanted):
+    """Until a frame from now on is as wanted; returns it."""
+    since = len(terminal.output)
+
+    def seen():
+        terminal.read(0.05)
+        return next((frame for frame in frames(terminal, since)[:-1] if is_wanted(frame)), None)
+
+    return wait_until(seen, 10, "a frame as wanted")
+
+
+def test_drops_stand_out(top, control):
+    datagrams(control, a=(50, 400))
+    terminal = top()
+    frame = wait_order(terminal, [2, 3, 1])
+    (line,) = re.findall(r"^datagrams .*", frame, re.M)
+    figures = re.fullmatch(
+        r"datagrams received (\S+)/s, echoed (\S+)/s, dropped (\S+)/s \((\d+) in all\)\r", line)
+    received, echoed, dropped, _ = map(float, figures.groups())
+    assert (received, echoed, dropped) == pytest.approx((450, 50, 400), rel=0.3)
+    assert b"\x1b[33mdatagrams received" in terminal.output
+    assert ids(frame) == [2, 3, 1]
+    terminal.type("q")
+    assert_restored(terminal)
+
+
+def test_datagrams_without_drops_are_calm(top, control):
+    datagrams(control, a=(50, 0))
+    terminal = top()
+    wait_frame(terminal, lambda frame: "datagrams received" in frame and "dropped 0/s" in frame)
+    terminal.type("q")
+    assert_restored(terminal)
+    assert b"\x1b[33mdatagrams" not in terminal.output
+
+
+def test_without_datagrams_there_is_no_line_of_them(top):
+    terminal = top()
+    assert "datagrams" not in wait_order(terminal, [2, 3, 1])
+    terminal.type("q")
+    assert_restored(terminal)
+
+
+def test_a_key_shows_the_sources(top, control):
+    datagrams(control, a=(50, 4), b=(9, 400), c=(700, 0))
+    terminal = top(columns=80)
+    assert "s sources" in wait_order(terminal, [2, 3, 1])
+    terminal.type("s")
+    frame = wait_frame(terminal, lambda frame: names(frame) == ["c", "b", "a"])
+    assert "by rate, most first; q quit, s connections" in frame
+    assert re.search(r"^SOURCE +ECHOED/S +DROPPED/S +ECHOED +DROPPED +LISTENER +IDLE", frame, re.M)
+    terminal.type("d")
+    wait_frame(terminal, lambda frame: names(frame) == ["b", "a", "c"])
+    terminal.type("d")
+    wait_frame(terminal, lambda frame: names(frame) == ["c", "a", "b"])
+    terminal.type("e")
+    wait_frame(terminal, lambda frame: names(frame) == ["c", "a", "b"] and "by echoed" in frame)
+    assert "/sources?limit=1000" in control.targets("GET")
+    terminal.type("s")
+    wait_order(terminal, [2, 3, 1])
+    terminal.type("q")
+    assert_restored(terminal)
+    assert all(len(line) < 80 for frame in frames(terminal) for line in frame.split("\r\n"))
+
+
+def test_the_other_list_ends_a_pause(top, control):
+    datagrams(control, a=(50, 4))
+    terminal = top()
+    wait_order(terminal, [2, 3, 1])
+    terminal.type(" ")
+    terminal.wait_for("PAUSED")
+    terminal.type("s")
+    frame = wait_frame(terminal, lambda frame: names(frame) == ["a"])
+    assert "PAUSED" not in frame
+    terminal.type("q")
+    assert_restored(terminal)
+
+
+def test_the_other_list_does_not_wait_for_the_first(top, control):
+    """A request that hangs is broken off."""
+    datagrams(control, a=(50, 4))
+    terminal = top()
+    wait_order(terminal, [2, 3, 1])
+
+    def slow():
+        pause(seconds(8), "a daemon that does not answer")
+        return 200, control.connections()
+
+    control.answers["GET", "/connections"] = slow
+    asked = len(control.requests)
+    wait_until(lambda: any("/connections" in request[1] for request in control.requests[asked:]),
+               5, "it waits for an answer")
+    before = time.monotonic()
+    terminal.type("s")
+    wait_frame(terminal, lambda frame: names(frame) == ["a"])
+    assert time.monotonic() - before < seconds(3)
+    terminal.type("q")
+    assert_restored(terminal)
+
+
+def test_hostile_sources_do_not_reach_the_terminal(top, control):
+    datagrams(control)
+    row = source(source="\x1b[2Ja\r\n", listener="\u009b1m\x7f")
+    control.answers["GET", "/sources"] = (200, {"known": 1, "sources": [row, 1, None, {}]})
+    terminal = top(columns=150)
+    terminal.type("s")
+    terminal.wait_for("\\x1b[2Ja\\x0d\\x0a")
+    terminal.type("q")
+    assert_restored(terminal)
+    assert b"\x1b[2Ja" not in terminal.output.replace(b"\\x1b[2Ja", b"")
 
 
 def test_it_needs_a_terminal(control, tmp_path):

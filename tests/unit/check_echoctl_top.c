@@ -48,6 +48,12 @@ connections(json_t *a, json_t *b, json_t *c)
 	return json_pack("{s:[o*,o*,o*]}", "connections", a, b, c);
 }
 
+static struct echoctl_sample *
+sample_of(json_t *stats, json_t *document, struct echoctl_sample *before)
+{
+	return echoctl_sample_new(ECHOCTL_LIST_CONNECTIONS, stats, document, before);
+}
+
 static json_int_t
 id_of(const struct echoctl_sample *sample, size_t row)
 {
@@ -87,9 +93,9 @@ assert_order(const struct echoctl_sample *sample, json_int_t a, json_int_t b, js
 static void
 assert_rate(int before, int after, double seconds, double expected)
 {
-	struct echoctl_sample *first = echoctl_sample_new(
+	struct echoctl_sample *first = sample_of(
 	    stats_at(5, 1, 0), connections(row(1, 10, before, 0, 0), NULL, NULL), NULL);
-	struct echoctl_sample *second = echoctl_sample_new(
+	struct echoctl_sample *second = sample_of(
 	    stats_at(7, 1, 0), connections(row(1, 10 + seconds, after, 0, 0), NULL, NULL), first);
 
 	ck_assert_double_eq(figure_of(second, 0, "in_rate"), expected);
@@ -111,7 +117,7 @@ END_TEST
 
 START_TEST(the_first_sample_has_no_rates)
 {
-	struct echoctl_sample *sample = echoctl_sample_new(
+	struct echoctl_sample *sample = sample_of(
 	    stats_at(5, 1, 100), connections(row(1, 3, 10, 10, 0), NULL, NULL), NULL);
 
 	ck_assert_ptr_nonnull(sample);
@@ -125,9 +131,9 @@ END_TEST
 
 START_TEST(rates_are_by_the_time_of_the_daemon)
 {
-	struct echoctl_sample *before = echoctl_sample_new(stats_at(5, 1, 100),
+	struct echoctl_sample *before = sample_of(stats_at(5, 1, 100),
 	    connections(row(7, 3, 10, 10, 0), row(2, 1, 50, 50, 0), NULL), NULL);
-	struct echoctl_sample *after = echoctl_sample_new(stats_at(7, 1, 300),
+	struct echoctl_sample *after = sample_of(stats_at(7, 1, 300),
 	    connections(row(9, 0.5, 20, 10, 0), row(7, 7, 410, 10, 0), row(4, 60, 99, 99, 0)),
 	    before);
 
@@ -151,9 +157,9 @@ END_TEST
 
 START_TEST(another_run_is_not_compared_with)
 {
-	struct echoctl_sample *before = echoctl_sample_new(
+	struct echoctl_sample *before = sample_of(
 	    stats_at(5, 1, 100), connections(row(1, 3, 10, 10, 0), NULL, NULL), NULL);
-	struct echoctl_sample *after = echoctl_sample_new(
+	struct echoctl_sample *after = sample_of(
 	    stats_at(7, 2, 300), connections(row(1, 5, 20, 20, 0), NULL, NULL), before);
 
 	ck_assert_double_eq(rate_of(after, "received_rate"), UNKNOWN);
@@ -165,9 +171,9 @@ END_TEST
 
 START_TEST(strange_answers_make_empty_samples)
 {
-	struct echoctl_sample *sample = echoctl_sample_new(
+	struct echoctl_sample *sample = sample_of(
 	    json_object(), json_pack("{s:i}", "connections", 5), NULL);
-	struct echoctl_sample *next = echoctl_sample_new(
+	struct echoctl_sample *next = sample_of(
 	    json_object(), json_pack("{s:[i,n,{}]}", "connections", 5), sample);
 
 	ck_assert_uint_eq(sample->count, 0);
@@ -182,9 +188,9 @@ END_TEST
 
 START_TEST(rows_are_put_in_order)
 {
-	struct echoctl_sample *before = echoctl_sample_new(stats_at(5, 1, 0),
+	struct echoctl_sample *before = sample_of(stats_at(5, 1, 0),
 	    connections(row(1, 30, 0, 0, 0), row(2, 20, 0, 0, 0), row(3, 10, 0, 0, 0)), NULL);
-	struct echoctl_sample *sample = echoctl_sample_new(stats_at(6, 1, 0),
+	struct echoctl_sample *sample = sample_of(stats_at(6, 1, 0),
 	    connections(row(1, 31, 500, 0, 7), row(2, 21, 300, 300, 7), row(3, 11, 0, 400, 9)),
 	    before);
 
@@ -227,12 +233,100 @@ START_TEST(keys_choose)
 }
 END_TEST
 
+START_TEST(keys_choose_the_list)
+{
+	struct echoctl_top_choice choice = { .sort = ECHOCTL_SORT_RATE };
+
+	ck_assert(!echoctl_top_choice_take(&choice, 'd'));
+	choice.paused = true;
+	ck_assert(echoctl_top_choice_take(&choice, 's'));
+	ck_assert_int_eq(choice.list, ECHOCTL_LIST_SOURCES);
+	ck_assert_int_eq(choice.sort, ECHOCTL_SORT_DATAGRAMS);
+	ck_assert(!choice.paused);
+	ck_assert(echoctl_top_choice_take(&choice, 'd'));
+	ck_assert_int_eq(choice.sort, ECHOCTL_SORT_DROPPED);
+	ck_assert(echoctl_top_choice_take(&choice, 'r'));
+	ck_assert_int_eq(choice.sort, ECHOCTL_SORT_DATAGRAMS);
+	ck_assert(echoctl_top_choice_take(&choice, 'r'));
+	ck_assert(choice.ascending);
+	ck_assert(!echoctl_top_choice_take(&choice, 'p'));
+	ck_assert(echoctl_top_choice_take(&choice, 's'));
+	ck_assert_int_eq(choice.list, ECHOCTL_LIST_CONNECTIONS);
+	ck_assert_int_eq(choice.sort, ECHOCTL_SORT_RATE);
+	ck_assert(!choice.ascending);
+}
+END_TEST
+
+static json_t *
+source(const char *name, const char *listener, int echoed, int dropped)
+{
+	return json_pack("{s:s,s:s,s:i,s:i,s:f}", "source", name, "listener", listener, "echoed",
+	    echoed, "dropped", dropped, "idle_seconds", 0.5);
+}
+
+static json_t *
+sources(int known, json_t *a, json_t *b, json_t *c)
+{
+	return json_pack("{s:i,s:[o*,o*,o*]}", "known", known, "sources", a, b, c);
+}
+
+static void
+assert_source(const struct echoctl_sample *sample, size_t row, const char *name, double echoed,
+    double dropped)
+{
+	ck_assert_str_eq(echoctl_json_text(sample->rows[row], "source"), name);
+	ck_assert_double_eq(figure_of(sample, row, "echoed_per_second"), echoed);
+	ck_assert_double_eq(figure_of(sample, row, "dropped_per_second"), dropped);
+}
+
+/* KNOWN is how many the daemon knew before: more than it told of, or not. */
+static void
+assert_rates_of_sources(int known, double echoed_of_new)
+{
+	struct echoctl_top_choice choice = { ECHOCTL_LIST_SOURCES, ECHOCTL_SORT_DROPPED, false,
+		false };
+	struct echoctl_sample *before = echoctl_sample_new(ECHOCTL_LIST_SOURCES, stats_at(5, 1, 0),
+	    sources(known, source("b", "u", 10, 0), source("a", "v", 5, 5), NULL), NULL);
+	struct echoctl_sample *after = echoctl_sample_new(ECHOCTL_LIST_SOURCES, stats_at(7, 1, 0),
+	    sources(3, source("c", "u", 8, 0), source("b", "u", 20, 400), source("a", "v", 1, 9)),
+	    before);
+
+	assert_source(after, 0, "a", UNKNOWN, 2);
+	assert_source(after, 1, "b", 5, 200);
+	assert_source(after, 2, "c", echoed_of_new, echoed_of_new < 0 ? UNKNOWN : 0);
+	echoctl_sample_sort(after, &choice);
+	assert_source(after, 0, "b", 5, 200);
+	echoctl_sample_free(before);
+	echoctl_sample_free(after);
+}
+
+START_TEST(sources_have_rates)
+{
+	assert_rates_of_sources(2, 4);
+	assert_rates_of_sources(3, UNKNOWN);
+}
+END_TEST
+
+START_TEST(lists_are_not_compared_with_each_other)
+{
+	struct echoctl_sample *before = sample_of(
+	    stats_at(5, 1, 100), connections(row(1, 3, 10, 10, 0), NULL, NULL), NULL);
+	struct echoctl_sample *after = echoctl_sample_new(ECHOCTL_LIST_SOURCES, stats_at(7, 1, 300),
+	    sources(1, source("a", "u", 5, 5), NULL, NULL), before);
+
+	ck_assert_double_eq(rate_of(after, "received_rate"), 100);
+	assert_source(after, 0, "a", UNKNOWN, UNKNOWN);
+	echoctl_sample_free(before);
+	echoctl_sample_free(after);
+}
+END_TEST
+
 /* A frame never has more lines than the screen, nor one that reaches its last column. */
 START_TEST(a_frame_fits_the_screen)
 {
 	static const struct echoctl_style style = { .human = true };
 	struct echoctl_top_choice choice = { .sort = ECHOCTL_SORT_RATE };
-	struct echoctl_sample *sample = echoctl_sample_new(stats_at(5, 1, 0),
+	struct echoctl_sample *sample = sample_of(stats_at(5, 1, 0),
 	    connections(row(1, 30, 0, 0, 0), row(2, 20, 0, 0, 0), row(3, 10, 0, 0, 0)), NULL);
 
 	for (size_t lines = 5; lines < 12; lines++) {
@@ -274,6 +368,9 @@ test_suite(void)
 	tcase_add_test(tests, strange_answers_make_empty_samples);
 	tcase_add_test(tests, rows_are_put_in_order);
 	tcase_add_test(tests, keys_choose);
+	tcase_add_test(tests, keys_choose_the_list);
+	tcase_add_test(tests, sources_have_rates);
+	tcase_add_test(tests, lists_are_not_compared_with_each_other);
 	tcase_add_test(tests, a_frame_fits_the_screen);
 	return suite;
 }
