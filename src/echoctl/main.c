@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * echoctl: see and steer a running echod through its control port. Here is what each verb asks,
- * prints and returns, but for `status` and `top`. A refusal is printed to stderr.
+ * prints and returns, but for `status`, `events` and `top`. A refusal is printed to stderr.
  */
 #include <config.h>
 
@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "client/option_value.h"
+#include "echoctl/events.h"
 #include "echoctl/json.h"
 #include "echoctl/session.h"
 #include "echoctl/status.h"
@@ -44,15 +45,6 @@ show_document(struct echoctl_session *session, const struct verb *verb)
 	return code;
 }
 
-static enum echoctl_exit
-show_rows(
-    const struct echoctl_style *style, const struct echoctl_view *view, const json_t *document)
-{
-	int r = echoctl_json_print_rows(document, view, NULL, style, stdout);
-
-	return r < 0 ? echoctl_session_fail(r) : ECHOCTL_EXIT_OK;
-}
-
 static const struct echoctl_view connections = {
 	.list = "connections",
 	.columns = {
@@ -67,6 +59,17 @@ static const struct echoctl_view connections = {
 		{ .key = "pending_bytes", .title = "PENDING", .right = true, .drop = 6 },
 		{ .key = "read_paused", .title = "PAUSED", .drop = 7 },
 		{ .key = "tcp.rtt_seconds", .title = "RTT", .right = true, .drop = 8 },
+	},
+};
+
+static const struct echoctl_view peers = {
+	.list = "peers",
+	.columns = {
+		{ .key = "peer", .title = "PEER", .shorten = 16 },
+		{ .key = "connections", .title = "CONNECTIONS", .right = true },
+		{ .key = "bytes_in", .title = "IN", .right = true, .drop = 1 },
+		{ .key = "bytes_out", .title = "OUT", .right = true, .drop = 2 },
+		{ .key = "pending_bytes", .title = "PENDING", .right = true, .drop = 3 },
 	},
 };
 
@@ -93,36 +96,64 @@ static const struct echoctl_view directives = {
 	},
 };
 
-/* Print a note when DOCUMENT does not have all connections that match. */
+/* Print a note when DOCUMENT does not have all rows of VIEW that match. */
 static void
-show_note_more(const json_t *document)
+show_note_more(const struct echoctl_view *view, const json_t *document)
 {
-	size_t shown = json_array_size(echoctl_json_get(document, connections.list));
+	size_t shown = json_array_size(echoctl_json_get(document, view->list));
 	json_int_t all = echoctl_json_integer(document, "matched");
 
-	if (all < 0)
+	if (all < 0 && view == &connections)
 		all = echoctl_json_integer(document, "total");
 	if (all <= (json_int_t)shown)
 		return;
 	(void)fflush(stdout);
 	(void)fprintf(stderr,
-	    "echoctl: these are %zu of %" JSON_INTEGER_FORMAT
-	    " connections, see --limit and --offset\n",
-	    shown, all);
+	    "echoctl: these are %zu of %" JSON_INTEGER_FORMAT " %s, see --limit and --offset\n",
+	    shown, all, view->list);
+}
+
+/* Ask for PATH and show the rows of VIEW. */
+static enum echoctl_exit
+show_answer(struct echoctl_session *session, const char *path, const struct echoctl_view *view)
+{
+	enum echoctl_exit code;
+	json_t *document = echoctl_session_ask(session, ECHOCTL_GET, path, &code);
+	int r;
+
+	if (document == NULL)
+		return code;
+	r = echoctl_json_print_rows(document, view, NULL, &session->style, stdout);
+	show_note_more(view, document);
+	json_decref(document);
+	return r < 0 ? echoctl_session_fail(r) : ECHOCTL_EXIT_OK;
 }
 
 static enum echoctl_exit
 show_table(struct echoctl_session *session, const struct verb *verb)
 {
-	enum echoctl_exit code;
-	json_t *document = echoctl_session_ask(session, ECHOCTL_GET, verb->path, &code);
+	return show_answer(session, verb->path, verb->view);
+}
 
-	if (document != NULL)
-		code = show_rows(&session->style, verb->view, document);
-	if (verb->view == &connections)
-		show_note_more(document);
-	json_decref(document);
-	return code;
+static enum echoctl_exit
+show_peers(struct echoctl_session *session, const struct verb *verb)
+{
+	const char *prefix = session->options->prefix, *comma;
+	char path[96];
+
+	if (prefix == NULL)
+		return show_answer(session, "/connections?group=address", verb->view);
+	comma = strchr(prefix, ',');
+	(void)snprintf(path, sizeof(path), "/connections?group=prefix&ipv4_prefix=%.*s%s%s",
+	    (int)strcspn(prefix, ","), prefix, comma != NULL ? "&ipv6_prefix=" : "",
+	    comma != NULL ? comma + 1 : "");
+	return show_answer(session, path, verb->view);
+}
+
+static enum echoctl_exit
+show_events(struct echoctl_session *session, const struct verb *verb ATTR_UNUSED)
+{
+	return echoctl_events(session);
 }
 
 static enum echoctl_exit
@@ -316,6 +347,8 @@ static const struct verb verbs[ECHOCTL_VERBS] = {
 	    .view = &connections },
 	[ECHOCTL_CONNECTION] = { .run = show_document, .path = "/connections/*" },
 	[ECHOCTL_SOURCES] = { .run = show_table, .path = "/sources", .view = &sources },
+	[ECHOCTL_PEERS] = { .run = show_peers, .view = &peers },
+	[ECHOCTL_EVENTS] = { .run = show_events },
 	[ECHOCTL_TOP] = { .run = show_top },
 	[ECHOCTL_METRICS] = { .run = show_metrics, .path = "/metrics" },
 	[ECHOCTL_CONFIG] = { .run = show_table, .path = "/config", .view = &directives },

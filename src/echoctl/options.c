@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/un.h>
@@ -30,7 +31,9 @@ static const struct verb_words verbs[ECHOCTL_VERBS] = {
 	[ECHOCTL_STATS] = { "stats", NULL, "W", "all figures, one a line" },
 	[ECHOCTL_CONNECTIONS] = { "connections", NULL, "lpSkonOW", "who is connected" },
 	[ECHOCTL_CONNECTION] = { "connection", "ID", "W", "all about one connection" },
+	[ECHOCTL_PEERS] = { "peers", NULL, "lpSkonOPW", "connections and bytes by address" },
 	[ECHOCTL_SOURCES] = { "sources", NULL, "lnW", "who sends datagrams" },
+	[ECHOCTL_EVENTS] = { "events", NULL, "lprnfW", "who was closed or refused of late" },
 	[ECHOCTL_TOP] = { "top", NULL, "i", "connections, sources and rates, live; q leaves" },
 	[ECHOCTL_METRICS] = { "metrics", NULL, "", "the counters as Prometheus reads them" },
 	[ECHOCTL_CONFIG] = { "config", NULL, "W", "the configuration in force, with origins" },
@@ -45,7 +48,7 @@ static const struct verb_words verbs[ECHOCTL_VERBS] = {
 	[ECHOCTL_LOG_REOPEN] = { "log-reopen", NULL, "", "open the log file again" },
 };
 
-static const char short_options[] = "s:u:jt:wi:l:p:S:k:o:n:O:WVh";
+static const char short_options[] = "s:u:jt:wfi:l:p:P:r:S:k:o:n:O:WVh";
 static const struct option long_options[] = {
 	{ "socket", required_argument, NULL, 's' },
 	{ "url", required_argument, NULL, 'u' },
@@ -55,6 +58,9 @@ static const struct option long_options[] = {
 	{ "interval", required_argument, NULL, 'i' },
 	{ "listener", required_argument, NULL, 'l' },
 	{ "peer", required_argument, NULL, 'p' },
+	{ "prefix", required_argument, NULL, 'P' },
+	{ "reason", required_argument, NULL, 'r' },
+	{ "follow", no_argument, NULL, 'f' },
 	{ "state", required_argument, NULL, 'S' },
 	{ "sort", required_argument, NULL, 'k' },
 	{ "order", required_argument, NULL, 'o' },
@@ -67,7 +73,7 @@ static const struct option long_options[] = {
 };
 
 /* Options that become a query, in its order. */
-static const char filter_options[ECHOCTL_FILTERS + 1] = "lpSkonO";
+static const char filter_options[ECHOCTL_FILTERS + 1] = "lprSkonO";
 
 /* The command line as far as it is read. */
 struct command_line {
@@ -106,6 +112,29 @@ options_check_url(struct error_list *errors, const char *url)
 		option_value_refuse(errors, "url", url, "is not of the form http://HOST:PORT");
 }
 
+/* Take a length of at most MOST bits at TEXT, and return what follows; NULL when it is none. */
+static const char *
+options_skip_length(const char *text, unsigned most)
+{
+	size_t digits = strspn(text, "0123456789");
+
+	if (digits == 0 || digits > 3 || strtoul(text, NULL, 10) > most)
+		return NULL;
+	return text + digits;
+}
+
+static void
+options_check_prefix(struct error_list *errors, const char *text)
+{
+	const char *rest = options_skip_length(text, 32);
+
+	if (rest != NULL && *rest == ',')
+		rest = options_skip_length(rest + 1, 128);
+	if (rest == NULL || *rest != '\0')
+		option_value_refuse(errors, "prefix", text,
+		    "is not a length for IPv4, 0 to 32, or that and one for IPv6, such as 24,64");
+}
+
 static void
 options_take(struct command_line *line, int option, const char *text)
 {
@@ -133,6 +162,13 @@ options_take(struct command_line *line, int option, const char *text)
 		break;
 	case 'W':
 		options->wide = true;
+		break;
+	case 'f':
+		options->follow = true;
+		break;
+	case 'P':
+		options->prefix = text;
+		options_check_prefix(line->errors, text);
 		break;
 	case 'i':
 		options->interval_ns = option_value_duration(
@@ -261,6 +297,16 @@ echoctl_options_parse(
 	return 0;
 }
 
+struct echoctl_filter *
+echoctl_options_filter(struct echoctl_options *options, const char *name)
+{
+	for (size_t i = 0; i < ECHOCTL_FILTERS; i++)
+		if (options->filters[i].value != NULL &&
+		    strcmp(options->filters[i].name, name) == 0)
+			return &options->filters[i];
+	return NULL;
+}
+
 void
 echoctl_options_print_help(FILE *out)
 {
@@ -285,7 +331,7 @@ echoctl_options_print_help(FILE *out)
 	    "  -V, --version        print the version and exit\n"
 	    "  -h, --help           print this text and exit\n"
 	    "\n"
-	    "status, stats, connections, connection, sources, config:\n"
+	    "status, stats, connections, connection, peers, sources, events, config:\n"
 	    "  -W, --wide           show all, however wide the terminal is\n"
 	    "connections:\n"
 	    "  -l, --listener NAME  only those of this listener\n"
@@ -295,6 +341,14 @@ echoctl_options_print_help(FILE *out)
 	    "  -o, --order ORDER    asc or desc\n"
 	    "  -n, --limit N        so many at most [100]\n"
 	    "  -O, --offset N       leave out the first N\n"
+	    "peers: the options of connections, with connections as a key to sort by, and\n"
+	    "  -P, --prefix N[,M]   by network: lengths for IPv4 and IPv6, such as 24,64\n"
+	    "events:\n"
+	    "  -f, --follow         go on with those that come\n"
+	    "  -l, --listener NAME  only those of this listener\n"
+	    "  -p, --peer CIDR      only those from there\n"
+	    "  -r, --reason REASON  only those for this reason, such as idle_timeout\n"
+	    "  -n, --limit N        the last N [100; with --follow 10]\n"
 	    "sources:\n"
 	    "  -l, --listener NAME  only those of this listener\n"
 	    "  -n, --limit N        so many at most [100]\n"

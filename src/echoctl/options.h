@@ -19,7 +19,9 @@ enum echoctl_verb {
 	ECHOCTL_STATS,
 	ECHOCTL_CONNECTIONS,
 	ECHOCTL_CONNECTION,
+	ECHOCTL_PEERS,
 	ECHOCTL_SOURCES,
+	ECHOCTL_EVENTS,
 	ECHOCTL_TOP,
 	ECHOCTL_METRICS,
 	ECHOCTL_CONFIG,
@@ -46,7 +48,7 @@ struct echoctl_filter {
 	const char *value; /* NULL: not given, the daemon decides */
 };
 
-#define ECHOCTL_FILTERS 7
+#define ECHOCTL_FILTERS 8
 
 /* All texts are borrowed from the command line. */
 struct echoctl_options {
@@ -58,6 +60,8 @@ struct echoctl_options {
 	bool json;
 	bool wide;           /* tables need not fit the terminal */
 	bool wait;           /* stop: until the daemon is gone */
+	bool follow;         /* events: go on */
+	const char *prefix;  /* peers: "IPV4" or "IPV4,IPV6", lengths; NULL: by address */
 	int64_t timeout_ns;  /* 0: not given */
 	int64_t interval_ns; /* top: from one sample to the next */
 	struct echoctl_filter filters[ECHOCTL_FILTERS];
@@ -69,6 +73,9 @@ struct echoctl_options {
  */
 ATTR_MUSTCHECK int echoctl_options_parse(
     int argc, char **argv, struct error_list *errors, struct echoctl_options *ret_options);
+
+/* Return the filter of that NAME, or NULL when it was not given. */
+struct echoctl_filter *echoctl_options_filter(struct echoctl_options *options, const char *name);
 
 /* Print the help text to OUT. */
 void echoctl_options_print_help(FILE *out);

@@ -4,6 +4,7 @@
 #include "echoctl/status.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -160,23 +161,30 @@ status_datagrams(const json_t *stats, enum echoctl_tone *ret_tone)
 	return NULL;
 }
 
-/* Print the first line; returns 0 or -ENOMEM. */
+/* Print the first line, or where it is wider than the terminal its parts; returns 0 or -ENOMEM. */
 static int
 status_print_head(const struct echoctl_style *style, const json_t *stats)
 {
-	char *head = echoctl_json_fill(stats, "echod {$process.version}, process {process.pid}: ");
-	char *tail = echoctl_json_fill(stats, ", up {process.uptime_seconds}");
-	const char *state = echoctl_json_state(stats);
-	bool whole = head != NULL && tail != NULL;
+	char *head = echoctl_json_fill(stats, "echod {$process.version}, process {process.pid}:");
+	char *tail = echoctl_json_fill(stats, "up {process.uptime_seconds}");
+	const char *state = echoctl_json_state(stats), *gap = " ";
+	char *escaped = head != NULL ? echoctl_text_dup(head) : NULL, *broken = NULL;
+	size_t width = style->width > 0 ? style->width : SIZE_MAX;
 
-	if (whole) {
-		echoctl_text_write(stdout, head, strlen(head));
+	if (escaped != NULL && tail != NULL)
+		broken = echoctl_text_break(escaped, width);
+	if (broken != NULL) {
+		if (echoctl_text_columns(escaped) + strlen(state) + strlen(tail) + 3 > width)
+			gap = "\n";
+		(void)printf("%s%s", broken, gap);
 		echoctl_style_printf(style, echoctl_style_tone(state), stdout, "%s", state);
-		(void)puts(tail);
+		(void)printf(", %s\n", tail);
 	}
 	free(head);
 	free(tail);
-	return whole ? 0 : -ENOMEM;
+	free(escaped);
+	free(broken);
+	return broken != NULL ? 0 : -ENOMEM;
 }
 
 /* Return the template for the last reload. */

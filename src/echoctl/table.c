@@ -31,27 +31,70 @@ struct echoctl_table {
 	struct libscols_line *line;   /* the last one; NULL: there is none */
 	size_t used;                  /* cells of it */
 	bool failed;                  /* something is missing */
+	bool continued;               /* columns are chosen, and titles printed */
 	struct fit fits[];            /* one for each column */
 };
 
+/* Add a column with that title. */
 static bool
-table_add_column(struct echoctl_table *table, size_t number)
+table_add_column(struct echoctl_table *table, size_t number, const char *title)
 {
 	const struct echoctl_column *column = &table->columns[number];
 	int flags = column->right ? SCOLS_FL_RIGHT : column->prose ? SCOLS_FL_WRAP : 0;
+	struct libscols_column *cl = scols_table_new_column(table->cells, title, 0, flags);
+
+	if (cl != NULL && column->prose)
+		(void)scols_column_set_wrapfunc(
+		    cl, scols_wrapnl_chunksize, scols_wrapnl_nextchunk, NULL);
+	return cl != NULL;
+}
+
+static bool
+table_add_titled_column(struct echoctl_table *table, size_t number)
+{
+	const struct echoctl_column *column = &table->columns[number];
 	const char *text = column->title != NULL ? column->title : "";
-	struct libscols_column *cl;
 	char title[64];
 
 	/* blanks beside the title keep the column at least so wide */
 	(void)snprintf(
 	    title, sizeof(title), column->right ? "%*s" : "%-*s", (int)column->least, text);
 	table->fits[number].title = table->fits[number].natural = echoctl_text_columns(title);
-	cl = scols_table_new_column(table->cells, title, 0, flags);
-	if (cl != NULL && column->prose)
-		(void)scols_column_set_wrapfunc(
-		    cl, scols_wrapnl_chunksize, scols_wrapnl_nextchunk, NULL);
-	return cl != NULL;
+	return table_add_column(table, number, title);
+}
+
+/* Add a column that is as wide as it was chosen to be. */
+static bool
+table_add_fitted_column(struct echoctl_table *table, size_t number)
+{
+	size_t width = table->fits[number].width;
+	char *title = calloc(1, width + 1);
+	bool added = false;
+
+	if (title != NULL)
+		added = table_add_column(table, number, memset(title, 'x', width));
+	free(title);
+	return added;
+}
+
+/* Begin with columns that ADD_COLUMN adds, and without rows. */
+static void
+table_begin(struct echoctl_table *table, bool (*add_column)(struct echoctl_table *, size_t))
+{
+	scols_unref_table(table->cells);
+	table->line = NULL;
+	table->used = 0;
+	table->cells = scols_new_table();
+	table->failed = table->cells == NULL;
+	for (size_t i = 0; i < table->count && !table->failed; i++)
+		table->failed = !add_column(table, i);
+	if (table->failed)
+		return;
+	(void)scols_table_set_termforce(table->cells, SCOLS_TERMFORCE_NEVER);
+	/* cells are escaped before they are added */
+	(void)scols_table_enable_noencoding(table->cells, 1);
+	(void)scols_table_enable_noheadings(table->cells, table->columns[0].title == NULL);
+	table->failed = scols_table_set_column_separator(table->cells, GAP) < 0;
 }
 
 struct echoctl_table *
@@ -63,18 +106,16 @@ echoctl_table_new(const struct echoctl_column *columns, size_t count)
 		return NULL;
 	table->columns = columns;
 	table->count = count;
-	table->cells = scols_new_table();
-	table->failed = table->cells == NULL;
-	for (size_t i = 0; i < count && !table->failed; i++)
-		table->failed = !table_add_column(table, i);
-	if (table->failed)
-		return table;
-	(void)scols_table_set_termforce(table->cells, SCOLS_TERMFORCE_NEVER);
-	/* cells are escaped before they are added */
-	(void)scols_table_enable_noencoding(table->cells, 1);
-	(void)scols_table_enable_noheadings(table->cells, columns[0].title == NULL);
-	table->failed = scols_table_set_column_separator(table->cells, GAP) < 0;
+	table_begin(table, table_add_titled_column);
 	return table;
+}
+
+void
+echoctl_table_continue(struct echoctl_table *table)
+{
+	table->continued = true;
+	/* the library takes the width of a title into account only once */
+	table_begin(table, table_add_fitted_column);
 }
 
 void
@@ -231,9 +272,9 @@ table_fit_cell(const struct echoctl_column *column, struct libscols_cell *cell, 
 	return 0;
 }
 
-/* Leave out and shorten as table_fit() chose. Returns 0 or -ENOMEM. */
+/* Leave out, and where SHORTEN is set shorten, as was chosen. Returns 0 or -ENOMEM. */
 static int
-table_apply(struct echoctl_table *table)
+table_apply(struct echoctl_table *table, bool shorten)
 {
 	struct libscols_iter *iter = scols_new_iter(SCOLS_ITER_FORWARD);
 	struct libscols_line *line;
@@ -248,7 +289,7 @@ table_apply(struct echoctl_table *table)
 		r = table_fit_cell(
 		    &table->columns[i], scols_column_get_header(cl), table->fits[i].width);
 	}
-	while (r == 0 && scols_table_next_line(table->cells, iter, &line) == 0)
+	while (shorten && r == 0 && scols_table_next_line(table->cells, iter, &line) == 0)
 		for (size_t i = 0; i < table->count && r == 0; i++)
 			r = table_fit_cell(
 			    &table->columns[i], scols_line_get_cell(line, i), table->fits[i].width);
@@ -267,13 +308,15 @@ echoctl_table_print(struct echoctl_table *table, const struct echoctl_style *sty
 		return -ENOMEM;
 	/* the library has no titles for a table without rows */
 	rows = table->line != NULL;
+	if (!rows && table->continued)
+		return 0;
 	if (!rows && scols_table_new_line(table->cells, NULL) == NULL)
 		return -ENOMEM;
-	if (style->width > 0)
+	if (!table->continued && style->width > 0)
 		table_fit(table, style->width);
-	else
+	else if (!table->continued)
 		table_spread(table);
-	if (table_apply(table) < 0)
+	if (table_apply(table, style->width > 0) < 0)
 		return -ENOMEM;
 	(void)scols_table_enable_colors(table->cells, style->colour);
 	titles = !scols_table_is_noheadings(table->cells);
@@ -283,6 +326,8 @@ echoctl_table_print(struct echoctl_table *table, const struct echoctl_style *sty
 		char *line = strsep(&rest, "\n");
 		size_t length = strlen(line), blanks = 0;
 
+		if (titles && table->continued)
+			continue;
 		while (length > 0 && line[length - 1] == ' ')
 			line[--length] = '\0';
 		if (titles && title == ECHOCTL_BAR && echoctl_text_columns(line) < style->width)

@@ -51,4 +51,10 @@ void echoctl_table_add_tone(struct echoctl_table *table, const char *text, enum 
 ATTR_MUSTCHECK int echoctl_table_print(struct echoctl_table *table,
     const struct echoctl_style *style, enum echoctl_tone title, const char *end, FILE *out);
 
+/*
+ * Remove the rows of TABLE, which was printed: those that are added and printed from now on stand
+ * below them in the same columns, without titles.
+ */
+void echoctl_table_continue(struct echoctl_table *table);
+
 #endif

@@ -178,28 +178,39 @@ echoctl_text_shorten(const char *text, size_t columns)
 	return shorter;
 }
 
+/* Return how many bytes of TEXT make a line of COLUMNS; TEXT is wider than that. */
+static size_t
+text_line(const char *text, size_t columns)
+{
+	size_t used, fitting = echoctl_text_fit(text, columns, &used), line = fitting;
+	wchar_t code;
+
+	while (line > 0 && text[line] != ' ')
+		line--;
+	if (line > 0)
+		return line;
+	/* the word is wider than a line; not even one character may fit */
+	return fitting > 0 ? fitting : text_decode(text, &code);
+}
+
 char *
 echoctl_text_break(const char *text, size_t columns)
 {
-	char *copy = strdup(text), *line = copy, *blank = NULL;
+	/* at most each byte is followed by a line end */
+	char *lines = malloc(2 * strlen(text) + 1), *end = lines;
 
-	if (copy == NULL)
+	if (lines == NULL)
 		return NULL;
-	for (char *p = copy; *p != '\0'; p++) {
-		size_t fitting, used;
+	while (echoctl_text_columns(text) > columns) {
+		size_t length = text_line(text, columns);
 
-		if (*p != ' ')
-			continue;
-		fitting = echoctl_text_fit(line, columns, &used);
-		if (blank != NULL && p > line + fitting) {
-			*blank = '\n';
-			line = blank + 1;
-		}
-		blank = p;
+		end = mempcpy(end, text, length);
+		text += length + (text[length] == ' ');
+		if (*text != '\0')
+			*end++ = '\n';
 	}
-	if (blank != NULL && echoctl_text_columns(line) > columns)
-		*blank = '\n';
-	return copy;
+	(void)strcpy(end, text);
+	return lines;
 }
 
 void

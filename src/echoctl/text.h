@@ -42,8 +42,8 @@ size_t echoctl_text_fit(const char *text, size_t columns, size_t *ret_columns);
 char *echoctl_text_shorten(const char *text, size_t columns);
 
 /*
- * Return TEXT (escaped) with line ends for blanks, so that no line is wider than COLUMNS where
- * its words are not; on the heap, NULL when memory is short.
+ * Return TEXT (escaped) with line ends for blanks, so that no line is wider than COLUMNS; a word
+ * that is wider goes on in the next line. On the heap, NULL when memory is short.
  */
 char *echoctl_text_break(const char *text, size_t columns);
 

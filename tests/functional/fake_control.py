@@ -7,11 +7,13 @@ Its answers have the keys and the types of the daemon's: test_fake_control.py co
 
 import contextlib
 import http.server
+import ipaddress
 import json
 import os
 import socketserver
 import threading
 import time
+import urllib.parse
 
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
@@ -101,6 +103,53 @@ def source(**changes):
     }
     row.update(changes)
     return row
+
+
+def event(number, **changes):
+    """A row of /events."""
+    row = {
+        "id": number,
+        "time": "2025-01-31T23:59:59.123Z",
+        "kind": "closed",
+        "listener": "echo",
+        "connection": 100 + number,
+        "peer": f"192.0.2.{number % 256}:5000",
+        "reason": "client_fin",
+        "bytes_in": 1000,
+        "bytes_out": 1000,
+        "duration_seconds": 4.25,
+    }
+    row.update(changes)
+    return row
+
+
+def refused(number, **changes):
+    """A row of /events for a client that was turned away."""
+    nothing = {"connection": None, "bytes_in": 0, "bytes_out": 0, "duration_seconds": 0.0}
+    return event(number, kind="refused", reason="limit", **{**nothing, **changes})
+
+
+def events(rows, target="/events"):
+    """What a daemon with these events, oldest first, answers to a request for that target."""
+    query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(target).query))
+    newer = [row for row in rows if row["id"] > int(query.get("since", 0))]
+    newest = newer[-int(query.get("limit", 100)):]
+    return {"events": newest[::-1], "next": rows[-1]["id"] if rows else 0}
+
+
+def peers(rows, prefix):
+    """Connections by peer, or by a network of that length (IPv4 alone), as of /connections."""
+    groups = {}
+    for row in rows:
+        name = row["peer"].rpartition(":")[0] or row["peer"]
+        if prefix is not None:
+            name = str(ipaddress.ip_network(f"{name}/{prefix}", strict=False))
+        group = groups.setdefault(
+            name, {"peer": name, "connections": 0, "bytes_in": 0, "bytes_out": 0, "pending_bytes": 0})
+        group["connections"] += 1
+        for key in ("bytes_in", "bytes_out", "pending_bytes"):
+            group[key] += row[key]
+    return {"peers": list(groups.values()), "matched": len(groups), "total": len(rows)}
 
 
 def _listener(name, address, **changes):
@@ -238,6 +287,9 @@ class FakeControl:
             })
             if "tcp=1" not in target:
                 del rows[-1]["tcp"]
+        query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(target).query))
+        if "group" in query:
+            return peers(rows, query.get("ipv4_prefix", 24) if query["group"] == "prefix" else None)
         count = len(rows)
         return {"total": count, "matched": count, "limit": 100, "offset": 0, "connections": rows}
 

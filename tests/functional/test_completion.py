@@ -122,6 +122,7 @@ def hostile(control):
     stats = control.stats()
     stats["listeners"] = [{"name": name, "address": name, name: name} for name in names]
     stats["process"]["version"] = HOSTILE[0]
+    stats["totals"]["connections_closed"] = dict.fromkeys([*HOSTILE, "idle_timeout"], 1)
     control.answers["GET", "/stats"] = (200, stats)
     rows = [connection(7, listener=name, peer=name, state=name) for name in HOSTILE]
     rows += [connection(8, id=name) for name in HOSTILE] + [connection(71)]
@@ -135,6 +136,10 @@ def test_tab_runs_nothing_that_a_daemon_says(shell, control):
         assert shell.press_tab(f"echoctl -s {control.path} {verb}") == HARMLESS
         assert shell.press_tab(f"echoctl -s {control.path} {verb}w") == ["web-1.x", "w_2"]
         assert shell.press_tab(f"echoctl -s {control.path} {verb}web") == ["web-1.x"]
+    for verb in ("events -r ", "events --reason="):
+        offered = shell.press_tab(f"echoctl -s {control.path} {verb}")
+        assert offered and all(re.fullmatch("[a-z_]+", word) for word in offered), offered
+        assert shell.press_tab(f"echoctl -s {control.path} {verb}id") == ["idle_timeout"]
     for verb in ("connection ", "close "):
         assert shell.press_tab(f"echoctl -s {control.path} {verb}") == ["7", "71"]
     assert control.targets("POST") == []
@@ -146,7 +151,7 @@ OWN = ("", "$(touch FILE)", '"$(touch FILE)', "`touch FILE`", "$(touch${IFS}FILE
 
 @pytest.mark.parametrize("line", [
     "", "-s ", "-u ", "--socket=", "-l ", "connections -S ", "connections -k ", "connections -o ",
-    "connections -l ", "sources -l ", "close ", "connection ", "log-level ", "stop -", "status ",
+    "connections -l ", "sources -l ", "events -r ", "peers -P ", "close ", "connection ", "log-level ", "stop -", "status ",
 ])
 def test_tab_runs_nothing_of_a_line_that_is_being_typed(shell, control, line):
     for word in OWN:

@@ -12,14 +12,14 @@ import time
 
 import pytest
 
-from fake_control import FakeControl, change, connection, source
+from fake_control import FakeControl, change, connection, datagram_listener, event, source
 from harness import BINARY, PROJECT, environment, free_port, pause, seconds
 from harness.terminal import Terminal
 
 ECHOCTL = pathlib.Path(os.environ.get("ECHOCTL") or BINARY.parent / "echoctl").absolute()
 VERBS = (
-    "status stats connections connection sources top metrics config health reload drain undrain"
-    " stop close log-level log-reopen"
+    "status stats connections connection peers sources events top metrics config health reload"
+    " drain undrain stop close log-level log-reopen"
 ).split()
 NOTHING = ("RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR", "NO_COLOR")
 
@@ -111,6 +111,9 @@ def test_version(echoctl):
         (["connections", "--limit", "many"], "is not a whole number"),
         (["--interval", "1ms", "top"], "is not from 100ms to"),
         (["--json", "top"], "for --json there is connections"),
+        (["connections", "--prefix", "24"], "--prefix belongs to the verb peers"),
+        (["sources", "-f"], "--follow belongs to the verb events"),
+        (["events", "--limit", "x"], "is not a whole number"),
     ],
 )
 def test_usage_errors(echoctl, arguments, says):
@@ -583,9 +586,14 @@ def test_what_the_daemon_says_is_harmless(ask, control):
     hostile_source = source(listener=HOSTILE, source=HOSTILE)
     control.answers["GET", "/sources"] = (200, {"sources": [hostile_source]})
     control.answers["GET", "/readyz"] = (503, HOSTILE.replace("\n", ""))
+    stats["totals"]["datagrams_received"] = 1
+    stats["totals"]["datagrams_dropped"] = {HOSTILE: 1}
+    rows_of[0]["waiting"] = HOSTILE
+    hostile_event = event(1, **dict.fromkeys(("time", "kind", "listener", "peer", "reason"), HOSTILE))
+    control.answers["GET", "/events"] = (200, {"events": [hostile_event], "next": 1})
     for path in ("/stop", "/log/reopen", "/log/level", "/connections/2/close"):
         control.answers["POST", path] = (409, {"error": HOSTILE})
-    for verb in ("connections", "connection 1", "status", "stats", "config", "reload", "drain",
+    for verb in ("connections", "connection 1", "events", "peers", "status", "stats", "config", "reload", "drain",
                  "undrain", "sources", "health", "stop", "log-reopen", "log-level info", "close 2"):
         result = ask(*verb.split())
         text = result.stdout + result.stderr
@@ -641,26 +649,43 @@ def long_names(control):
         connection(2**40 + number, listener=name, peer=peer, bytes_in=2**61, age_seconds=4e7)
         for number in range(3)
     ]
-    control.answers["GET", "/connections"] = (200, {"total": 3, "connections": control.rows})
+    by_peer = [{"peer": peer[1:-7] + "/64" if number else name, "connections": 2**60,
+                **dict.fromkeys(("bytes_in", "bytes_out", "pending_bytes"), 2**61)}
+               for number in range(3)]
+    control.answers["GET", "/connections"] = (
+        200, {"total": 3, "matched": 3, "connections": control.rows, "peers": by_peer})
+    control.answers["GET", "/events"] = (200, {"next": 2**60, "events": [
+        event(2**60, listener=name, peer=peer, bytes_in=2**61, bytes_out=2**61, duration_seconds=4e7,
+              reason="source_subnet_broadcast", connection=2**60)]})
     stats = control.stats()
+    stats["process"]["needs_restart"] = 2**40
+    stats["totals"]["peaks"] = {
+        "connections": 2**40, "accepts_per_second": 2**40, "received_bytes_per_second": 2**61,
+        "sent_bytes_per_second": 2**61}
+    reasons = "source_rate total_rate budget send_unreachable source_unspecified".split()
+    stats["totals"]["datagrams_dropped"] = dict.fromkeys(reasons, 2**59)
     stats["totals"].update(
+        datagrams_received=2**61, datagrams_sent=2**61,
         connections=2**40, connections_accepted=2**60, connections_closed=2**60,
         received_bytes=2**61, sent_bytes=2**61)
     stats["listeners"] = [
         {**row, "name": name, "address": f"tcp://{peer}", "connections_accepted": 2**60}
         for row in stats["listeners"]
-    ]
+    ] * 30 + [datagram_listener(name, address=f"udp://{peer}", datagrams_received=2**54,
+                                source_unspecified=2**54)] * 30
+    stats["listeners"][0].update(connections_limit=2**40, peaks={"connections": 2**40})
     control.answers["GET", "/stats"] = (200, stats)
     control.answers["GET", "/sources"] = (200, {"sources": [
         source(listener=name, source=peer[1:-7] + "/64", echoed=2**60, dropped=2**60,
                idle_seconds=4e7)]})
     control.answers["GET", "/config"] = (200, {"directives": [
         {"key": f"listeners.{name}.unix_socket", "value": "unix:/run/" + "v" * 90 + "/socket",
-         "origin": "/etc/echod/" + "o" * 60 + ".conf:123", "effect": "new connections"}]})
+         "origin": "/etc/echod/" + "o" * 60 + ".conf:123", "effect": "new connections", "waiting": "unix:/run/" + "w" * 90}]})
     return name
 
 
-WIDE_VERBS = ("status", "stats", "connections", "connection 1099511627776", "sources", "config")
+WIDE_VERBS = ("status", "stats", "connections", "connection 1099511627776", "peers", "sources",
+              "events", "config")
 
 
 def width(line):
@@ -669,13 +694,15 @@ def width(line):
 
 
 @pytest.mark.parametrize("verb", WIDE_VERBS)
-@pytest.mark.parametrize("columns", [80, 60, 48])
+@pytest.mark.parametrize("columns", [200, 80, 60, 48, 40])
 def test_no_line_is_wider_than_the_terminal(control, tmp_path, verb, columns):
     name = long_names(control)
     control.answers["GET", "/connections/1099511627776"] = (200, control.rows[0])
     lines = on_terminal(control, tmp_path, *verb.split(), columns=columns).splitlines()
     assert max(map(width, lines)) <= columns, "\n".join(lines)
-    assert "\u2026" in "".join(lines)
+    if columns == 200:
+        return
+    assert "\u2026" in "".join(lines) or columns == 40
     # the wide form has all, and so has a pipe
     for text in (
         on_terminal(control, tmp_path, *verb.split(), "-W", columns=columns),
@@ -751,6 +778,9 @@ def test_completion():
     assert "--wait" in complete(["echoctl", "-s", "/x", "stop", "--"])
     assert "--wait" not in complete(["echoctl", "drain", "--"])
     assert complete(["echoctl", "drain", ""]) == []
+    assert complete(["echoctl", "peers", "--sort", "c"]) == ["connections"]
+    assert "--prefix" in complete(["echoctl", "peers", "--"])
+    assert "--follow" in complete(["echoctl", "events", "-l", "x", "--"])
 
 
 def test_completion_asks_the_daemon(control):
@@ -758,6 +788,11 @@ def test_completion_asks_the_daemon(control):
     socket_words = ["echoctl", "-s", str(control.path)]
     assert complete([*socket_words, "close", ""], env) == ["1", "2", "3"]
     assert complete([*socket_words, "connections", "--listener", ""], env) == ["echo"]
+    assert complete([*socket_words, "events", "-l", ""], env) == ["echo"]
+    assert complete([*socket_words, "events", "--reason", "cl"], env) == ["client_fin", "client_reset"]
+    assert "listener_limit" in complete([*socket_words, "events", "-r", ""], env)
+    # reasons of datagrams are none of events
+    assert complete([*socket_words, "events", "-r", "source"], env) == []
 
 
 HOSTILE_WORDS = [

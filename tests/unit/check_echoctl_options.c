@@ -80,7 +80,9 @@ START_TEST(each_verb_is_known_by_its_name)
 		[ECHOCTL_STATS] = { "stats", false },
 		[ECHOCTL_CONNECTIONS] = { "connections", false },
 		[ECHOCTL_CONNECTION] = { "connection", true },
+		[ECHOCTL_PEERS] = { "peers", false },
 		[ECHOCTL_SOURCES] = { "sources", false },
+		[ECHOCTL_EVENTS] = { "events", false },
 		[ECHOCTL_TOP] = { "top", false },
 		[ECHOCTL_METRICS] = { "metrics", false },
 		[ECHOCTL_CONFIG] = { "config", false },
@@ -137,6 +139,10 @@ START_TEST(all_options_have_two_forms)
 	ck_assert_int_eq(options.interval_ns, 5 * NS_PER_S);
 	ck_assert_int_eq(parse("echoctl top"), 0);
 	ck_assert_int_eq(options.interval_ns, NS_PER_S);
+	ck_assert_int_eq(parse("echoctl events -f"), 0);
+	ck_assert(options.follow);
+	ck_assert_int_eq(parse("echoctl peers --prefix=24,64"), 0);
+	ck_assert_str_eq(options.prefix, "24,64");
 	ck_assert_int_eq(parse("echoctl -h nonsense"), 0);
 	ck_assert_int_eq(options.action, ECHOCTL_HELP);
 	ck_assert_int_eq(parse("echoctl --version"), 0);

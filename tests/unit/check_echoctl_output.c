@@ -265,6 +265,30 @@ START_TEST(a_text_is_shortened_in_the_middle)
 }
 END_TEST
 
+static void
+assert_broken(const char *source, size_t width, const char *expected)
+{
+	char *lines = echoctl_text_break(source, width);
+
+	ck_assert_str_eq(lines, expected);
+	free(lines);
+}
+
+START_TEST(a_line_breaks_at_blanks_and_in_long_words)
+{
+	assert_broken("", 0, "");
+	assert_broken("ab cd ef", 8, "ab cd ef");
+	assert_broken("ab cd ef", 7, "ab cd\nef");
+	assert_broken("ab cd ef", 5, "ab cd\nef");
+	assert_broken("ab cd ef", 2, "ab\ncd\nef");
+	assert_broken("a bcdefgh i", 3, "a\nbcd\nefg\nh i");
+	assert_broken("abc ", 3, "abc");
+	assert_broken("abc", 0, "a\nb\nc");
+	assert_broken("\xe6\xbc\xa2\xe5\xad\x97x", 3, "\xe6\xbc\xa2\n\xe5\xad\x97x");
+	assert_broken("\xe6\xbc\xa2\xe5\xad\x97", 1, "\xe6\xbc\xa2\n\xe5\xad\x97");
+}
+END_TEST
+
 START_TEST(a_table_without_rows_has_titles)
 {
 	struct echoctl_table *table = table_of(NULL, 0);
@@ -274,6 +298,43 @@ START_TEST(a_table_without_rows_has_titles)
 	echoctl_table_free(table);
 	ck_assert_int_lt(echoctl_table_print(NULL, &plain, ECHOCTL_TITLE, "\n", out), 0);
 	echoctl_table_free(NULL);
+}
+END_TEST
+
+/* STYLE decides whether what comes later is shortened to the columns that there are. */
+static void
+assert_continued(const struct echoctl_style *style, const char *second)
+{
+	static const struct echoctl_column some[] = { { .title = "A", .least = 4, .shorten = 4 },
+		{ .title = "B", .optional = true }, { .title = "C", .right = true } };
+	struct echoctl_table *table = echoctl_table_new(some, 3);
+
+	echoctl_table_add(table, "1");
+	echoctl_table_add(table, NULL);
+	echoctl_table_add(table, "333");
+	ck_assert_int_eq(echoctl_table_print(table, style, ECHOCTL_PLAIN, "\n", out), 0);
+	assert_printed("A       C\n"
+		       "1     333\n");
+	echoctl_table_continue(table);
+	ck_assert_int_eq(echoctl_table_print(table, style, ECHOCTL_PLAIN, "\n", out), 0);
+	assert_printed("");
+	for (int again = 0; again < 2; again++) {
+		echoctl_table_add(table, "abcdefg");
+		echoctl_table_add(table, "x");
+		echoctl_table_add(table, "3");
+		ck_assert_int_eq(echoctl_table_print(table, style, ECHOCTL_PLAIN, "\n", out), 0);
+		assert_printed(second);
+		echoctl_table_continue(table);
+	}
+	echoctl_table_free(table);
+}
+
+START_TEST(a_table_can_go_on)
+{
+	static const struct echoctl_style narrow = { .width = 20 };
+
+	assert_continued(&narrow, "ab\xe2\x80\xa6g    3\n");
+	assert_continued(&plain, "abcdefg    3\n");
 }
 END_TEST
 
@@ -405,7 +466,9 @@ test_suite(void)
 	tcase_add_test(tests, a_table_fits_the_screen);
 	tcase_add_test(tests, prose_goes_on_in_the_next_line);
 	tcase_add_test(tests, a_text_is_shortened_in_the_middle);
+	tcase_add_test(tests, a_line_breaks_at_blanks_and_in_long_words);
 	tcase_add_test(tests, a_table_without_rows_has_titles);
+	tcase_add_test(tests, a_table_can_go_on);
 	tcase_add_test(tests, an_optional_column_needs_a_value);
 	tcase_add_test(tests, colours_are_not_counted);
 	tcase_add_test(tests, a_document_is_a_list);
