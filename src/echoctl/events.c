@@ -28,7 +28,7 @@ static const struct echoctl_view view = {
 	.list = "events",
 	.columns = {
 		{ .key = "when", .title = "TIME", .least = 15, .shorten = 15 },
-		{ .key = "kind", .title = "EVENT", .least = 7, .shorten = 7, .warn = "refused" },
+		{ .key = "kind", .title = "EVENT", .least = 7, .shorten = 7, .drop = 2, .warn = "refused" },
 		{ .key = "listener", .title = "LISTENER", .least = 8, .shorten = 8, .drop = 3 },
 		{ .key = "peer", .title = "PEER", .least = 21, .shorten = 21 },
 		{ .key = "reason", .title = "REASON", .least = 12, .shorten = 12, .drop = 1 },

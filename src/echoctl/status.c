@@ -259,8 +259,8 @@ status_add_traffic(struct lines *lines)
 		lines_add(lines, "peaks",
 		    "{totals.peaks.connections} connections, "
 		    "{totals.peaks.accepts_per_second} accepted, "
-		    "{totals.peaks.received_bytes_per_second} received, "
-		    "{totals.peaks.sent_bytes_per_second} sent",
+		    "{totals.peaks.received_bytes_per_second} in, "
+		    "{totals.peaks.sent_bytes_per_second} out",
 		    ECHOCTL_PLAIN);
 }
 

@@ -126,7 +126,7 @@ def event(number, **changes):
 def refused(number, **changes):
     """A row of /events for a client that was turned away."""
     nothing = {"connection": None, "bytes_in": 0, "bytes_out": 0, "duration_seconds": 0.0}
-    return event(number, kind="refused", reason="limit", **{**nothing, **changes})
+    return event(number, **{"kind": "refused", "reason": "limit", **nothing, **changes})
 
 
 def events(rows, target="/events"):
@@ -138,12 +138,13 @@ def events(rows, target="/events"):
 
 
 def peers(rows, prefix):
-    """Connections by peer, or by a network of that length (IPv4 alone), as of /connections."""
+    """Connections by address, or by network, of that length for IPv4, as of /connections."""
     groups = {}
     for row in rows:
-        name = row["peer"].rpartition(":")[0] or row["peer"]
+        name = (row["peer"].rpartition(":")[0] or row["peer"]).strip("[]")
         if prefix is not None:
-            name = str(ipaddress.ip_network(f"{name}/{prefix}", strict=False))
+            bits = 64 if ":" in name else prefix
+            name = str(ipaddress.ip_network(f"{name}/{bits}", strict=False))
         group = groups.setdefault(
             name, {"peer": name, "connections": 0, "bytes_in": 0, "bytes_out": 0, "pending_bytes": 0})
         group["connections"] += 1

@@ -115,7 +115,7 @@ def test_peaks_and_limits(ask, control):
     control.answers["GET", "/stats"] = (200, stats)
     text = ask("status").stdout
     assert line(text, "peaks") == (
-        "12 connections, 340/s accepted, 5.0 MiB/s received, 4.0 MiB/s sent")
+        "12 connections, 340/s accepted, 5.0 MiB/s in, 4.0 MiB/s out")
     titles, a, b = rows(text[text.index("LISTENER"):])[:3]
     assert titles[3:6] == ["OPEN", "LIMIT", "PEAK"]
     assert a[3:6] == ["0", "500", "7"]
