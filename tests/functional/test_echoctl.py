@@ -240,7 +240,9 @@ def test_the_host_is_one_that_the_daemon_knows(ask, control):
 
 
 def test_status(ask, control):
-    control.answers["GET", "/stats"] = (200, control.stats())
+    stats = control.stats()
+    stats["listeners"][0].update(peaks={"connections": 9}, connections_limit=50, open=True)
+    control.answers["GET", "/stats"] = (200, stats)
     result = ask("status")
     assert (result.returncode, result.stderr) == (0, "")
     head, _, rest = result.stdout.partition("\n")
@@ -249,7 +251,8 @@ def test_status(ask, control):
     assert "traffic      5.0 MiB received, 5.0 MiB sent, 0 B pending\n" in rest
     assert "process      3.3 MiB resident, 23 of 20000 descriptors, 1.50s of CPU time\n" in rest
     assert "last reload  successful (2 so far, 0 failed)\n" in rest
-    assert ["echo", "tcp://[::]:7", "accepting", "3", "7", "2", "5.0 MiB", "5.0 MiB"] in rows(rest)
+    assert ["echo", "tcp://[::]:7", "accepting", "3", "50", "9", "7", "2", "5.0 MiB",
+            "5.0 MiB"] in rows(rest)
     assert rows(rest)[-4:] == [
         ["LOOP", "OPEN", "LAG P50", "LAG P99"],
         ["main", "-", "50.0us", "1.00ms"],
