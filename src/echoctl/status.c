@@ -304,7 +304,7 @@ static const struct echoctl_view streams = {
 	.list = "streams",
 	.columns = {
 		{ .key = "name", .title = "LISTENER", .shorten = 8 },
-		{ .key = "address", .title = "ADDRESS", .shorten = 16 },
+		{ .key = "address", .title = "ADDRESS", .shorten = 21 },
 		{ .key = "state", .title = "STATE", .shorten = 9 },
 		{ .key = "connections", .title = "OPEN", .right = true },
 		{ .key = "limit", .title = "LIMIT", .right = true, .drop = 5, .optional = true },
@@ -321,7 +321,7 @@ static const struct echoctl_view datagrams = {
 	.list = "datagrams",
 	.columns = {
 		{ .key = "name", .title = "LISTENER", .shorten = 8 },
-		{ .key = "address", .title = "ADDRESS", .shorten = 16 },
+		{ .key = "address", .title = "ADDRESS", .shorten = 19 },
 		{ .key = "state", .title = "STATE", .shorten = 9 },
 		{ .key = "datagrams_received", .title = "RECEIVED", .right = true, .drop = 2 },
 		{ .key = "datagrams_sent", .title = "ECHOED", .right = true, .drop = 1 },

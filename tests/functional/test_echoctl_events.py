@@ -151,6 +151,16 @@ def test_follow_begins_where_the_limit_says(control, tmp_path):
     ]
 
 
+def test_a_pipe_gets_all_of_what_comes_later(control, tmp_path):
+    found = tell(control, event(1))
+    with Follower(control, tmp_path) as follower:
+        follower.wait_peers(1)
+        name, peer = "l" * 64, "[2001:db8:1111:2222:3333:4444:5555:6666]:65535"
+        found.append(event(2, listener=name, peer=peer, bytes_in=2**61))
+        follower.wait_peers(1, 2)
+        assert all(text in follower.output for text in (name, peer, str(2**61)))
+
+
 def test_follow_asks_once_a_second(control, tmp_path):
     tell(control, event(1))
     with Follower(control, tmp_path) as follower:

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """echoctl status: datagrams, peaks, listeners of both kinds, and what waits for a restart."""
 
+import contextlib
 import re
 import socket
 import threading
+import types
 
 import pytest
 
@@ -167,9 +169,9 @@ def test_what_waits_for_a_restart(ask, control, number, says):
     assert line(ask("status").stdout, "restart") == says
 
 
-def test_a_flood_over_the_rate_is_seen(launch, open_directory, tmp_path):
-    """The real daemon: what status says while one source sends more than it may."""
-    path = open_directory / "real.sock"
+@contextlib.contextmanager
+def flooded(launch, path):
+    """A daemon with its control socket there, to which one source sends more than it may."""
     daemon = launch(
         listeners=[udp_listener(name="u", rate_per_source=10, burst_per_source=10)],
         control={"socket": str(path)},
@@ -184,13 +186,19 @@ def test_a_flood_over_the_rate_is_seen(launch, open_directory, tmp_path):
     thread = threading.Thread(target=flood)
     thread.start()
     try:
-        fake = type("Place", (), {"path": path})
-        text = wait_until(
-            lambda: (text := on_terminal(fake, tmp_path, "status")) and " now: " in text and text,
-            10, "drops that go on")
+        yield daemon
     finally:
         over.set()
         thread.join()
-    assert re.search(r"datagrams +\x1b\[33m\d+ received, \d+ echoed, \d+ dropped, \d+/s now:"
+
+
+def test_a_flood_over_the_rate_is_seen(launch, open_directory, tmp_path):
+    path = open_directory / "real.sock"
+    place = types.SimpleNamespace(path=path)
+    with flooded(launch, path):
+        text = wait_until(
+            lambda: (text := on_terminal(place, tmp_path, "status")) and " now: " in text and text,
+            10, "drops that go on")
+    assert re.search(r"datagrams +\x1b\[33m\d+ received, \d+ echoed, \d+ dropped, \S+/s now:"
                      r" source_rate=\d+", text)
     assert re.search(r"^u .*\x1b\[33m +\d+\x1b\[0m  source_rate", text, re.M)

@@ -14,6 +14,7 @@ from fake_control import FakeControl, connection, datagram_listener, source
 from harness import environment, hold, pause, seconds, wait_until
 from harness.terminal import Terminal
 from test_echoctl import ECHOCTL
+from test_echoctl_status import flooded
 
 ENTER = b"\x1b[?1049h\x1b[?25l"
 LEAVE = b"\x1b[?25h\x1b[?1049l"
@@ -430,6 +431,19 @@ def test_a_key_shows_the_sources(top, control):
     terminal.type("q")
     assert_restored(terminal)
     assert all(len(line) < 80 for frame in frames(terminal) for line in frame.split("\r\n"))
+
+
+def test_a_flood_over_the_rate_is_seen(launch, open_directory, tmp_path):
+    """The real daemon."""
+    path = open_directory / "real.sock"
+    with flooded(launch, path), Terminal(
+            [ECHOCTL, "-s", path, "top"], env=environment(tmp_path), columns=80) as terminal:
+        terminal.wait_for("\x1b[33mdatagrams received ")
+        terminal.type("s")
+        frame = wait_frame(terminal, lambda frame: re.search(r"^127\.0\.0\.1.*\d/s +\S+/s ", frame, re.M))
+        assert re.search(r"^127\.0\.0\.1/32 +\S+/s +[1-9]\S*/s +\d+ +\d+  u ", frame, re.M)
+        terminal.type("q")
+        assert_restored(terminal)
 
 
 def test_the_other_list_ends_a_pause(top, control):
