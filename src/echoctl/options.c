@@ -11,6 +11,7 @@
 #include <strings.h>
 #include <sys/un.h>
 
+#include "base/address.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "client/option_value.h"
@@ -46,6 +47,22 @@ static const struct verb_words verbs[ECHOCTL_VERBS] = {
 	[ECHOCTL_CLOSE] = { "close", "ID", "", "close one connection" },
 	[ECHOCTL_LOG_LEVEL] = { "log-level", "LEVEL", "", "error, warning, notice, info or debug" },
 	[ECHOCTL_LOG_REOPEN] = { "log-reopen", NULL, "", "open the log file again" },
+};
+
+#define ANY ECHOCTL_VERBS
+#define WORDS_MAX 6
+
+/* The values of what takes one of a few words; the first row for a verb is its own. */
+static const struct choice {
+	int option; /* letter; 0: the operand */
+	enum echoctl_verb verb;
+	const char *words[WORDS_MAX];
+} choices[] = {
+	{ 'S', ANY, { "open", "flushing", "lingering" } },
+	{ 'k', ECHOCTL_PEERS, { "connections", "bytes_in", "bytes_out", "pending" } },
+	{ 'k', ANY, { "age", "idle", "bytes_in", "bytes_out", "pending" } },
+	{ 'o', ANY, { "asc", "desc" } },
+	{ 0, ECHOCTL_LOG_LEVEL, { "error", "warning", "notice", "info", "debug" } },
 };
 
 static const char short_options[] = "s:u:jt:wfi:l:p:P:r:S:k:o:n:O:WVh";
@@ -136,6 +153,24 @@ options_check_prefix(struct error_list *errors, const char *text)
 }
 
 static void
+options_check_peer(struct error_list *errors, const char *text)
+{
+	struct network network;
+	const char *reason;
+
+	if (network_parse(text, &network, &reason) < 0)
+		option_value_refuse(errors, "peer", text, reason);
+}
+
+/* The daemon takes it as it is. */
+static void
+options_take_filter(struct command_line *line, int option, const char *text)
+{
+	line->options.filters[strchr(filter_options, option) - filter_options] =
+	    (struct echoctl_filter){ option_name(long_options, option), text };
+}
+
+static void
 options_take(struct command_line *line, int option, const char *text)
 {
 	struct echoctl_options *options = &line->options;
@@ -180,10 +215,13 @@ options_take(struct command_line *line, int option, const char *text)
 		if (!options_is_number(text))
 			option_value_refuse(line->errors, option_name(long_options, option), text,
 			    "is not a whole number");
+		options_take_filter(line, option, text);
+		break;
+	case 'p':
+		options_check_peer(line->errors, text);
 		/* fall through */
 	default:
-		options->filters[strchr(filter_options, option) - filter_options] =
-		    (struct echoctl_filter){ option_name(long_options, option), text };
+		options_take_filter(line, option, text);
 	}
 }
 
@@ -213,6 +251,62 @@ options_take_verb(struct command_line *line, const char *name)
 		    line->errors, "unknown verb \"%s\": did you mean \"%s\"?", escaped, nearest);
 	else
 		error_list_add(line->errors, "unknown verb \"%s\"", escaped);
+}
+
+/* Return the choice for OPTION of VERB, or NULL where any text will do. */
+static const struct choice *
+options_find_choice(int option, enum echoctl_verb verb)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(choices); i++)
+		if (choices[i].option == option &&
+		    (choices[i].verb == verb || choices[i].verb == ANY))
+			return &choices[i];
+	return NULL;
+}
+
+/* Add an error unless TEXT is one of the words of CHOICE; NAME is what it is the value of. */
+static void
+options_check_choice(
+    struct error_list *errors, const struct choice *choice, const char *name, const char *text)
+{
+	char list[128] = "", escaped[64];
+	size_t used = 0;
+
+	for (size_t i = 0; i < WORDS_MAX && choice->words[i] != NULL; i++) {
+		bool last = i + 1 == WORDS_MAX || choice->words[i + 1] == NULL;
+
+		if (strcmp(text, choice->words[i]) == 0)
+			return;
+		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s",
+		    i == 0 ? ""
+		    : last ? " or "
+			   : ", ",
+		    choice->words[i]);
+	}
+	text_escape_string(text, escaped, sizeof(escaped));
+	error_list_add(errors, "%s: \"%s\" is not %s", name, escaped, list);
+}
+
+/* Check the values that have to be one of a few words. */
+static void
+options_check_choices(struct command_line *line)
+{
+	const struct echoctl_options *options = &line->options;
+	const struct choice *choice = options_find_choice(0, options->verb);
+
+	if (choice != NULL && options->operand != NULL)
+		options_check_choice(
+		    line->errors, choice, verbs[options->verb].name, options->operand);
+	for (size_t i = 0; i < ECHOCTL_FILTERS; i++) {
+		const struct echoctl_filter *filter = &options->filters[i];
+		char name[32];
+
+		choice = options_find_choice(filter_options[i], options->verb);
+		if (choice == NULL || filter->value == NULL)
+			continue;
+		(void)snprintf(name, sizeof(name), "--%s", filter->name);
+		options_check_choice(line->errors, choice, name, filter->value);
+	}
 }
 
 static void
@@ -251,6 +345,7 @@ options_check_together(struct command_line *line)
 		error_list_add(line->errors, "--socket and --url do not go together");
 	if (options->verb == ECHOCTL_VERBS)
 		return;
+	options_check_choices(line);
 	if (options->json && options->verb == ECHOCTL_TOP)
 		error_list_add(
 		    line->errors, "top draws on a terminal: for --json there is connections");

@@ -99,13 +99,15 @@ START_TEST(each_verb_is_known_by_its_name)
 	for (int i = 0; i < ECHOCTL_VERBS; i++) {
 		char words[64];
 
-		(void)snprintf(words, sizeof(words), "echoctl %s%s", verbs[i].name,
-		    verbs[i].has_operand ? " 7" : "");
+		const char *operand = i == ECHOCTL_LOG_LEVEL ? "info" : "7";
+
+		(void)snprintf(words, sizeof(words), "echoctl %s%s%s", verbs[i].name,
+		    verbs[i].has_operand ? " " : "", verbs[i].has_operand ? operand : "");
 		ck_assert_int_eq(parse(words), 0);
 		ck_assert_int_eq(options.action, ECHOCTL_ASK);
 		ck_assert_int_eq(options.verb, i);
 		if (verbs[i].has_operand)
-			ck_assert_str_eq(options.operand, "7");
+			ck_assert_str_eq(options.operand, operand);
 		else
 			ck_assert_ptr_null(options.operand);
 	}
