@@ -32,6 +32,13 @@ struct verb {
 	const struct echoctl_view *view; /* show_table() */
 };
 
+static void
+print_version(void)
+{
+	(void)printf("echoctl %s (libcurl %s, jansson %s)\n", PACKAGE_VERSION,
+	    echoctl_session_curl_version(), JANSSON_VERSION);
+}
+
 /* Print all of the answer. */
 static enum echoctl_exit
 show_document(struct echoctl_session *session, const struct verb *verb)
@@ -166,6 +173,28 @@ show_metrics(struct echoctl_session *session, const struct verb *verb)
 	if (session->answer.status != 200)
 		return echoctl_session_refused(session);
 	echoctl_session_print_body(session);
+	return ECHOCTL_EXIT_OK;
+}
+
+static enum echoctl_exit
+show_version(struct echoctl_session *session, const struct verb *verb)
+{
+	enum echoctl_exit code;
+	json_t *document = echoctl_session_ask(session, ECHOCTL_GET, verb->path, &code);
+	char *text;
+
+	if (document == NULL)
+		return code;
+	text = echoctl_json_fill(document,
+	    "{$name} {$version} (libevent {$libevent}, jansson {$jansson}, "
+	    "compiler {$compiler})");
+	json_decref(document);
+	if (text == NULL)
+		return echoctl_session_fail(-ENOMEM);
+	print_version();
+	echoctl_text_write(stdout, text, strlen(text));
+	(void)fputc('\n', stdout);
+	free(text);
 	return ECHOCTL_EXIT_OK;
 }
 
@@ -368,6 +397,7 @@ static const struct verb verbs[ECHOCTL_VERBS] = {
 	[ECHOCTL_LOG_REOPEN] = { .run = act_simply,
 	    .path = "/log/reopen",
 	    .done = "log opened again" },
+	[ECHOCTL_DAEMON_VERSION] = { .run = show_version, .path = "/version" },
 };
 
 static enum echoctl_exit
@@ -405,10 +435,9 @@ main(int argc, char **argv)
 	if (echoctl_options_parse(argc, argv, &errors, &options) < 0)
 		return echoctl_refuse(&errors);
 	if (options.action == ECHOCTL_HELP)
-		echoctl_options_print_help(stdout);
+		echoctl_options_print_help(options.verb, stdout);
 	else if (options.action == ECHOCTL_VERSION)
-		(void)printf("echoctl %s (libcurl %s, jansson %s)\n", PACKAGE_VERSION,
-		    echoctl_session_curl_version(), JANSSON_VERSION);
+		print_version();
 	else
 		code = echoctl_run(&options);
 	if (fflush(stdout) != 0 || ferror(stdout) != 0) {

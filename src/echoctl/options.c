@@ -22,7 +22,7 @@
 
 struct verb_words {
 	const char *name;
-	const char *operand; /* "ID", "LEVEL"; NULL: takes none */
+	const char *operand; /* "ID", "LEVEL"; in brackets: may be left out; NULL: takes none */
 	const char *options; /* letters of those that only some verbs have */
 	const char *help;
 };
@@ -47,6 +47,9 @@ static const struct verb_words verbs[ECHOCTL_VERBS] = {
 	[ECHOCTL_CLOSE] = { "close", "ID", "", "close one connection" },
 	[ECHOCTL_LOG_LEVEL] = { "log-level", "LEVEL", "", "error, warning, notice, info or debug" },
 	[ECHOCTL_LOG_REOPEN] = { "log-reopen", NULL, "", "open the log file again" },
+	[ECHOCTL_DAEMON_VERSION] = { "version", NULL, "",
+	    "the versions of echoctl and of the daemon" },
+	[ECHOCTL_HELP_ON] = { "help", "[VERB]", "", "this text, or what one verb takes" },
 };
 
 #define ANY ECHOCTL_VERBS
@@ -287,6 +290,18 @@ options_check_choice(
 	error_list_add(errors, "%s: \"%s\" is not %s", name, escaped, list);
 }
 
+/* `help`: its operand is what to tell of. */
+static void
+options_take_help(struct command_line *line)
+{
+	struct echoctl_options *options = &line->options;
+
+	options->action = ECHOCTL_HELP;
+	options->verb = ECHOCTL_VERBS;
+	if (options->operand != NULL)
+		options_take_verb(line, options->operand);
+}
+
 /* Check the values that have to be one of a few words. */
 static void
 options_check_choices(struct command_line *line)
@@ -314,7 +329,7 @@ options_take_operands(struct command_line *line, int count, char **operands)
 {
 	const struct verb_words *verb;
 	char escaped[64];
-	int most;
+	int most, least;
 
 	if (count == 0) {
 		error_list_add(line->errors, "no verb");
@@ -325,13 +340,14 @@ options_take_operands(struct command_line *line, int count, char **operands)
 		return;
 	verb = &verbs[line->options.verb];
 	most = verb->operand != NULL ? 2 : 1;
+	least = verb->operand != NULL && verb->operand[0] != '[' ? 2 : 1;
 	line->options.operand = operands[1];
 	text_escape_string(operands[count - 1], escaped, sizeof(escaped));
-	if (count < most)
+	if (count < least)
 		error_list_add(line->errors, "%s: which %s?", verb->name, verb->operand);
 	else if (count > most)
 		error_list_add(line->errors, "%s: \"%s\" is too much", verb->name, escaped);
-	else if (most == 2 && strcmp(verb->operand, "ID") == 0 && !options_is_number(operands[1]))
+	else if (least == 2 && strcmp(verb->operand, "ID") == 0 && !options_is_number(operands[1]))
 		error_list_add(line->errors, "%s: \"%s\" is not the number of a connection",
 		    verb->name, escaped);
 }
@@ -386,6 +402,8 @@ echoctl_options_parse(
 	}
 	options_take_operands(&line, argc - optind, argv + optind);
 	options_check_together(&line);
+	if (line.options.verb == ECHOCTL_HELP_ON)
+		options_take_help(&line);
 	if (error_list_count(errors) > before)
 		return -EINVAL;
 	*ret_options = line.options;
@@ -402,9 +420,93 @@ echoctl_options_filter(struct echoctl_options *options, const char *name)
 	return NULL;
 }
 
-void
-echoctl_options_print_help(FILE *out)
+/* What the help says of an option; the first row for a verb is its own. */
+static const struct option_help {
+	int option;
+	enum echoctl_verb verb;
+	const char *form, *help;
+} helps[] = {
+	{ 's', ANY, "-s, --socket PATH", "ask at this UNIX socket" },
+	{ 'u', ANY, "-u, --url URL", "ask here, such as http://127.0.0.1:9862: read only" },
+	{ 'j', ECHOCTL_EVENTS, "-j, --json",
+	    "print the answer as it came; with --follow a line for each" },
+	{ 'j', ANY, "-j, --json", "print the answer as it came" },
+	{ 't', ANY, "-t, --timeout TIME", "wait so long for an answer [10s; stop --wait 90s]" },
+	{ 'V', ANY, "-V, --version", "print the version and exit" },
+	{ 'h', ANY, "-h, --help", "print this text and exit" },
+	{ 'f', ANY, "-f, --follow", "go on with those that come" },
+	{ 'P', ANY, "-P, --prefix N[,M]", "by network: lengths for IPv4 and IPv6, such as 24,64" },
+	{ 'l', ANY, "-l, --listener NAME", "only those of this listener" },
+	{ 'p', ANY, "-p, --peer CIDR", "only those from there, such as 192.0.2.0/24" },
+	{ 'r', ANY, "-r, --reason REASON", "only those for this reason, such as idle_timeout" },
+	{ 'S', ANY, "-S, --state STATE", "only those that are open, flushing or lingering" },
+	{ 'k', ECHOCTL_PEERS, "-k, --sort KEY", "connections, bytes_in, bytes_out or pending" },
+	{ 'k', ANY, "-k, --sort KEY", "age, idle, bytes_in, bytes_out or pending" },
+	{ 'o', ANY, "-o, --order ORDER", "asc or desc" },
+	{ 'n', ECHOCTL_EVENTS, "-n, --limit N", "the last N [100; with --follow 10]" },
+	{ 'n', ANY, "-n, --limit N", "so many at most [100]" },
+	{ 'O', ANY, "-O, --offset N", "leave out the first N" },
+	{ 'w', ANY, "-w, --wait", "return when the daemon is gone" },
+	{ 'i', ANY, "-i, --interval TIME", "from one sample to the next [1s]" },
+	{ 'W', ANY, "-W, --wide", "show all, however wide the terminal is" },
+};
+
+/* Whether all verbs have OPTION. */
+static bool
+help_is_common(int option)
 {
+	for (int verb = 0; verb < ECHOCTL_VERBS; verb++)
+		if (strchr(verbs[verb].options, option) != NULL)
+			return false;
+	return true;
+}
+
+/* Print what is said of OPTION for VERB, or with ECHOCTL_VERBS for all. */
+static void
+help_print_option(int option, enum echoctl_verb verb, FILE *out)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(helps); i++) {
+		if (helps[i].option != option || (helps[i].verb != verb && helps[i].verb != ANY))
+			continue;
+		(void)fprintf(out, "  %-19s  %s\n", helps[i].form, helps[i].help);
+		return;
+	}
+}
+
+static void
+help_print_common_options(enum echoctl_verb verb, FILE *out)
+{
+	for (const struct option *o = long_options; o->name != NULL; o++)
+		if (help_is_common(o->val))
+			help_print_option(o->val, verb, out);
+}
+
+/* Print the options that VERB has, but for those in EXCEPT. */
+static void
+help_print_verb_options(enum echoctl_verb verb, const char *except, FILE *out)
+{
+	for (const struct option *o = long_options; o->name != NULL; o++)
+		if (strchr(verbs[verb].options, o->val) != NULL && strchr(except, o->val) == NULL)
+			help_print_option(o->val, verb, out);
+}
+
+static void
+help_print_one(enum echoctl_verb verb, FILE *out)
+{
+	const struct verb_words *info = &verbs[verb];
+
+	(void)fprintf(out, "Usage: echoctl [OPTION ...] %s%s%s\n%s\n\n", info->name,
+	    info->operand != NULL ? " " : "", info->operand != NULL ? info->operand : "",
+	    info->help);
+	help_print_verb_options(verb, "", out);
+	help_print_common_options(verb, out);
+}
+
+static void
+help_print_all(FILE *out)
+{
+	const char *gap = "";
+
 	(void)fputs("Usage: echoctl [OPTION ...] VERB\n"
 		    "See and steer a running echod.\n"
 		    "\n",
@@ -417,44 +519,39 @@ echoctl_options_print_help(FILE *out)
 		    info->operand != NULL ? " " : "", info->operand != NULL ? info->operand : "");
 		(void)fprintf(out, "  %-16s  %s\n", words, info->help);
 	}
+	(void)fputc('\n', out);
+	help_print_common_options(ECHOCTL_VERBS, out);
+	(void)fputc('\n', out);
+	for (int verb = 0; verb < ECHOCTL_VERBS; verb++) {
+		if (strchr(verbs[verb].options, 'W') == NULL)
+			continue;
+		(void)fprintf(out, "%s%s", gap, verbs[verb].name);
+		gap = ", ";
+	}
+	(void)fputs(":\n", out);
+	help_print_option('W', ECHOCTL_VERBS, out);
+	for (int verb = 0; verb < ECHOCTL_VERBS; verb++) {
+		const char *options = verbs[verb].options;
+
+		if (options[strspn(options, "W")] == '\0')
+			continue;
+		(void)fprintf(out, "%s:\n", verbs[verb].name);
+		help_print_verb_options((enum echoctl_verb)verb, "W", out);
+	}
 	(void)fputs(
-	    "\n"
-	    "  -s, --socket PATH    ask at this UNIX socket\n"
-	    "  -u, --url URL        ask here, such as http://127.0.0.1:9862: read only\n"
-	    "  -j, --json           print the answer as it came\n"
-	    "  -t, --timeout TIME   wait so long for an answer [10s; stop --wait 90s]\n"
-	    "  -V, --version        print the version and exit\n"
-	    "  -h, --help           print this text and exit\n"
-	    "\n"
-	    "status, stats, connections, connection, peers, sources, events, config:\n"
-	    "  -W, --wide           show all, however wide the terminal is\n"
-	    "connections:\n"
-	    "  -l, --listener NAME  only those of this listener\n"
-	    "  -p, --peer CIDR      only those from there, such as 192.0.2.0/24\n"
-	    "  -S, --state STATE    only those in this state\n"
-	    "  -k, --sort KEY       age, idle, bytes_in, bytes_out or pending\n"
-	    "  -o, --order ORDER    asc or desc\n"
-	    "  -n, --limit N        so many at most [100]\n"
-	    "  -O, --offset N       leave out the first N\n"
-	    "peers: the options of connections, with connections as a key to sort by, and\n"
-	    "  -P, --prefix N[,M]   by network: lengths for IPv4 and IPv6, such as 24,64\n"
-	    "events:\n"
-	    "  -f, --follow         go on with those that come\n"
-	    "  -l, --listener NAME  only those of this listener\n"
-	    "  -p, --peer CIDR      only those from there\n"
-	    "  -r, --reason REASON  only those for this reason, such as idle_timeout\n"
-	    "  -n, --limit N        the last N [100; with --follow 10]\n"
-	    "sources:\n"
-	    "  -l, --listener NAME  only those of this listener\n"
-	    "  -n, --limit N        so many at most [100]\n"
-	    "stop:\n"
-	    "  -w, --wait           return when the daemon is gone\n"
-	    "top:\n"
-	    "  -i, --interval TIME  from one sample to the next [1s]\n"
 	    "\n"
 	    "Without -s and -u the first of these sockets that exists is asked:\n"
 	    "$RUNTIME_DIRECTORY/control.sock, /run/echod/control.sock,\n"
 	    "$XDG_RUNTIME_DIR/echod/control.sock.\n"
 	    "Exit: 0 done, 1 refused or failed check, 64 usage, 69 unreachable. See echoctl(1).\n",
 	    out);
+}
+
+void
+echoctl_options_print_help(enum echoctl_verb verb, FILE *out)
+{
+	if (verb == ECHOCTL_VERBS)
+		help_print_all(out);
+	else
+		help_print_one(verb, out);
 }

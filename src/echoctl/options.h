@@ -33,12 +33,14 @@ enum echoctl_verb {
 	ECHOCTL_CLOSE,
 	ECHOCTL_LOG_LEVEL,
 	ECHOCTL_LOG_REOPEN,
+	ECHOCTL_DAEMON_VERSION,
+	ECHOCTL_HELP_ON,
 	ECHOCTL_VERBS, /* how many there are */
 };
 
 enum echoctl_action {
-	ECHOCTL_ASK, /* run the verb */
-	ECHOCTL_HELP,
+	ECHOCTL_ASK,  /* run the verb */
+	ECHOCTL_HELP, /* on the verb; ECHOCTL_VERBS: on all */
 	ECHOCTL_VERSION,
 };
 
@@ -54,7 +56,7 @@ struct echoctl_filter {
 struct echoctl_options {
 	enum echoctl_action action;
 	enum echoctl_verb verb;
-	const char *operand; /* NULL where the verb takes none; an ID is digits */
+	const char *operand; /* NULL where there is none; an ID is digits */
 	const char *socket;  /* -s; at most one of these two is given */
 	const char *url;     /* -u */
 	bool json;
@@ -77,7 +79,7 @@ ATTR_MUSTCHECK int echoctl_options_parse(
 /* Return the filter of that NAME, or NULL when it was not given. */
 struct echoctl_filter *echoctl_options_filter(struct echoctl_options *options, const char *name);
 
-/* Print the help text to OUT. */
-void echoctl_options_print_help(FILE *out);
+/* Print the help text on VERB, or with ECHOCTL_VERBS on all, to OUT. */
+void echoctl_options_print_help(enum echoctl_verb verb, FILE *out);
 
 #endif

@@ -19,7 +19,7 @@ from harness.terminal import Terminal
 ECHOCTL = pathlib.Path(os.environ.get("ECHOCTL") or BINARY.parent / "echoctl").absolute()
 VERBS = (
     "status stats connections connection peers sources events top metrics config health reload"
-    " drain undrain stop close log-level log-reopen"
+    " drain undrain stop close log-level log-reopen version help"
 ).split()
 NOTHING = ("RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR", "NO_COLOR")
 
@@ -86,6 +86,33 @@ def test_version(echoctl):
     assert result.returncode == 0
     assert re.match(r"echoctl \d+\.\d+\.\d+\S* \(libcurl ", result.stdout)
     assert echoctl("--version").stdout == result.stdout
+
+
+def test_help_on_a_verb(echoctl):
+    assert echoctl("help").stdout == echoctl("--help").stdout
+    assert echoctl("--help", "top").stdout == echoctl("--help").stdout
+    for verb in VERBS:
+        text = echoctl("help", verb).stdout
+        assert re.match(rf"Usage: echoctl \[OPTION \.\.\.\] {verb}( \[?[A-Z]+\]?)?\n.+\n\n", text)
+        assert "--socket PATH" in text
+    text = echoctl("help", "peers").stdout
+    assert "--prefix" in text and "--follow" not in text
+    assert "connections, bytes_in, bytes_out or pending" in text
+    result = echoctl("help", "pears")
+    assert result.returncode == 64
+    assert 'unknown verb "pears": did you mean "peers"?' in result.stderr
+
+
+def test_versions_of_both(ask, control):
+    answer = {"name": "echod", "version": "1.2.3", "libevent": "2.1.12-stable", "jansson": "2.14",
+              "compiler": "12.2.0"}
+    control.answers["GET", "/version"] = (200, answer)
+    own, its = ask("version").stdout.splitlines()
+    assert own + "\n" == ask("--version").stdout
+    assert its == "echod 1.2.3 (libevent 2.1.12-stable, jansson 2.14, compiler 12.2.0)"
+    assert json.loads(ask("-j", "version").stdout) == answer
+    control.answers["GET", "/version"] = (200, {"name": HOSTILE})
+    assert not re.search(UNSAFE, ask("version").stdout)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +198,7 @@ def test_all_places_are_named_when_there_is_none(echoctl, tmp_path):
     assert "-u http://127.0.0.1:9862" in result.stderr
 
 
-@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in ("top",)])
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in ("top", "help")])
 def test_nobody_listens(echoctl, open_directory, verb):
     path = open_directory / "control.sock"
     operand = {"close": ["1"], "connection": ["1"], "log-level": ["info"]}.get(verb, [])

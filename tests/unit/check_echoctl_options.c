@@ -94,9 +94,10 @@ START_TEST(each_verb_is_known_by_its_name)
 		[ECHOCTL_CLOSE] = { "close", true },
 		[ECHOCTL_LOG_LEVEL] = { "log-level", true },
 		[ECHOCTL_LOG_REOPEN] = { "log-reopen", false },
+		[ECHOCTL_DAEMON_VERSION] = { "version", false },
 	};
 
-	for (int i = 0; i < ECHOCTL_VERBS; i++) {
+	for (int i = 0; i < ECHOCTL_HELP_ON; i++) {
 		char words[64];
 
 		const char *operand = i == ECHOCTL_LOG_LEVEL ? "info" : "7";
@@ -147,6 +148,13 @@ START_TEST(all_options_have_two_forms)
 	ck_assert_str_eq(options.prefix, "24,64");
 	ck_assert_int_eq(parse("echoctl -h nonsense"), 0);
 	ck_assert_int_eq(options.action, ECHOCTL_HELP);
+	ck_assert_int_eq(options.verb, ECHOCTL_VERBS);
+	ck_assert_int_eq(parse("echoctl help"), 0);
+	ck_assert_int_eq(options.action, ECHOCTL_HELP);
+	ck_assert_int_eq(options.verb, ECHOCTL_VERBS);
+	ck_assert_int_eq(parse("echoctl help close"), 0);
+	ck_assert_int_eq(options.action, ECHOCTL_HELP);
+	ck_assert_int_eq(options.verb, ECHOCTL_CLOSE);
 	ck_assert_int_eq(parse("echoctl --version"), 0);
 	ck_assert_int_eq(options.action, ECHOCTL_VERSION);
 }
