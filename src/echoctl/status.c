@@ -15,26 +15,16 @@
 
 /* Whether datagrams are being dropped shows in a second look, so long after the first one. */
 #define LOOK_AGAIN_MS 300
-#define LOOK_AGAIN_MAX 4096
 /* So many reasons are named, those that count most; the others are one figure. */
 #define REASONS_SHOWN 5
 
-/* Return the row of LISTENERS with the name of ROW, or NULL. */
-static const json_t *
-status_find_listener(const json_t *listeners, const json_t *row)
+/* Whether both rows are of one listener. */
+static bool
+status_is_same_listener(const json_t *a, const json_t *b)
 {
-	const char *name = echoctl_json_text(row, "name");
-	const json_t *other;
-	size_t i;
+	const char *name_a = echoctl_json_text(a, "name"), *name_b = echoctl_json_text(b, "name");
 
-	json_array_foreach(listeners, i, other)
-	{
-		const char *other_name = echoctl_json_text(other, "name");
-
-		if (name != NULL && other_name != NULL && strcmp(name, other_name) == 0)
-			return other;
-	}
-	return NULL;
+	return name_a != NULL && name_b != NULL && strcmp(name_a, name_b) == 0;
 }
 
 /* Add to AFTER how many datagrams a second were dropped since BEFORE, where some were. */
@@ -67,14 +57,14 @@ status_look_again(struct echoctl_session *session, json_t *stats)
 		  echoctl_json_number(stats, "process.uptime_seconds");
 	status_set_drops(
 	    echoctl_json_get(later, "totals"), echoctl_json_get(stats, "totals"), seconds);
-	listeners = echoctl_json_get(later, "listeners");
-	json_array_foreach(listeners, i, row)
+	listeners = echoctl_json_get(stats, "listeners");
+	/* a reload in between may move a row to another place: it is calm then */
+	json_array_foreach(echoctl_json_get(later, "listeners"), i, row)
 	{
-		/* each is searched for in all of the others */
-		if (i == LOOK_AGAIN_MAX)
-			break;
-		status_set_drops(
-		    row, status_find_listener(echoctl_json_get(stats, "listeners"), row), seconds);
+		const json_t *before = json_array_get(listeners, i);
+
+		if (status_is_same_listener(before, row))
+			status_set_drops(row, before, seconds);
 	}
 	json_decref(stats);
 	return later;
