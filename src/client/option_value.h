@@ -18,7 +18,10 @@ const char *option_name(const struct option *table, int option);
 void option_value_refuse(
     struct error_list *errors, const char *name, const char *text, const char *what);
 
-/* Parse a duration from LEAST_NS to MOST_NS; returns 0 with an error added when it is not. */
+/*
+ * Parse a duration from LEAST_NS to MOST_NS: with a unit, as the configuration has them, or seconds
+ * without one, also with a fraction ("0.2"). Returns 0 with an error added when it is not.
+ */
 int64_t option_value_duration(struct error_list *errors, const char *name, const char *text,
     int64_t least_ns, int64_t most_ns);
 

@@ -170,7 +170,10 @@ START_TEST(mistakes_are_named)
 	assert_refused("echoping h -c 1x", "--connections");
 	assert_refused("echoping h -c -1", "--connections");
 	assert_refused("echoping h -n 99999999999999999999999", "--count");
-	assert_refused("echoping h -d 10", "no unit");
+	assert_refused("echoping h -d 10x", "unknown unit");
+	assert_refused("echoping h -d 1.5s", "1500ms");
+	assert_refused("echoping h -w 1e3", "unknown unit");
+	assert_refused("echoping h -w 99999999999999999999", "is not from");
 	assert_refused("echoping h -i 0s", "--interval");
 	assert_refused("echoping h -c 2 -t 3", "--threads");
 	assert_refused("echoping h -c 2 -i 1s", "--interval");
@@ -187,9 +190,37 @@ START_TEST(mistakes_are_named)
 }
 END_TEST
 
+START_TEST(bare_numbers_are_seconds)
+{
+	static const struct {
+		const char *text;
+		int64_t ns;
+	} rows[] = {
+		{ "1", NS_PER_S },
+		{ "0.2", 200 * NS_PER_MS },
+		{ ".5", 500 * NS_PER_MS },
+		{ "2.", 2 * NS_PER_S },
+		{ "3600", 3600 * NS_PER_S },
+		{ "0.0010000001", NS_PER_MS },
+		{ "1.999999999", 2 * NS_PER_S - 1 },
+	};
+	char words[64];
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		(void)snprintf(words, sizeof(words), "echoping h -w %s", rows[i].text);
+		ck_assert_int_eq(parse(words), 0);
+		ck_assert_int_eq(options.timeout_ns, rows[i].ns);
+	}
+	assert_refused("echoping h -w 0", "is not from");
+	assert_refused("echoping h -w .", "not a duration");
+	assert_refused("echoping h -w -1", "not a duration");
+	assert_refused("echoping h -w 1.2.3", "fraction");
+}
+END_TEST
+
 START_TEST(all_mistakes_are_told_at_once)
 {
-	ck_assert_int_eq(parse("echoping -c 0 -s x -w 5 h:99999"), -EINVAL);
+	ck_assert_int_eq(parse("echoping -c 0 -s x -w 5x h:99999"), -EINVAL);
 	ck_assert_uint_eq(error_list_count(&errors), 4);
 }
 END_TEST
@@ -359,6 +390,7 @@ test_suite(void)
 	tcase_add_test(tests, an_open_loop_has_a_deep_pipeline);
 	tcase_add_test(tests, sizes_fit_the_transport);
 	tcase_add_test(tests, mistakes_are_named);
+	tcase_add_test(tests, bare_numbers_are_seconds);
 	tcase_add_test(tests, all_mistakes_are_told_at_once);
 	tcase_add_test(tests, addresses_are_understood);
 	tcase_add_test(tests, unix_addresses_are_understood);
