@@ -29,6 +29,7 @@ struct echoping_datagram {
 	uint32_t held;  /* so many are begun, but the socket did not take them yet */
 	uint32_t burst; /* so many may still begin; with --burst */
 	int64_t starts_ns[DATAGRAM_BATCH]; /* when the time of each of these begins */
+	int64_t echo_ns;                   /* when the last echo came, or the run began */
 	int64_t ended_ns; /* when nothing was out any more and nothing to be sent; 0 before */
 };
 
@@ -56,6 +57,7 @@ datagram_init(struct echoping_link *link)
 
 	if (r < 0)
 		return r;
+	datagram_of(link)->echo_ns = clock_now_ns();
 	if (options->pipeline > 1)
 		(void)setsockopt(link->fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
 	echoping_worker_watch(link, EPOLLIN);
@@ -64,13 +66,20 @@ datagram_init(struct echoping_link *link)
 
 /* Move what the window counted to the results. */
 static void
-datagram_settle(struct echoping_datagram *datagram)
+datagram_settle(struct echoping_datagram *datagram, int64_t now_ns)
 {
-	struct echoping_results *results = datagram->link.worker->results;
+	const struct echoping_worker *worker = datagram->link.worker;
+	struct echoping_results *results = worker->results;
+	struct echoping_outage *outage = &datagram->link.outage;
 	struct echoping_window *window = &datagram->window;
+	/* where others came back meanwhile, it is loss, not an outage; in the end none come */
+	bool silent = worker->sending && datagram->echo_ns < now_ns - worker->options->timeout_ns;
 
 	if (window->lost > 0)
 		echoping_worker_note(&datagram->link, "no echo within the timeout");
+	if (window->lost > 0 && (silent || outage->begin_ns != 0))
+		echoping_outage_extend(
+		    outage, datagram->echo_ns, window->lost, "no echo within the timeout");
 	results->lost += window->lost;
 	results->duplicates += window->duplicates;
 	results->late += window->late;
@@ -82,7 +91,7 @@ datagram_settle(struct echoping_datagram *datagram)
 static void
 datagram_retire(struct echoping_datagram *datagram)
 {
-	datagram_settle(datagram);
+	datagram_settle(datagram, clock_now_ns());
 	datagram->link.worker->results->lost += datagram->window.outstanding + datagram->held;
 	datagram->held = 0;
 	echoping_worker_retire(&datagram->link);
@@ -112,8 +121,11 @@ datagram_refused(struct echoping_datagram *datagram)
 	struct echoping_results *results = datagram->link.worker->results;
 
 	results->refused = true;
-	if (results->received > 0)
+	if (results->received > 0) {
+		echoping_outage_extend(
+		    &datagram->link.outage, clock_now_ns(), 0, strerror(ECONNREFUSED));
 		return true;
+	}
 	datagram_fail(datagram, ECONNREFUSED);
 	return false;
 }
@@ -232,6 +244,8 @@ datagram_judge(
 	}
 	switch (echoping_window_receive(&datagram->window, sequence, &start_ns)) {
 	case ECHOPING_MATCHED:
+		datagram->echo_ns = now_ns;
+		echoping_outage_end(&link->outage, now_ns, &worker->results->outages);
 		echoping_worker_receive(worker, start_ns, now_ns);
 		break;
 	case ECHOPING_UNKNOWN:
@@ -302,7 +316,7 @@ datagram_on_tick(struct echoping_link *link, int64_t now_ns)
 	struct echoping_datagram *datagram = datagram_of(link);
 
 	echoping_window_expire(&datagram->window, now_ns - link->worker->options->timeout_ns);
-	datagram_settle(datagram);
+	datagram_settle(datagram, now_ns);
 	datagram_pump(link, now_ns);
 	if (!link->retired && datagram->ended_ns != 0 &&
 	    now_ns - datagram->ended_ns >= DATAGRAM_LINGER_NS)

@@ -88,8 +88,8 @@ echoping_worker_init(struct echoping_worker *worker, struct echoping_plan *plan,
 		.options = plan->run->options,
 		.payload = plan->run->payload,
 		.timer_fd = -1,
-		.kind = plan->run->target.transport == ADDRESS_UDP ? &echoping_datagram_kind
-								   : &echoping_stream_kind,
+		.kind = echoping_target_is_datagram(&plan->run->target) ? &echoping_datagram_kind
+									: &echoping_stream_kind,
 		.sending = true,
 		.quota = quota,
 	};
@@ -318,6 +318,18 @@ worker_loop(struct echoping_worker *worker)
 	}
 }
 
+/* Those that are still on are without an end; nobody may take their connections for whole. */
+static void
+worker_end_outages(struct echoping_worker *worker)
+{
+	for (uint32_t i = 0; i < worker->link_count; i++) {
+		struct echoping_link *link = worker_link(worker, i);
+
+		worker->results->broken += link->outage.begin_ns != 0;
+		echoping_outage_end(&link->outage, INT64_MAX, &worker->results->outages);
+	}
+}
+
 /* The function of a worker's thread. */
 static void *
 worker_run(void *argument)
@@ -334,6 +346,7 @@ worker_run(void *argument)
 		worker->stopped_ns = clock_now_ns();
 		worker->results->unsent += worker->backlog;
 	}
+	worker_end_outages(worker);
 	(void)!write(plan->done_fd, &one, sizeof(one));
 	return NULL;
 }
@@ -356,12 +369,7 @@ struct load {
 static int
 load_fail(struct load *load, const char *step, int r)
 {
-	char url[ADDRESS_TEXT_MAX];
-
-	error_list_add(load->run->errors, "%s: %s: %s%s",
-	    address_format(&load->run->target.addresses[0], url, sizeof(url)), step, strerror(-r),
-	    r == -EADDRNOTAVAIL ? " (no local port is left)" : "");
-	return r;
+	return echoping_target_fail(&load->run->target, step, r, load->run->errors);
 }
 
 /* Make sure that the load may open its descriptors: raise the soft limit up to the hard one. */
@@ -406,7 +414,7 @@ load_connect(struct load *load)
 	r = echoping_target_connect(target, options->timeout_ns, signal_fd, &first);
 	if (r < 0)
 		return load_fail(load, "connect", r);
-	if (options->churn || target->transport == ADDRESS_UDP)
+	if (options->churn || echoping_target_is_datagram(target))
 		(void)close(first);
 	else
 		*active++ = first;
@@ -470,29 +478,55 @@ load_start(struct load *load)
 	return 0;
 }
 
-/* Draw the line of a running load again, on standard error. */
+/* How many messages are back, and how many failed, of all threads so far. */
+static uint64_t
+load_received(const struct load *load, uint64_t *ret_failed)
+{
+	uint64_t received = 0;
+
+	*ret_failed = 0;
+	for (uint32_t i = 0; i < load->started; i++) {
+		received += atomic_load_explicit(
+		    &load->workers[i].received_so_far, memory_order_relaxed);
+		*ret_failed += atomic_load_explicit(
+		    &load->workers[i].failed_so_far, memory_order_relaxed);
+	}
+	return received;
+}
+
+/* Draw the line of a running load again, on standard error, as wide as the terminal is. */
 static void
 load_draw(struct load *load, int64_t now_ns)
 {
 	double seconds = clock_seconds(now_ns - load->drawn_ns), rate;
-	uint64_t received = 0, failed = 0;
-	char speed[UNITS_TEXT_MAX];
+	uint64_t failed, received = load_received(load, &failed);
+	char speed[UNITS_TEXT_MAX], line[160];
 
-	for (uint32_t i = 0; i < load->started; i++) {
-		received += atomic_load_explicit(
-		    &load->workers[i].received_so_far, memory_order_relaxed);
-		failed += atomic_load_explicit(
-		    &load->workers[i].failed_so_far, memory_order_relaxed);
-	}
 	rate = (double)(received - load->drawn_received) / seconds;
-	(void)fprintf(stderr,
-	    "\r%5.0f s  %11.0f msg/s  %12s  %12" PRIu64 " received  %" PRIu64 " failed ",
+	(void)snprintf(line, sizeof(line),
+	    "%5.0f s  %11.0f msg/s  %12s  %12" PRIu64 " received  %" PRIu64 " failed ",
 	    clock_seconds(now_ns - load->plan.start_ns), rate,
 	    units_human_rate(rate * (double)load->run->options->size, speed, sizeof(speed)),
 	    received, failed);
+	/* the last column stays free: some terminals wrap there */
+	(void)fprintf(stderr, "\r%.*s", (int)echoping_terminal_columns(STDERR_FILENO) - 1, line);
 	(void)fflush(stderr);
 	load->drawn_ns = now_ns;
 	load->drawn_received = received;
+}
+
+/* SIGQUIT asks how it goes. */
+static void
+load_tell(struct load *load)
+{
+	uint64_t failed, received = load_received(load, &failed);
+	struct signalfd_siginfo info;
+
+	while (read(load->run->quit_fd, &info, sizeof(info)) == sizeof(info))
+		;
+	(void)fprintf(stderr, "%s%" PRIu64 " received, %" PRIu64 " failed in %.1f s\n",
+	    load->drawn_ns > load->plan.start_ns ? "\n" : "", received, failed,
+	    clock_seconds(clock_now_ns() - load->plan.start_ns));
 }
 
 /* Wait for the threads; a first signal lets them finish what is out, a second one does not. */
@@ -502,7 +536,8 @@ load_wait(struct load *load)
 	const bool shown = !load->run->options->quiet && isatty(STDERR_FILENO) == 1;
 	struct echoping_results *results = &load->run->results;
 	struct pollfd fds[] = { { .fd = load->run->signal_fd, .events = POLLIN },
-		{ .fd = load->plan.done_fd, .events = POLLIN } };
+		{ .fd = load->plan.done_fd, .events = POLLIN },
+		{ .fd = load->run->quit_fd, .events = POLLIN } };
 	int64_t draw_ns = load->plan.start_ns + NS_PER_S;
 	uint64_t ended = 0;
 
@@ -517,6 +552,8 @@ load_wait(struct load *load)
 			    &load->plan.stop, results->interrupted ? ECHOPING_QUIT : ECHOPING_STOP);
 			results->interrupted = true;
 		}
+		if (fds[2].revents != 0)
+			load_tell(load);
 		if (read(load->plan.done_fd, &more, sizeof(more)) == sizeof(more))
 			ended += more;
 		if (clock_now_ns() >= draw_ns) {
@@ -526,7 +563,8 @@ load_wait(struct load *load)
 		}
 	}
 	if (load->drawn_ns > load->plan.start_ns)
-		(void)fprintf(stderr, "\r%79s\r", "");
+		(void)fprintf(
+		    stderr, "\r%*s\r", (int)echoping_terminal_columns(STDERR_FILENO) - 1, "");
 }
 
 static void

@@ -50,12 +50,13 @@ struct echoping_worker;
 /* What links of every kind have. A link belongs to one worker and is touched by its thread only. */
 struct echoping_link {
 	struct echoping_worker *worker;
-	int fd;            /* owned; -1 when there is none */
-	uint32_t number;   /* from 0, over all threads */
-	uint32_t watched;  /* events that epoll is asked for; 0 when it is not */
-	bool retired;      /* ended, with or without an error */
-	uint64_t released; /* open loop: messages whose time has come */
-	uint64_t taken;    /* messages begun */
+	int fd;                        /* owned; -1 when there is none */
+	uint32_t number;               /* from 0, over all threads */
+	uint32_t watched;              /* events that epoll is asked for; 0 when it is not */
+	bool retired;                  /* ended, with or without an error */
+	uint64_t released;             /* open loop: messages whose time has come */
+	uint64_t taken;                /* messages begun */
+	struct echoping_outage outage; /* that is on */
 };
 
 /* What a kind of link does, in its worker's thread, until echoping_worker_retire() is called. */
@@ -65,7 +66,8 @@ struct echoping_link_kind {
 	int (*init)(struct echoping_link *link);
 	/* Free what init() took; the descriptor is the worker's to close. */
 	void (*done)(struct echoping_link *link);
-	/* Begin what may be begun now, or wind up when sending is over and nothing is out. */
+	/* Begin what may be begun now (without a connection that is nothing), or wind up when
+	 * sending is over and nothing is out. */
 	void (*pump)(struct echoping_link *link, int64_t now_ns);
 	/* The descriptor has EVENTS of epoll(7). */
 	void (*on_event)(struct echoping_link *link, uint32_t events);

@@ -12,27 +12,35 @@
 #include <string.h>
 #include <sys/signalfd.h>
 
+#include "base/attributes.h"
 #include "client/option_value.h"
 #include "echoping/options.h"
 #include "echoping/run.h"
 
-/* Make the signals that end a run readable; from here on they do nothing else. */
+/* Make one of SIGNALS readable; from here on they do nothing else. Returns it or -errno. */
 static int
-main_catch_signals(int *ret_fd)
+main_catch(const int *signals, size_t count)
 {
-	sigset_t signals;
+	sigset_t set;
 	int fd;
 
-	(void)sigemptyset(&signals);
-	(void)sigaddset(&signals, SIGINT);
-	(void)sigaddset(&signals, SIGTERM);
-	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
+	(void)sigemptyset(&set);
+	for (size_t i = 0; i < count; i++)
+		(void)sigaddset(&set, signals[i]);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd < 0 ? -errno : fd;
+}
+
+static int
+main_catch_signals(struct echoping_run *run)
+{
+	static const int end[] = { SIGINT, SIGTERM }, quit[] = { SIGQUIT };
+
 	(void)signal(SIGPIPE, SIG_IGN);
-	fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (fd < 0)
-		return -errno;
-	*ret_fd = fd;
-	return 0;
+	run->signal_fd = main_catch(end, ARRAY_SIZE(end));
+	run->quit_fd = main_catch(quit, ARRAY_SIZE(quit));
+	return run->signal_fd < 0 ? run->signal_fd : run->quit_fd < 0 ? run->quit_fd : 0;
 }
 
 /* Whether ERROR is of this machine, not of the network or the server. */
@@ -61,7 +69,7 @@ main_report(const struct echoping_run *run)
 		error_list_add(run->errors, "standard output: %s", strerror(r < 0 ? -r : errno));
 		return ECHOPING_EXIT_SYSTEM;
 	}
-	return echoping_results_exit(&run->results);
+	return run->code;
 }
 
 static enum echoping_exit
@@ -76,18 +84,23 @@ main_run(const struct echoping_options *options, struct error_list *errors)
 	run.errors = errors;
 	run.target = options->target;
 	if (r == 0)
-		r = main_catch_signals(&run.signal_fd);
+		r = main_catch_signals(&run);
 	if (r < 0)
 		error_list_add(errors, "%s", strerror(-r));
 	else
-		r = echoping_target_resolve(&run.target, options->family, errors);
+		r = echoping_target_resolve(
+		    &run.target, options->family, options->timeout_ns, run.signal_fd, errors);
 	if (r == 0)
 		r = options->action == ECHOPING_LOAD ? echoping_load_run(&run)
 						     : echoping_ping_run(&run);
 	echoping_payload_free(payload);
-	if (r < 0)
-		return main_is_local(r) ? ECHOPING_EXIT_SYSTEM : ECHOPING_EXIT_UNREACHABLE;
-	return main_report(&run);
+	echoping_results_finish(&run.results);
+	if (r == 0)
+		run.code = echoping_results_exit(&run.results);
+	else
+		run.code = main_is_local(r) ? ECHOPING_EXIT_SYSTEM : ECHOPING_EXIT_UNREACHABLE;
+	/* people are told by the errors alone */
+	return r < 0 && options->output == ECHOPING_HUMAN ? run.code : main_report(&run);
 }
 
 int

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,17 +36,33 @@ enum option_take {
 	TAKE_NUMBER,   /* a whole number for a uint64_t */
 	TAKE_DURATION, /* for an int64_t */
 	TAKE_SIZE,
+	TAKE_INT, /* the same for an int */
+	TAKE_SOURCE,
+	TAKE_PMTU,
 	TAKE_FLAG, /* no value: sets a bool; the rest sets what the row has as `least` */
 	TAKE_FAMILY,
 	TAKE_OUTPUT,
 	TAKE_ACTION,
 };
 
+/* Options without a letter. */
+enum option_word {
+	WORD_JSON = 256,
+	WORD_CSV,
+	WORD_BURST,
+	WORD_CHURN,
+	WORD_IDLE,
+	WORD_SAMPLE,
+	WORD_DSCP,
+	WORD_TTL,
+	WORD_NO_RECONNECT,
+};
+
 #define FIELD(name) offsetof(struct echoping_options, name)
 
 static const struct option_row {
 	const char *name;
-	int letter; /* one that short_options lacks is only this program's name for it */
+	int letter; /* or enum option_word */
 	enum option_take take;
 	size_t field;        /* offset in struct echoping_options */
 	int64_t least, most; /* of the value */
@@ -61,18 +79,24 @@ static const struct option_row {
 	{ "timeout", 'w', TAKE_DURATION, FIELD(timeout_ns), NS_PER_MS, 3600 * NS_PER_S, false },
 	{ "ipv4", '4', TAKE_FAMILY, FIELD(family), AF_INET, 0, false },
 	{ "ipv6", '6', TAKE_FAMILY, FIELD(family), AF_INET6, 0, false },
+	{ "source", 'I', TAKE_SOURCE, FIELD(target.socket.source), 0, 0, false },
+	{ "dscp", WORD_DSCP, TAKE_INT, FIELD(target.socket.dscp), 0, 63, false },
+	{ "ttl", WORD_TTL, TAKE_INT, FIELD(target.socket.ttl), 1, 255, false },
+	{ "pmtudisc", 'M', TAKE_PMTU, FIELD(target.socket.pmtu), 0, 0, false },
+	{ "no-reconnect", WORD_NO_RECONNECT, TAKE_FLAG, FIELD(no_reconnect), 0, 0, false },
+	{ "print-time", 'D', TAKE_FLAG, FIELD(stamps), 0, 0, false },
 	{ "quiet", 'q', TAKE_FLAG, FIELD(quiet), 0, 0, false },
 	{ "version", 'V', TAKE_ACTION, FIELD(action), ECHOPING_VERSION, 0, false },
 	{ "help", 'h', TAKE_ACTION, FIELD(action), ECHOPING_HELP, 0, false },
-	{ "json", 'J', TAKE_OUTPUT, FIELD(output), ECHOPING_JSON, 0, false },
-	{ "csv", 'C', TAKE_OUTPUT, FIELD(output), ECHOPING_CSV, 0, false },
-	{ "burst", 'B', TAKE_FLAG, FIELD(burst), 0, 0, true },
-	{ "churn", 'N', TAKE_FLAG, FIELD(churn), 0, 0, true },
-	{ "idle", 'I', TAKE_NUMBER, FIELD(idle), 0, 1000000, true },
-	{ "sample", 'S', TAKE_NUMBER, FIELD(sample), 1, 65536, true },
+	{ "json", WORD_JSON, TAKE_OUTPUT, FIELD(output), ECHOPING_JSON, 0, false },
+	{ "csv", WORD_CSV, TAKE_OUTPUT, FIELD(output), ECHOPING_CSV, 0, false },
+	{ "burst", WORD_BURST, TAKE_FLAG, FIELD(burst), 0, 0, true },
+	{ "churn", WORD_CHURN, TAKE_FLAG, FIELD(churn), 0, 0, true },
+	{ "idle", WORD_IDLE, TAKE_NUMBER, FIELD(idle), 0, 1000000, true },
+	{ "sample", WORD_SAMPLE, TAKE_NUMBER, FIELD(sample), 1, 65536, true },
 };
 
-static const char short_options[] = "c:s:p:d:n:r:t:i:w:46qVh";
+static const char short_options[] = "c:s:p:d:n:r:t:i:w:I:M:46DqVh";
 
 /* Fill the table of getopt_long(3), which ends with a row of zeros. */
 static void
@@ -119,6 +143,46 @@ options_size(const struct option_row *row, const char *text, struct error_list *
 	return 0;
 }
 
+/* An address of this machine, without a port. */
+static struct address
+options_source(const struct option_row *row, const char *text, struct error_list *errors)
+{
+	const struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV };
+	struct address address = { .length = 0 };
+	struct addrinfo *found;
+
+	if (getaddrinfo(text, "0", &hints, &found) != 0) {
+		option_value_refuse(errors, row->name, text,
+		    "is no address (write one of this machine's, such as 192.0.2.1)");
+		return address;
+	}
+	memcpy(&address.u, found->ai_addr, found->ai_addrlen);
+	address.length = found->ai_addrlen;
+	freeaddrinfo(found);
+	return address;
+}
+
+/* The words of ping(8), and of ip(7) what they stand for. */
+static int
+options_pmtu(const struct option_row *row, const char *text, struct error_list *errors)
+{
+	static const struct {
+		const char *word;
+		int value;
+	} words[] = {
+		{ "do", IP_PMTUDISC_DO },
+		{ "want", IP_PMTUDISC_WANT },
+		{ "dont", IP_PMTUDISC_DONT },
+		{ "probe", IP_PMTUDISC_PROBE },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (strcmp(words[i].word, text) == 0)
+			return words[i].value;
+	option_value_refuse(errors, row->name, text, "is not do, want, dont or probe");
+	return -1;
+}
+
 static void
 options_take(struct echoping_options *options, const struct option_row *row, const char *text,
     struct error_list *errors)
@@ -131,6 +195,15 @@ options_take(struct echoping_options *options, const struct option_row *row, con
 		break;
 	case TAKE_NUMBER:
 		*(uint64_t *)field = options_number(row, text, errors);
+		break;
+	case TAKE_INT:
+		*(int *)field = (int)options_number(row, text, errors);
+		break;
+	case TAKE_SOURCE:
+		options->target.socket.source = options_source(row, text, errors);
+		break;
+	case TAKE_PMTU:
+		*(int *)field = options_pmtu(row, text, errors);
 		break;
 	case TAKE_DURATION:
 		*(int64_t *)field = option_value_duration(
@@ -160,14 +233,15 @@ static void
 options_complete(struct echoping_options *options)
 {
 	bool load = options->action == ECHOPING_LOAD;
-	bool udp = options->target.transport == ADDRESS_UDP;
+	bool datagrams = echoping_target_is_datagram(&options->target);
 
 	if (options->size == 0)
 		options->size = SIZE_DEFAULT;
 	if (options->interval_ns == 0 && !load)
 		options->interval_ns = NS_PER_S;
 	if (options->timeout_ns == 0)
-		options->timeout_ns = udp && load ? DATAGRAM_LOAD_TIMEOUT_DEFAULT : TIMEOUT_DEFAULT;
+		options->timeout_ns = datagrams && load ? DATAGRAM_LOAD_TIMEOUT_DEFAULT
+							: TIMEOUT_DEFAULT;
 	if (options->count == COUNT_UNSET)
 		options->count = load ? 0 : PING_COUNT_DEFAULT;
 	if (options->duration_ns == DURATION_UNSET)
@@ -181,27 +255,44 @@ options_complete(struct echoping_options *options)
 static void
 options_check_together(const struct echoping_options *options, struct error_list *errors)
 {
-	const bool udp = options->target.transport == ADDRESS_UDP;
+	const struct echoping_socket_options *socket_options = &options->target.socket;
+	const bool datagrams = echoping_target_is_datagram(&options->target);
+	const bool ip = options->target.transport == ADDRESS_TCP ||
+			options->target.transport == ADDRESS_UDP;
+	const sa_family_t source = socket_options->source.length > 0
+				       ? socket_options->source.u.sa.sa_family
+				       : AF_UNSPEC;
 	const struct {
 		bool broken;
 		const char *rule;
 	} rules[] = {
 		{ options->action == ECHOPING_LOAD && options->interval_ns > 0,
-		    "--interval belongs to the ping form (a load has --rate)" },
-		{ udp && options->churn, "--churn needs connections, which udp has not" },
-		{ options->sample > 1 && (udp || options->churn),
-		    "--sample is for streams: not with udp, not with --churn" },
-		{ udp && options->idle > 0, "--idle needs connections, which udp has not" },
+		    "--interval belongs to the ping form (a load has --rate; -c is --connections "
+		    "here, and the number of probes is -n)" },
+		{ options->action == ECHOPING_LOAD && options->stamps,
+		    "--print-time belongs to the ping form" },
+		{ !ip && (source != AF_UNSPEC || socket_options->dscp >= 0 ||
+			     socket_options->ttl >= 0 || socket_options->pmtu >= 0),
+		    "--source, --dscp, --ttl and --pmtudisc are for TCP and UDP" },
+		{ source != AF_UNSPEC && options->family != AF_UNSPEC && source != options->family,
+		    "--source: its family is not the one that -4 or -6 asks for" },
+		{ datagrams && options->churn,
+		    "--churn needs connections, which datagrams have not" },
+		{ options->sample > 1 && (datagrams || options->churn),
+		    "--sample is for streams: not for datagrams, not with --churn" },
+		{ datagrams && options->idle > 0,
+		    "--idle needs connections, which datagrams have not" },
 		{ options->churn && options->pipeline > 1,
 		    "--churn sends one message a connection: no --pipeline" },
-		{ options->burst && !udp, "--burst is for datagrams: udp ADDRESS" },
+		{ options->burst && !datagrams, "--burst is for datagrams: udp ADDRESS" },
 		{ options->burst && options->rate > 0,
 		    "--burst waits for the echoes of the last one: no --rate" },
 		{ options->burst && options->pipeline == 1,
 		    "--burst needs a --pipeline of 2 or more, which it sends" },
 	};
 
-	if (udp && (options->size < ECHOPING_DATAGRAM_MIN || options->size > DATAGRAM_SIZE_MAX))
+	if (datagrams &&
+	    (options->size < ECHOPING_DATAGRAM_MIN || options->size > DATAGRAM_SIZE_MAX))
 		error_list_add(errors,
 		    "--size: a datagram has from %d bytes, which are its number, to %d",
 		    ECHOPING_DATAGRAM_MIN, DATAGRAM_SIZE_MAX);
@@ -222,6 +313,8 @@ static void
 options_take_operands(
     struct echoping_options *options, int count, char **operands, struct error_list *errors)
 {
+	const struct echoping_socket_options socket_options = options->target.socket;
+
 	if (count < 1)
 		error_list_add(errors, "no address (write HOST:PORT, udp HOST:PORT or unix PATH)");
 	else if (count > 2)
@@ -229,6 +322,9 @@ options_take_operands(
 	else
 		(void)!echoping_target_parse(
 		    count > 1 ? operands[0] : NULL, operands[count - 1], errors, &options->target);
+	options->target.socket = socket_options;
+	if (socket_options.source.length > 0 && options->family == AF_UNSPEC)
+		options->family = socket_options.source.u.sa.sa_family;
 }
 
 int
@@ -243,6 +339,7 @@ echoping_options_parse(
 		.connections = 1,
 		.threads = 1,
 		.sample = 1,
+		.target.socket = { .dscp = -1, .ttl = -1, .pmtu = -1 },
 	};
 	size_t before = error_list_count(errors);
 	int letter;
@@ -276,13 +373,14 @@ void
 echoping_options_print_help(FILE *out)
 {
 	(void)fputs(
-	    "Usage: echoping [OPTION ...] [tcp|udp|unix] ADDRESS\n"
+	    "Usage: echoping [OPTION ...] [tcp|udp|unix|unixgram] ADDRESS\n"
 	    "Measure an echo service and verify the bytes that it sends back.\n"
 	    "ADDRESS is HOST, HOST:PORT, [IPV6]:PORT, a PATH, @NAME, or a URL of these.\n"
 	    "\n"
 	    "Ping, one probe after the other:\n"
 	    "  -n, --count N        probes to send, 0 for no end [10]\n"
 	    "  -i, --interval TIME  from one probe to the next [1s]\n"
+	    "  -D, --print-time     the time of day before each line\n"
 	    "\n"
 	    "Load, when any of these is given:\n"
 	    "  -c, --connections N  connections to keep busy [1]\n"
@@ -301,6 +399,11 @@ echoping_options_print_help(FILE *out)
 	    "  -w, --timeout TIME   no echo for so long is a loss [5s; a load over udp 1s]\n"
 	    "  -4, --ipv4           IPv4 addresses only\n"
 	    "  -6, --ipv6           IPv6 addresses only\n"
+	    "  -I, --source ADDRESS send from this address of this machine\n"
+	    "      --dscp N         mark the packets, 0 to 63\n"
+	    "      --ttl N          hops that a packet may take\n"
+	    "  -M, --pmtudisc WORD  do, want, dont or probe, as ping has them\n"
+	    "      --no-reconnect   a connection that ends is an error, and not made anew\n"
 	    "  -q, --quiet          the figures only\n"
 	    "      --json           the figures as one JSON object\n"
 	    "      --csv            the figures as CSV, a header and one row\n"

@@ -47,6 +47,8 @@ struct echoping_options {
 	bool churn;      /* a connection for each message */
 	bool burst;      /* the pipeline is sent at once, and again when all came back; UDP only */
 	bool quiet;      /* no line per probe, no progress, no histogram */
+	bool no_reconnect; /* a connection that ends is an error */
+	bool stamps;       /* ping: the time of day before each line */
 };
 
 /*

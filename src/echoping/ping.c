@@ -39,12 +39,19 @@ struct ping {
 	struct echoping_window window; /* datagrams */
 	uint64_t position;             /* stream: where the next message begins */
 	char name[ADDRESS_TEXT_MAX];   /* of the target, as printed */
+	struct echoping_outage outage; /* that is on */
+	uint64_t received;             /* echoes on this connection */
+	int64_t active_ns;             /* when the last echo came, or the connection was made */
+	/* How long the connection had rested before a probe that nothing came back of; 0: none. */
+	int64_t suspect_ns;
 	/* The probe under way, or the last one. */
 	uint64_t number; /* from 1 */
+	int64_t begin_ns;
 	int64_t deadline_ns;
 	int64_t latency_ns; /* when it is echoed */
 	size_t out;         /* bytes that the kernel has taken */
-	size_t back;        /* stream: bytes that came back */
+	size_t back;        /* bytes that came back, and equal */
+	size_t wrong;       /* bytes in the buffer from the first wrong one on, when it differs */
 	int error;          /* when it is broken: errno, 0 for an end of the stream */
 	uint64_t sequence;  /* datagrams: its number in the window */
 };
@@ -55,10 +62,14 @@ static void ping_say(const struct ping *ping, const char *format, ...) ATTR_PRIN
 static void
 ping_say(const struct ping *ping, const char *format, ...)
 {
+	int64_t now_ns = clock_read_ns(CLOCK_REALTIME);
 	va_list arguments;
 
 	if (ping->run->options->quiet || ping->run->options->output != ECHOPING_HUMAN)
 		return;
+	if (ping->run->options->stamps)
+		(void)printf("[%lld.%06lld] ", (long long)(now_ns / NS_PER_S),
+		    (long long)(now_ns % NS_PER_S / 1000));
 	va_start(arguments, format);
 	(void)vprintf(format, arguments);
 	va_end(arguments);
@@ -110,7 +121,8 @@ ping_receive_stream(struct ping *ping)
 	same = echoping_payload_match(
 	    ping->run->payload, ping->position + ping->back, ping->buffer, length);
 	ping->back += same;
-	if (same < (size_t)n)
+	ping->wrong = (size_t)n - same;
+	if (ping->wrong > 0)
 		return PING_DIFFERENT;
 	return ping->back == ping->run->options->size ? PING_ECHOED : PING_WAITING;
 }
@@ -125,6 +137,7 @@ ping_receive_datagram(struct ping *ping)
 
 	if (n < 0)
 		return ping_break(ping, errno);
+	ping->wrong = (size_t)n;
 	if (echoping_payload_open(ping->run->payload, 0, ping->buffer, (size_t)n,
 		ping->run->options->size, &sequence) < 0)
 		return PING_DIFFERENT;
@@ -143,7 +156,8 @@ static enum ping_outcome
 ping_wait(struct ping *ping, short events)
 {
 	struct pollfd fds[] = { { .fd = ping->fd, .events = events },
-		{ .fd = ping->run->signal_fd, .events = POLLIN } };
+		{ .fd = ping->run->signal_fd, .events = POLLIN },
+		{ .fd = ping->run->quit_fd, .events = POLLIN } };
 	int64_t left_ns = ping->deadline_ns - clock_now_ns();
 	struct timespec left = { .tv_sec = left_ns / NS_PER_S, .tv_nsec = left_ns % NS_PER_S };
 	enum ping_outcome outcome = PING_WAITING;
@@ -154,6 +168,8 @@ ping_wait(struct ping *ping, short events)
 		return PING_WAITING;
 	if (fds[1].revents != 0)
 		return PING_INTERRUPTED;
+	if (fds[2].revents != 0)
+		echoping_report_so_far(ping->run);
 	if (fds[0].revents & POLLOUT)
 		outcome = ping_send(ping);
 	if (outcome == PING_WAITING && (fds[0].revents & ~POLLOUT))
@@ -166,17 +182,17 @@ static enum ping_outcome
 ping_exchange(struct ping *ping)
 {
 	const struct echoping_options *options = ping->run->options;
-	int64_t begin_ns = clock_now_ns();
 	enum ping_outcome outcome;
 
-	ping->deadline_ns = begin_ns + options->timeout_ns;
+	ping->begin_ns = clock_now_ns();
+	ping->deadline_ns = ping->begin_ns + options->timeout_ns;
 	ping->out = ping->back = 0;
 	if (ping->datagrams)
-		ping->sequence = echoping_window_add(&ping->window, begin_ns, begin_ns);
+		ping->sequence = echoping_window_add(&ping->window, ping->begin_ns, ping->begin_ns);
 	outcome = ping_send(ping);
 	while (outcome == PING_WAITING)
 		outcome = ping_wait(ping, ping->out < options->size ? POLLIN | POLLOUT : POLLIN);
-	ping->latency_ns = clock_now_ns() - begin_ns;
+	ping->latency_ns = clock_now_ns() - ping->begin_ns;
 	ping->position += options->size;
 	if (ping->datagrams && outcome != PING_ECHOED)
 		echoping_window_expire(&ping->window, INT64_MAX);
@@ -194,8 +210,22 @@ ping_disconnect(struct ping *ping)
 static int
 ping_connect(struct ping *ping)
 {
-	return echoping_target_connect(
+	int r = echoping_target_connect(
 	    &ping->run->target, ping->run->options->timeout_ns, ping->run->signal_fd, &ping->fd);
+
+	ping->received = 0;
+	ping->active_ns = clock_now_ns();
+	return r;
+}
+
+/* A connection was lost while it rested for so long. */
+static void
+ping_note_cut(struct ping *ping, int64_t rested_ns)
+{
+	struct echoping_results *results = &ping->run->results;
+
+	if (results->idle_lost_ns == 0 || rested_ns < results->idle_lost_ns)
+		results->idle_lost_ns = rested_ns;
 }
 
 /* Count and print that the probe came back different, or else not at all. */
@@ -206,9 +236,67 @@ ping_fail(struct ping *ping, enum ping_outcome outcome, const char *what)
 
 	ping->run->results.mismatched += different;
 	ping->run->results.lost += !different;
+	if (!different)
+		echoping_outage_extend(&ping->outage, ping->begin_ns, 1, what);
 	echoping_results_note(&ping->run->results, "probe %" PRIu64 ": %s", ping->number, what);
 	ping_say(ping, "%s echo from %s: seq=%" PRIu64 " %s\n", different ? "wrong" : "no",
 	    ping->name, ping->number, what);
+}
+
+/* Say in RET_WHAT how what came back is different. */
+static void
+ping_describe(const struct ping *ping, char *ret_what, size_t length)
+{
+	const size_t size = ping->run->options->size;
+	char text[64];
+
+	/* what answers with something else from its first byte on is another service */
+	if (ping->back == 0 && ping->received == 0 &&
+	    echoping_quote_answer(ping->buffer, ping->wrong, text, sizeof(text)))
+		(void)snprintf(ret_what, length, "got \"%s\": is this an echo service?", text);
+	else if (!ping->datagrams)
+		(void)snprintf(ret_what, length, "differs at byte %zu of %zu", ping->back, size);
+	else if (ping->wrong != size)
+		(void)snprintf(ret_what, length, "%zu bytes came back of %zu", ping->wrong, size);
+	else
+		(void)snprintf(ret_what, length, "the datagram is not the one that was sent");
+}
+
+/* Tell in RET_WHAT why the probe did not come back. */
+static void
+ping_explain(const struct ping *ping, enum ping_outcome outcome, char *ret_what, size_t length)
+{
+	const char *why = outcome == PING_TIMEOUT ? "timeout"
+			  : ping->error != 0      ? strerror(ping->error)
+						  : "closed by the server";
+
+	if (ping->back > 0)
+		(void)snprintf(ret_what, length, "%s: %zu of %zu bytes came back", why, ping->back,
+		    ping->run->options->size);
+	else
+		(void)snprintf(ret_what, length, "%s", why);
+}
+
+/* The probe is back: what was lost before it is over. */
+static void
+ping_succeed(struct ping *ping)
+{
+	struct echoping_results *results = &ping->run->results;
+
+	ping->active_ns = ping->begin_ns + ping->latency_ns;
+	ping->received++;
+	echoping_results_receive(results, ping->latency_ns);
+	ping_say(ping, "%zu bytes from %s: seq=%" PRIu64 " time=%.3f ms\n",
+	    ping->run->options->size, ping->name, ping->number,
+	    (double)ping->latency_ns / (double)NS_PER_MS);
+	if (ping->suspect_ns > 0) {
+		ping_say(ping,
+		    "a new connection works: the one before was lost while idle for %.1f s\n",
+		    clock_seconds(ping->suspect_ns));
+		ping_note_cut(ping, ping->suspect_ns);
+	}
+	ping->suspect_ns = 0;
+	echoping_outage_end(&ping->outage, ping->active_ns, &results->outages);
 }
 
 /* Count and print the outcome of the probe; returns whether to go on. */
@@ -216,30 +304,30 @@ static bool
 ping_judge(struct ping *ping, enum ping_outcome outcome)
 {
 	struct echoping_results *results = &ping->run->results;
-	const size_t size = ping->run->options->size;
-	char what[80] = "the datagram is not the one that was sent";
+	int64_t rested_ns = ping->begin_ns - ping->active_ns;
+	char what[160];
 
 	switch (outcome) {
 	case PING_ECHOED:
-		echoping_results_receive(results, ping->latency_ns);
-		ping_say(ping, "%zu bytes from %s: seq=%" PRIu64 " time=%.3f ms\n", size,
-		    ping->name, ping->number, (double)ping->latency_ns / (double)NS_PER_MS);
+		ping_succeed(ping);
 		return true;
 	case PING_TIMEOUT:
-		ping_fail(ping, outcome, "timeout");
-		break;
 	case PING_BROKEN:
-		ping_fail(ping, outcome,
-		    ping->error != 0 ? strerror(ping->error) : "closed by the server");
-		if (ping->error == ECONNREFUSED && results->received == 0) {
+		/* nothing at all came back of the first probe after a rest: was it the rest? */
+		if (!ping->datagrams && ping->back == 0 && ping->received > 0)
+			ping->suspect_ns = rested_ns;
+		else
+			ping->suspect_ns = 0;
+		ping_explain(ping, outcome, what, sizeof(what));
+		ping_fail(ping, outcome, what);
+		if (outcome == PING_BROKEN && ping->error == ECONNREFUSED &&
+		    results->received == 0) {
 			results->refused = true;
 			return false;
 		}
 		break;
 	case PING_DIFFERENT:
-		if (!ping->datagrams)
-			(void)snprintf(
-			    what, sizeof(what), "differs at byte %zu of %zu", ping->back, size);
+		ping_describe(ping, what, sizeof(what));
 		ping_fail(ping, outcome, what);
 		break;
 	case PING_INTERRUPTED:
@@ -255,6 +343,28 @@ ping_judge(struct ping *ping, enum ping_outcome outcome)
 	return true;
 }
 
+/* Connect anew after the last connection ended; as ping_connect(). */
+static int
+ping_reconnect(struct ping *ping)
+{
+	struct echoping_results *results = &ping->run->results;
+	int r;
+
+	ping->begin_ns = clock_now_ns();
+	if (ping->run->options->no_reconnect) {
+		results->broken++;
+		echoping_results_note(results, "the connection ended");
+		return -ENOTCONN;
+	}
+	r = ping_connect(ping);
+	if (r < 0)
+		return r;
+	results->reconnects++;
+	ping_say(ping, "connected again in %.3f ms\n",
+	    (double)(ping->active_ns - ping->begin_ns) / (double)NS_PER_MS);
+	return 0;
+}
+
 /* One probe; returns whether to go on. */
 static bool
 ping_probe(struct ping *ping)
@@ -264,11 +374,12 @@ ping_probe(struct ping *ping)
 	ping->number++;
 	ping->run->results.sent++;
 	if (ping->fd < 0)
-		r = ping_connect(ping);
-	if (r == -ECANCELED)
+		r = ping_reconnect(ping);
+	if (r == -ECANCELED || r == -ENOTCONN)
 		return ping_judge(ping, PING_INTERRUPTED);
 	if (r == 0)
 		return ping_judge(ping, ping_exchange(ping));
+	ping->suspect_ns = 0;
 	ping_fail(ping, PING_BROKEN, strerror(-r));
 	return true;
 }
@@ -292,6 +403,18 @@ ping_rest_once(struct ping *ping, int64_t until_ns)
 	return outcome;
 }
 
+/* The connection has ended between two probes. */
+static void
+ping_lose_connection(struct ping *ping)
+{
+	int64_t rested_ns = clock_now_ns() - ping->active_ns;
+
+	ping_say(ping, "connection lost after %.1f s idle: %s\n", clock_seconds(rested_ns),
+	    ping->error != 0 ? strerror(ping->error) : "closed by the server");
+	ping_note_cut(ping, rested_ns);
+	ping_disconnect(ping);
+}
+
 /* Wait until then. Returns whether to go on. */
 static bool
 ping_rest(struct ping *ping, int64_t until_ns)
@@ -302,7 +425,9 @@ ping_rest(struct ping *ping, int64_t until_ns)
 	while ((outcome = ping_rest_once(ping, until_ns)) != PING_TIMEOUT) {
 		if (outcome == PING_INTERRUPTED)
 			return false;
-		if (!ping->datagrams)
+		if (!ping->datagrams && outcome == PING_BROKEN)
+			ping_lose_connection(ping);
+		else if (!ping->datagrams)
 			ping_disconnect(ping);
 	}
 	return true;
@@ -338,6 +463,7 @@ ping_loop(struct ping *ping)
 			break;
 	}
 	results->elapsed_ns = clock_now_ns() - start_ns;
+	echoping_outage_end(&ping->outage, INT64_MAX, &results->outages);
 	ping_finish(ping);
 	results->cpu_ns = clock_read_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_ns;
 	results->duplicates = ping->window.duplicates;
@@ -351,23 +477,21 @@ echoping_ping_run(struct echoping_run *run)
 	const struct address *address = &run->target.addresses[0];
 	struct ping ping = {
 		.run = run,
-		.datagrams = run->target.transport == ADDRESS_UDP,
+		.datagrams = echoping_target_is_datagram(&run->target),
 		.fd = -1,
 	};
-	char url[ADDRESS_TEXT_MAX];
+	char title[ECHOPING_TITLE_MAX];
 	int64_t begin_ns = clock_now_ns();
 	int r = ping_connect(&ping);
 
-	address_format(address, url, sizeof(url));
-	if (r < 0) {
-		error_list_add(run->errors, "%s: connect: %s", url, strerror(-r));
-		return r;
-	}
+	if (r < 0)
+		return echoping_target_fail(&run->target, "connect", r, run->errors);
+	echoping_target_title(&run->target, title, sizeof(title));
 	address_format_sockaddr(&address->u.sa, address->length, ping.name, sizeof(ping.name));
 	if (ping.datagrams)
-		ping_say(&ping, "echoping %s: %zu bytes\n", url, run->options->size);
+		ping_say(&ping, "echoping %s: %zu bytes\n", title, run->options->size);
 	else
-		ping_say(&ping, "echoping %s: %zu bytes, connected in %.3f ms\n", url,
+		ping_say(&ping, "echoping %s: %zu bytes, connected in %.3f ms\n", title,
 		    run->options->size, (double)(clock_now_ns() - begin_ns) / (double)NS_PER_MS);
 	ping.buffer = malloc(ECHOPING_PAYLOAD_PIECE);
 	if (ping.datagrams)

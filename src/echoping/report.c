@@ -9,6 +9,9 @@
 #include <langinfo.h>
 #include <math.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
 #include "base/attributes.h"
 #include "base/clock.h"
@@ -16,6 +19,8 @@
 
 #define DRAW_LINES 20
 #define DRAW_BAR_COLUMNS 44
+/* Of a whole line: range, bar and share. */
+#define DRAW_LINE_COLUMNS 76
 
 /* How many ranges a decade is drawn in; the finest first. */
 static const unsigned scales[] = { 10, 5, 3, 1 };
@@ -44,18 +49,25 @@ draw_step(unsigned scale, int64_t ns)
 }
 
 static void
-draw_bar(FILE *out, double part, bool unicode)
+draw_bar(FILE *out, double part, unsigned width, bool unicode)
 {
 	static const char *const eighths[] = { "", "\xe2\x96\x8f", "\xe2\x96\x8e", "\xe2\x96\x8d",
 		"\xe2\x96\x8c", "\xe2\x96\x8b", "\xe2\x96\x8a", "\xe2\x96\x89" };
-	unsigned length = (unsigned)llround(part * DRAW_BAR_COLUMNS * 8);
+	unsigned length = (unsigned)llround(part * width * 8);
 	unsigned columns = unicode ? length / 8 : (length + 4) / 8;
 	unsigned rest = unicode ? length % 8 : 0;
 
 	for (unsigned i = 0; i < columns; i++)
 		(void)fputs(unicode ? "\xe2\x96\x88" : "#", out);
-	(void)fprintf(
-	    out, "%s%*s", eighths[rest], (int)(DRAW_BAR_COLUMNS - columns - (rest > 0)), "");
+	(void)fprintf(out, "%s%*s", eighths[rest], (int)(width - columns - (rest > 0)), "");
+}
+
+unsigned
+echoping_terminal_columns(int fd)
+{
+	struct winsize size;
+
+	return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
 static char *
@@ -65,8 +77,13 @@ report_time(double ns, char *buffer, size_t size)
 }
 
 void
-echoping_draw_histogram(FILE *out, const struct histogram *histogram, bool unicode)
+echoping_draw_histogram(
+    FILE *out, const struct histogram *histogram, unsigned columns, bool unicode)
 {
+	const unsigned fixed = DRAW_LINE_COLUMNS - DRAW_BAR_COLUMNS;
+	const unsigned width = columns >= DRAW_LINE_COLUMNS ? DRAW_BAR_COLUMNS
+			       : columns > fixed + 1        ? columns - fixed
+							    : 1;
 	unsigned scale = 0, first = 0, last = 0;
 	uint64_t counts[DRAW_LINES], most = 0, seen = 0;
 
@@ -92,9 +109,25 @@ echoping_draw_histogram(FILE *out, const struct histogram *histogram, bool unico
 		report_time((double)draw_border(scale, step), from, sizeof(from));
 		report_time((double)draw_border(scale, step + 1), to, sizeof(to));
 		(void)fprintf(out, "  %7s - %-7s |", from, to);
-		draw_bar(out, count / (double)most, unicode);
+		draw_bar(out, count / (double)most, width, unicode);
 		(void)fprintf(out, "| %6.2f %%\n", count / (double)histogram->count * 100);
 	}
+}
+
+/* Write a rate as networks have it, in bits a second with decimal units. Returns BUFFER. */
+static char *
+report_bits(double bytes, char *buffer, size_t size)
+{
+	static const char *const units[] = { "bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s" };
+	double rate = 8 * bytes;
+	size_t i = 0;
+
+	while (rate >= 999.5 && i < ARRAY_SIZE(units) - 1) {
+		rate /= 1000;
+		i++;
+	}
+	(void)snprintf(buffer, size, "%.*f %s", rate < 9.95 && i > 0 ? 1 : 0, rate, units[i]);
+	return buffer;
 }
 
 static double
@@ -124,6 +157,40 @@ report_deviation_ns(const struct echoping_results *results)
 	return variance > 0 ? sqrt(variance) : 0;
 }
 
+/* The wall clock at a moment of this run. */
+static char *
+report_moment(int64_t moment_ns, char *buffer, size_t size)
+{
+	return text_time(clock_wall_ns() - (clock_now_ns() - moment_ns), buffer, size);
+}
+
+static void
+report_outages(FILE *out, const struct echoping_outages *outages)
+{
+	size_t shown = outages->count < DRAW_LINES ? outages->count : DRAW_LINES;
+	uint64_t more = outages->count - shown + outages->more;
+
+	for (size_t i = 0; i < shown; i++) {
+		const struct echoping_outage *outage = &outages->list[i];
+		char text[TEXT_TIME_MAX], span[UNITS_TEXT_MAX];
+
+		(void)fprintf(
+		    out, "outage: %s, ", report_moment(outage->begin_ns, text, sizeof(text)));
+		if (outage->end_ns == INT64_MAX)
+			(void)fputs("to the end", out);
+		else
+			(void)fputs(report_time((double)(outage->end_ns - outage->begin_ns), span,
+					sizeof(span)),
+			    out);
+		(void)fprintf(out, ", %" PRIu64 " lost", outage->lost);
+		if (outage->connections > 1)
+			(void)fprintf(out, " on %" PRIu64 " connections", outage->connections);
+		(void)fprintf(out, ": %s\n", outage->cause);
+	}
+	if (more > 0)
+		(void)fprintf(out, "and %" PRIu64 " more outages\n", more);
+}
+
 static void
 report_counts(FILE *out, const struct echoping_results *results)
 {
@@ -133,6 +200,7 @@ report_counts(FILE *out, const struct echoping_results *results)
 		const char *what;
 	} rows[] = {
 		{ results->broken, "connections broken" },
+		{ results->reconnects, "reconnects" },
 		{ results->duplicates, "duplicates" },
 		{ results->reordered, "reordered" },
 		{ results->late, "late" },
@@ -152,6 +220,11 @@ report_counts(FILE *out, const struct echoping_results *results)
 	(void)fputs("\n", out);
 	if (results->first_error[0] != '\0')
 		(void)fprintf(out, "first error: %s\n", results->first_error);
+	report_outages(out, &results->outages);
+	if (results->idle_lost_ns > 0)
+		(void)fprintf(out, "connection lost while idle: after %.1f s%s\n",
+		    clock_seconds(results->idle_lost_ns),
+		    results->reconnects > 1 ? " at the soonest" : "");
 }
 
 static void
@@ -168,9 +241,9 @@ report_ping(FILE *out, const char *url, const struct echoping_results *results)
 	    (double)latency->min_ns / ms, histogram_mean(latency) / ms,
 	    (double)latency->max_ns / ms, report_deviation_ns(results) / ms);
 	(void)fprintf(out, "p50/p90/p99 = %.3f/%.3f/%.3f ms\n",
-	    (double)histogram_percentile(latency, 50) / ms,
-	    (double)histogram_percentile(latency, 90) / ms,
-	    (double)histogram_percentile(latency, 99) / ms);
+	    (double)echoping_results_percentile(results, 50) / ms,
+	    (double)echoping_results_percentile(results, 90) / ms,
+	    (double)echoping_results_percentile(results, 99) / ms);
 }
 
 static void
@@ -203,10 +276,10 @@ report_latencies(FILE *out, const struct echoping_results *results)
 		{ "latency: min", (double)latency->min_ns },
 		{ ", mean", histogram_mean(latency) },
 		{ ", stddev", report_deviation_ns(results) },
-		{ "\n         p50", (double)histogram_percentile(latency, 50) },
-		{ ", p90", (double)histogram_percentile(latency, 90) },
-		{ ", p99", (double)histogram_percentile(latency, 99) },
-		{ ", p99.9", (double)histogram_percentile(latency, 99.9) },
+		{ "\n         p50", (double)echoping_results_percentile(results, 50) },
+		{ ", p90", (double)echoping_results_percentile(results, 90) },
+		{ ", p99", (double)echoping_results_percentile(results, 99) },
+		{ ", p99.9", (double)echoping_results_percentile(results, 99.9) },
 		{ ", max", (double)latency->max_ns },
 	};
 	char text[UNITS_TEXT_MAX];
@@ -222,12 +295,13 @@ report_load(FILE *out, const char *url, const struct echoping_run *run)
 {
 	const struct echoping_results *results = &run->results;
 	double seconds = clock_seconds(results->elapsed_ns), rate = report_rate(results);
-	char text[UNITS_TEXT_MAX];
+	char text[UNITS_TEXT_MAX], bits[UNITS_TEXT_MAX];
 
 	report_load_head(out, url, run->options);
 	report_counts(out, results);
-	(void)fprintf(out, "%.0f msg/s, %s for %.2f s; our own CPU %.0f %%", rate,
-	    units_human_rate(rate * (double)run->options->size, text, sizeof(text)), seconds,
+	(void)fprintf(out, "%.0f msg/s, %s (%s) for %.2f s\nour own CPU: %.0f %%", rate,
+	    units_human_rate(rate * (double)run->options->size, text, sizeof(text)),
+	    report_bits(rate * (double)run->options->size, bits, sizeof(bits)), seconds,
 	    seconds > 0 ? 100 * clock_seconds(results->cpu_ns) / seconds : 0);
 	if (results->received == 0) {
 		(void)fputs("\n", out);
@@ -237,8 +311,9 @@ report_load(FILE *out, const char *url, const struct echoping_run *run)
 	    report_time((double)results->cpu_ns / (double)results->received, text, sizeof(text)));
 	report_latencies(out, results);
 	if (!run->options->quiet)
-		echoping_draw_histogram(
-		    out, &results->latency, strcmp(nl_langinfo(CODESET), "UTF-8") == 0);
+		echoping_draw_histogram(out, &results->latency,
+		    echoping_terminal_columns(STDOUT_FILENO),
+		    strcmp(nl_langinfo(CODESET), "UTF-8") == 0);
 }
 
 /*
@@ -255,19 +330,64 @@ report_facts(const char *url, const struct echoping_run *run)
 		[ECHOPING_EXIT_LOSS] = "loss",
 		[ECHOPING_EXIT_MISMATCH] = "mismatch",
 		[ECHOPING_EXIT_UNREACHABLE] = "unreachable",
+		[ECHOPING_EXIT_SYSTEM] = "system",
 	};
 	const struct echoping_options *options = run->options;
 	const char *error = run->results.first_error;
 
-	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:s, s:s?}",
-	    "form", options->action == ECHOPING_LOAD ? "load" : "ping", "target", url, "transport",
-	    address_transport_name(options->target.transport), "size_bytes",
+	char host[4 * sizeof(options->target.host)];
+
+	if (*error == '\0' && error_list_count(run->errors) > 0)
+		error = error_list_first(run->errors);
+	return json_pack(
+	    "{s:s, s:s, s:s?, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:s, s:s?}", "form",
+	    options->action == ECHOPING_LOAD ? "load" : "ping", "target", url, "host",
+	    options->target.host[0] != '\0'
+		? text_escape_string(options->target.host, host, sizeof(host))
+		: NULL,
+	    "transport", address_transport_name(options->target.transport), "size_bytes",
 	    (json_int_t)options->size, "connections", (json_int_t)options->connections, "pipeline",
 	    (json_int_t)options->pipeline, "threads", (json_int_t)options->threads, "rate",
 	    (json_int_t)options->rate, "idle", (json_int_t)options->idle, "sample",
 	    (json_int_t)options->sample, "burst", options->burst, "churn", options->churn, "result",
-	    verdicts[echoping_results_exit(&run->results)], "first_error",
-	    *error != '\0' ? error : NULL);
+	    verdicts[run->code], "first_error", *error != '\0' ? error : NULL);
+}
+
+/* A time of messages in seconds; null where no message came back. */
+static json_t *
+report_latency(const struct echoping_results *results, double ns)
+{
+	return results->received > 0 ? json_real(ns / (double)NS_PER_S) : json_null();
+}
+
+static json_t *
+report_percentile(const struct echoping_results *results, double percent)
+{
+	return report_latency(results, (double)echoping_results_percentile(results, percent));
+}
+
+static json_t *
+report_outage_list(const struct echoping_outages *outages)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < outages->count; i++) {
+		const struct echoping_outage *outage = &outages->list[i];
+		char text[TEXT_TIME_MAX];
+
+		(void)json_array_append_new(
+		    list, json_pack("{s:s, s:o, s:I, s:I, s:s}", "start",
+			      report_moment(outage->begin_ns, text, sizeof(text)), "seconds",
+			      outage->end_ns == INT64_MAX
+				  ? json_null()
+				  : json_real(clock_seconds(outage->end_ns - outage->begin_ns)),
+			      "lost", (json_int_t)outage->lost, "connections",
+			      (json_int_t)outage->connections, "cause", outage->cause));
+	}
+	if (json_array_size(list) == outages->count)
+		return list;
+	json_decref(list);
+	return NULL;
 }
 
 static json_t *
@@ -276,17 +396,21 @@ report_rates(const struct echoping_results *results, size_t size)
 	const struct histogram *latency = &results->latency;
 	double rate = report_rate(results);
 
-	return json_pack("{s:f, s:f, s:f, s:f, s:f, s:{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}}",
+	return json_pack("{s:f, s:f, s:f, s:f, s:f, s:{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}, "
+			 "s:o, s:o}",
 	    "loss_ratio", report_ratio(results->lost, results->sent), "seconds",
 	    clock_seconds(results->elapsed_ns), "messages_per_second", rate, "bytes_per_second",
 	    rate * (double)size, "cpu_seconds", clock_seconds(results->cpu_ns), "latency_seconds",
-	    "min", clock_seconds(latency->min_ns), "mean",
-	    histogram_mean(latency) / (double)NS_PER_S, "max", clock_seconds(latency->max_ns),
-	    "stddev", report_deviation_ns(results) / (double)NS_PER_S, "p50",
-	    clock_seconds(histogram_percentile(latency, 50)), "p90",
-	    clock_seconds(histogram_percentile(latency, 90)), "p99",
-	    clock_seconds(histogram_percentile(latency, 99)), "p999",
-	    clock_seconds(histogram_percentile(latency, 99.9)));
+	    "min", report_latency(results, (double)latency->min_ns), "mean",
+	    report_latency(results, histogram_mean(latency)), "max",
+	    report_latency(results, (double)latency->max_ns), "stddev",
+	    report_latency(results, report_deviation_ns(results)), "p50",
+	    report_percentile(results, 50), "p90", report_percentile(results, 90), "p99",
+	    report_percentile(results, 99), "p999", report_percentile(results, 99.9),
+	    "idle_lost_seconds",
+	    results->idle_lost_ns > 0 ? json_real(clock_seconds(results->idle_lost_ns))
+				      : json_null(),
+	    "outages", report_outage_list(&results->outages));
 }
 
 /* Return all results, or NULL when memory is short. */
@@ -328,6 +452,8 @@ csv_value(FILE *out, const json_t *value)
 		(void)fprintf(out, "%.9g", json_real_value(value));
 	else if (json_is_string(value))
 		csv_quote(out, json_string_value(value));
+	else if (json_is_array(value))
+		(void)fprintf(out, "%zu", json_array_size(value));
 	else if (json_is_integer(value) || json_is_boolean(value))
 		(void)fprintf(out, "%" JSON_INTEGER_FORMAT,
 		    json_is_boolean(value) ? json_is_true(value) : json_integer_value(value));
@@ -369,14 +495,50 @@ report_csv(FILE *out, json_t *document)
 	}
 }
 
+void
+echoping_report_so_far(const struct echoping_run *run)
+{
+	const struct echoping_results *results = &run->results;
+	const struct histogram *latency = &results->latency;
+	struct signalfd_siginfo info;
+
+	while (read(run->quit_fd, &info, sizeof(info)) == sizeof(info))
+		;
+	(void)fprintf(stderr, "%" PRIu64 " sent, %" PRIu64 " received, %" PRIu64 " lost (%.4g %%)",
+	    results->sent, results->received, results->lost,
+	    report_ratio(results->lost, results->sent) * 100);
+	if (latency->count > 0)
+		(void)fprintf(stderr, ", min/avg/max = %.3f/%.3f/%.3f ms",
+		    (double)latency->min_ns / (double)NS_PER_MS,
+		    histogram_mean(latency) / (double)NS_PER_MS,
+		    (double)latency->max_ns / (double)NS_PER_MS);
+	(void)fputs("\n", stderr);
+}
+
+/* The address that answered, or what the user wrote where none was found. */
+static void
+report_target(const struct echoping_run *run, char *buffer, size_t size)
+{
+	const struct echoping_target *target = &run->target;
+	char host[sizeof(target->host)];
+
+	text_escape_string(target->host, host, sizeof(host));
+	if (target->count > 0)
+		address_format(&target->addresses[0], buffer, size);
+	else
+		(void)snprintf(buffer, size,
+		    strchr(target->host, ':') == NULL ? "%s://%s:%s" : "%s://[%s]:%s",
+		    address_transport_name(target->transport), host, target->port);
+}
+
 int
 echoping_report(FILE *out, const struct echoping_run *run)
 {
-	char url[ADDRESS_TEXT_MAX];
+	char url[ADDRESS_TEXT_MAX + sizeof(run->target.host)];
 	json_t *document;
 	int r = 0;
 
-	address_format(&run->target.addresses[0], url, sizeof(url));
+	report_target(run, url, sizeof(url));
 	if (run->options->output == ECHOPING_HUMAN) {
 		if (run->options->action == ECHOPING_PING)
 			report_ping(out, url, &run->results);

@@ -3,8 +3,10 @@
 
 #include "echoping/run.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void
@@ -19,6 +21,28 @@ echoping_results_note(struct echoping_results *results, const char *format, ...)
 	va_end(arguments);
 }
 
+bool
+echoping_quote_answer(const unsigned char *data, size_t length, char *buffer, size_t size)
+{
+	char line[32];
+	size_t count = 0;
+
+	/* up to the end of the first line; one wrong byte of ours may be a letter, four hardly are
+	 */
+	while (count < length && count < sizeof(line) - 1 && data[count] >= ' ' &&
+	       data[count] < 0x7f) {
+		line[count] = (char)data[count];
+		count++;
+	}
+	if (count < 4 || (count < length && count < sizeof(line) - 1 && data[count] != '\r' &&
+			     data[count] != '\n'))
+		return false;
+	line[count] = '\0';
+	(void)snprintf(
+	    buffer, size, "%s%s", line, count < length && data[count] >= ' ' ? ".." : "");
+	return true;
+}
+
 void
 echoping_results_merge(struct echoping_results *into, const struct echoping_results *from)
 {
@@ -29,7 +53,41 @@ echoping_results_merge(struct echoping_results *into, const struct echoping_resu
 	into->interrupted |= from->interrupted;
 	if (into->first_error[0] == '\0')
 		memcpy(into->first_error, from->first_error, sizeof(into->first_error));
+	for (uint64_t i = 0, at = into->latency.count;
+	     i < from->latency.count && i < ECHOPING_TIMES_MAX && at < ECHOPING_TIMES_MAX; i++)
+		into->times_ns[at++] = from->times_ns[i];
+	echoping_outages_merge(&into->outages, &from->outages);
 	histogram_merge(&into->latency, &from->latency);
+}
+
+static int
+results_compare_times(const void *a, const void *b)
+{
+	const int64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+void
+echoping_results_finish(struct echoping_results *results)
+{
+	if (results->latency.count <= ECHOPING_TIMES_MAX)
+		qsort(results->times_ns, results->latency.count, sizeof(results->times_ns[0]),
+		    results_compare_times);
+	echoping_outages_join(&results->outages);
+}
+
+int64_t
+echoping_results_percentile(const struct echoping_results *results, double percent)
+{
+	const uint64_t count = results->latency.count;
+	uint64_t rank;
+
+	if (count == 0 || count > ECHOPING_TIMES_MAX)
+		return histogram_percentile(&results->latency, percent);
+	/* the nearest rank: the smallest one that so many do not exceed */
+	rank = (uint64_t)ceil((double)count * percent / 100);
+	return results->times_ns[rank > 0 ? rank - 1 : 0];
 }
 
 enum echoping_exit

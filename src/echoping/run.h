@@ -14,6 +14,7 @@
 #include "base/distribution.h"
 #include "base/error_list.h"
 #include "echoping/options.h"
+#include "echoping/outage.h"
 #include "echoping/payload.h"
 #include "echoping/target.h"
 
@@ -39,7 +40,11 @@ enum echoping_exit {
 	X(reordered, "datagrams that came back after one that was sent later") \
 	X(late, "datagrams that came back after the timeout; they are among the lost, too") \
 	X(idle_lost, "idle connections that the server closed") \
+	X(reconnects, "connections made anew after one that had ended") \
 	X(port_waits, "churn: attempts put off because no local port was free")
+
+/* Up to so many times the percentiles are exact; more are taken from the histogram. */
+#define ECHOPING_TIMES_MAX 1000
 
 struct echoping_results {
 #define ECHOPING_COUNTER(name, meaning) uint64_t name;
@@ -52,6 +57,9 @@ struct echoping_results {
 	bool interrupted;      /* ended by a signal */
 	char first_error[192]; /* the first loss or mismatch in words, or empty */
 	struct histogram latency;
+	int64_t times_ns[ECHOPING_TIMES_MAX]; /* the first of them as they were */
+	int64_t idle_lost_ns; /* ping: shortest rest that a connection did not outlive; 0: none */
+	struct echoping_outages outages;
 };
 
 /* Everything but target and results is borrowed. */
@@ -61,7 +69,9 @@ struct echoping_run {
 	struct error_list *errors;     /* why there was no run */
 	struct echoping_target target; /* looked up; narrowed to the address that answers */
 	int signal_fd;                 /* a signalfd(2) of the signals that end the run */
+	int quit_fd;                   /* one of SIGQUIT, which asks how it goes */
 	struct echoping_results results;
+	enum echoping_exit code; /* what it amounts to, for the report */
 };
 
 /*
@@ -78,6 +88,8 @@ ATTR_MUSTCHECK int echoping_load_run(struct echoping_run *run);
 static inline void
 echoping_results_receive(struct echoping_results *results, int64_t latency_ns)
 {
+	if (results->latency.count < ECHOPING_TIMES_MAX)
+		results->times_ns[results->latency.count] = latency_ns;
 	results->received++;
 	results->squares += (double)latency_ns * (double)latency_ns;
 	histogram_record(&results->latency, latency_ns);
@@ -87,8 +99,20 @@ echoping_results_receive(struct echoping_results *results, int64_t latency_ns)
 void echoping_results_note(struct echoping_results *results, const char *format, ...)
     ATTR_PRINTF(2, 3);
 
+/*
+ * Write the LENGTH bytes of DATA, of which the first few will do, to BUFFER for a line about an
+ * answer that is none of ours. Returns whether they are text, which bytes of ours hardly are.
+ */
+bool echoping_quote_answer(const unsigned char *data, size_t length, char *buffer, size_t size);
+
 /* Add counts, times of messages and first error of FROM to INTO; not elapsed_ns and cpu_ns. */
 void echoping_results_merge(struct echoping_results *into, const struct echoping_results *from);
+
+/* Return the time that PERCENT of all do not exceed; exact of up to ECHOPING_TIMES_MAX. */
+int64_t echoping_results_percentile(const struct echoping_results *results, double percent);
+
+/* Order the times, for echoping_results_percentile(), and join the outages: the run is over. */
+void echoping_results_finish(struct echoping_results *results);
 
 /* Return what the run amounts to; a mismatch outweighs a loss. */
 enum echoping_exit echoping_results_exit(const struct echoping_results *results);
@@ -96,15 +120,22 @@ enum echoping_exit echoping_results_exit(const struct echoping_results *results)
 /*
  * Write the results to OUT as the options want them: sentences and a histogram for people, one JSON
  * object as echoping(1) documents it, or a header and one row of CSV (RFC 4180, with plain
- * newlines). Returns 0 or -ENOMEM.
+ * newlines). A run that did not take place has a report for programs, too. Returns 0 or -ENOMEM.
  */
 ATTR_MUSTCHECK int echoping_report(FILE *out, const struct echoping_run *run);
 
+/* Print to standard error how it goes; reads SIGQUIT off the run's quit_fd. */
+void echoping_report_so_far(const struct echoping_run *run);
+
 /*
- * Draw the histogram to OUT. The ranges are of equal width on a logarithmic scale, as narrow as
- * 20 lines allow. UNICODE bars are smooth to an eighth of a column, the others are made of #.
- * Draws nothing when nothing was recorded.
+ * Draw the histogram to OUT, as wide as COLUMNS allow. The ranges are of equal width on a
+ * logarithmic scale, as narrow as 20 lines allow. UNICODE bars are smooth to an eighth of a column,
+ * the others are made of #. Draws nothing when nothing was recorded.
  */
-void echoping_draw_histogram(FILE *out, const struct histogram *histogram, bool unicode);
+void echoping_draw_histogram(
+    FILE *out, const struct histogram *histogram, unsigned columns, bool unicode);
+
+/* Return how wide the terminal at FD is; 80 where it is none. */
+unsigned echoping_terminal_columns(int fd);
 
 #endif

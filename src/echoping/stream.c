@@ -23,6 +23,8 @@
 
 /* How long a server may take to end the stream after our end of it. */
 #define STREAM_LINGER_NS NS_PER_S
+/* How long to try to connect anew, in a run that does not end by time. */
+#define STREAM_GIVE_UP_NS (60 * NS_PER_S)
 
 struct echoping_stream {
 	struct echoping_link link;
@@ -35,8 +37,11 @@ struct echoping_stream {
 	uint64_t position_in;  /* in the stream: first byte that has not come back */
 	uint64_t queued;       /* bytes of messages in flight that the kernel has not taken */
 	uint64_t partial;      /* bytes of the oldest message that are back */
+	size_t received;       /* bytes in the worker's buffer, of the last read */
 	int64_t progress_ns;   /* when something came back, or the first message was begun */
 	bool ended;            /* we have sent our FIN */
+	bool connecting;       /* not yet known whether somebody is there */
+	bool echoed;           /* something came back on this connection */
 	bool no_port;          /* churn: it waits for a free local port */
 };
 
@@ -45,6 +50,9 @@ stream_of(struct echoping_link *link)
 {
 	return (struct echoping_stream *)(void *)link;
 }
+
+static void stream_connect(struct echoping_stream *stream);
+static void stream_pump(struct echoping_link *link, int64_t now_ns);
 
 static int
 stream_init(struct echoping_link *link)
@@ -71,19 +79,41 @@ stream_done(struct echoping_link *link)
 	free(stream_of(link)->starts);
 }
 
+static bool
+stream_may_reconnect(const struct echoping_stream *stream, int64_t now_ns)
+{
+	const struct echoping_worker *worker = stream->link.worker;
+	const struct echoping_outage *outage = &stream->link.outage;
+
+	if (!worker->sending || worker->options->no_reconnect)
+		return false;
+	/* a run that only a number of messages ends must end without a server, too */
+	return worker->plan->end_ns != INT64_MAX || outage->begin_ns == 0 ||
+	       now_ns - outage->begin_ns < STREAM_GIVE_UP_NS;
+}
+
 /* The connection broke or cannot be trusted any more: what is in flight does not come back. */
 static void
 stream_fail(struct echoping_stream *stream, bool mismatch, const char *what)
 {
 	struct echoping_link *link = &stream->link;
 	struct echoping_results *results = link->worker->results;
+	const uint64_t lost = stream->outstanding > mismatch
+				  ? stream->outstanding - (uint64_t)mismatch
+				  : 0;
+	const int64_t now_ns = clock_now_ns();
+	const bool echoed = stream->echoed;
 
 	results->mismatched += mismatch;
-	if (stream->outstanding > mismatch)
-		results->lost += stream->outstanding - mismatch;
-	echoping_worker_note(link, what);
-	if (!stream->churn) {
+	results->lost += lost;
+	if (!mismatch)
+		echoping_outage_extend(&link->outage,
+		    stream->outstanding > 0 ? stream->progress_ns : now_ns, lost, what);
+	if (mismatch || lost > 0 || !stream_may_reconnect(stream, now_ns))
+		echoping_worker_note(link, what);
+	if (!stream->churn && (mismatch || !stream_may_reconnect(stream, now_ns))) {
 		results->broken += !mismatch;
+		echoping_outage_end(&link->outage, INT64_MAX, &results->outages);
 		echoping_worker_retire(link);
 		return;
 	}
@@ -93,6 +123,10 @@ stream_fail(struct echoping_stream *stream, bool mismatch, const char *what)
 	stream->position_in = stream->position_out;
 	stream->queued = stream->partial = 0;
 	stream->outstanding = 0;
+	stream->connecting = stream->echoed = false;
+	/* at once after one that worked, else at the next tick */
+	if (!stream->churn && echoed)
+		stream_connect(stream);
 }
 
 static void
@@ -107,9 +141,13 @@ static void
 stream_mismatch(struct echoping_stream *stream, const char *what, uint64_t offset)
 {
 	uint64_t byte = stream->position_in + offset - echoping_payload_origin(stream->link.number);
-	char text[96] = "something else came back";
+	char text[128] = "something else came back", quote[64];
 
-	if (!stream->churn)
+	if (!stream->echoed && offset == 0 &&
+	    echoping_quote_answer(
+		stream->link.worker->buffer, stream->received, quote, sizeof(quote)))
+		(void)snprintf(text, sizeof(text), "got \"%s\": is this an echo service?", quote);
+	else if (!stream->churn)
 		(void)snprintf(
 		    text, sizeof(text), "%s at byte %llu", what, (unsigned long long)byte);
 	stream_fail(stream, true, text);
@@ -150,7 +188,10 @@ stream_send(struct echoping_stream *stream)
 	stream_watch(stream, EPOLLIN);
 }
 
-/* Connect for a message that has begun, or at the next tick where that is not possible yet. */
+/*
+ * Begin to connect, for a message of --churn that has begun or after a connection that ended; at
+ * the next tick again where that is not possible yet.
+ */
 static void
 stream_connect(struct echoping_stream *stream)
 {
@@ -159,16 +200,45 @@ stream_connect(struct echoping_stream *stream)
 
 	if (r == -EAGAIN) /* the backlog of a UNIX server is full */
 		return;
-	if (r == -EADDRNOTAVAIL) {
-		/* a limit of this machine, not of the server: the timeout does not run meanwhile */
-		link->worker->results->port_waits++;
+	/* a limit of this machine is not the server's: the timeout does not run meanwhile */
+	if (r == -EADDRNOTAVAIL || !stream->churn)
 		stream->progress_ns = link->worker->now_ns;
+	if (r == -EADDRNOTAVAIL) {
+		link->worker->results->port_waits++;
 		stream->no_port = true;
 	} else if (r < 0 && r != -EINPROGRESS) {
 		stream_lose(stream, -r);
 	} else {
+		stream->connecting = true;
 		stream_watch(stream, EPOLLOUT);
 	}
+}
+
+/* The socket can be written: it is connected, or that has failed. Returns whether to go on. */
+static bool
+stream_connected(struct echoping_stream *stream)
+{
+	struct echoping_link *link = &stream->link;
+	int error = 0;
+	socklen_t length = sizeof(error);
+
+	if (!stream->connecting)
+		return true;
+	stream->connecting = false;
+	if (!stream->churn)
+		(void)getsockopt(link->fd, SOL_SOCKET, SO_ERROR, &error, &length);
+	if (error == 0 && echoping_target_is_self(&link->worker->plan->run->target, link->fd))
+		error = ECONNREFUSED;
+	if (error != 0) {
+		stream_lose(stream, error);
+		return false;
+	}
+	if (stream->churn)
+		return true;
+	link->worker->results->reconnects++;
+	stream_watch(stream, EPOLLIN);
+	stream_pump(link, link->worker->now_ns);
+	return link->fd >= 0;
 }
 
 static void
@@ -177,9 +247,10 @@ stream_pump(struct echoping_link *link, int64_t now_ns)
 	struct echoping_stream *stream = stream_of(link);
 	const struct echoping_options *options = link->worker->options;
 	bool first = stream->outstanding == 0;
+	bool connected = stream->churn || (link->fd >= 0 && !stream->connecting);
 	int64_t start_ns;
 
-	while (stream->outstanding < options->pipeline &&
+	while (connected && stream->outstanding < options->pipeline &&
 	       echoping_worker_take(link, now_ns, &start_ns)) {
 		if (stream->outstanding == 0)
 			stream->progress_ns = now_ns;
@@ -195,7 +266,10 @@ stream_pump(struct echoping_link *link, int64_t now_ns)
 		/* A good server now sends its FIN, too; after that nothing more can come. */
 		stream->ended = true;
 		stream->progress_ns = now_ns;
-		if (stream->churn || shutdown(link->fd, SHUT_WR) < 0)
+		/* connected again, and nothing was left to send: it is over */
+		if (connected && !stream->churn)
+			echoping_outage_end(&link->outage, now_ns, &link->worker->results->outages);
+		if (stream->churn || !connected || shutdown(link->fd, SHUT_WR) < 0)
 			echoping_worker_retire(link);
 	}
 }
@@ -262,6 +336,7 @@ stream_advance(struct echoping_stream *stream, size_t length)
 	int64_t now_ns = clock_now_ns();
 
 	stream->progress_ns = now_ns;
+	stream->echoed = true;
 	stream->position_in += length;
 	stream->partial += length;
 	while (stream->partial >= worker->options->size) {
@@ -269,6 +344,7 @@ stream_advance(struct echoping_stream *stream, size_t length)
 		echoping_worker_receive(
 		    worker, stream->starts[stream->first++ & stream->mask], now_ns);
 		stream->outstanding--;
+		echoping_outage_end(&stream->link.outage, now_ns, &worker->results->outages);
 	}
 	if (stream->churn && stream->outstanding == 0)
 		echoping_worker_close(&stream->link);
@@ -290,6 +366,7 @@ stream_receive(struct echoping_stream *stream)
 		stream_end(stream, n < 0 ? strerror(errno) : "closed by the server");
 		return false;
 	}
+	stream->received = (size_t)n;
 	if (!stream_verify(stream, (size_t)n, verified))
 		return false;
 	stream_advance(stream, (size_t)n);
@@ -302,8 +379,11 @@ stream_on_event(struct echoping_link *link, uint32_t events)
 	struct echoping_stream *stream = stream_of(link);
 	const uint32_t first = stream->first;
 
-	if (events & EPOLLOUT)
+	if (events & EPOLLOUT) {
+		if (!stream_connected(stream))
+			return;
 		stream_send(stream);
+	}
 	if (!(events & (EPOLLIN | EPOLLERR | EPOLLHUP)))
 		return;
 	/* until EAGAIN or the end: edge-triggered, a FIN behind these bytes is not told again */
@@ -322,8 +402,15 @@ stream_on_tick(struct echoping_link *link, int64_t now_ns)
 		echoping_worker_retire(link);
 	else if (stream->outstanding > 0 && silent_ns >= options->timeout_ns)
 		stream_fail(stream, false, "no echo within the timeout");
-	if (!stream->churn)
+	else if (stream->connecting && !stream->churn && silent_ns >= options->timeout_ns)
+		stream_fail(stream, false, strerror(ETIMEDOUT));
+	if (link->retired)
 		return;
+	if (!stream->churn) {
+		if (link->fd < 0 && link->worker->sending)
+			stream_connect(stream);
+		return;
+	}
 	if (stream->outstanding > 0 && link->fd < 0) {
 		/* a closed loop begins a message when it can be begun */
 		if (stream->no_port && options->rate == 0)

@@ -5,12 +5,15 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -18,6 +21,8 @@
 #include "base/text.h"
 
 #define DEFAULT_PORT "7"
+/* The kernel chooses no port below this one for a client, see ip_local_port_range in ip(7). */
+#define UNPRIVILEGED_PORT 1024
 /* More at once would only overflow the server's backlog and wait for retransmissions. */
 #define CONNECT_AT_ONCE 128
 /* How long to wait for a UNIX server whose backlog is full before the next attempt. */
@@ -31,7 +36,20 @@ static const struct scheme {
 	{ ADDRESS_TCP, "tcp://" },
 	{ ADDRESS_UDP, "udp://" },
 	{ ADDRESS_UNIX, "unix:" },
+	{ ADDRESS_UNIX_DATAGRAM, "unixgram:" },
 };
+
+static bool
+target_is_unix(const struct echoping_target *target)
+{
+	return target->transport == ADDRESS_UNIX || target->transport == ADDRESS_UNIX_DATAGRAM;
+}
+
+bool
+echoping_target_is_datagram(const struct echoping_target *target)
+{
+	return target->transport == ADDRESS_UDP || target->transport == ADDRESS_UNIX_DATAGRAM;
+}
 
 /* Add a line about what the user wrote. */
 static int
@@ -62,7 +80,7 @@ target_parse_unix(const char *path, struct error_list *errors, struct echoping_t
 	else
 		length++;
 	target->addresses[0].length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
-	target->addresses[0].transport = ADDRESS_UNIX;
+	target->addresses[0].transport = target->transport;
 	target->count = 1;
 	return 0;
 }
@@ -98,6 +116,7 @@ target_parse_host(const char *text, struct error_list *errors, struct echoping_t
 	}
 	if (end == host || (size_t)(end - host) >= sizeof(target->host))
 		return target_refuse(errors, text, "has no host (write HOST:PORT)");
+	target->port_given = strcmp(port, DEFAULT_PORT) != 0 || end[strspn(end, "]")] == ':';
 	if (!target_is_port(port))
 		return target_refuse(
 		    errors, text, "has no valid port (write HOST:PORT, 1 to 65535)");
@@ -122,8 +141,8 @@ echoping_target_parse(const char *word, const char *text, struct error_list *err
 			prefixed = &schemes[i];
 	}
 	if (word != NULL && named == NULL)
-		return target_refuse(
-		    errors, word, "is not tcp, udp or unix (a port is written HOST:PORT)");
+		return target_refuse(errors, word,
+		    "is not tcp, udp, unix or unixgram (a port is written HOST:PORT)");
 	if (named != NULL && prefixed != NULL && named != prefixed)
 		return target_refuse(errors, word, "contradicts the address");
 	if (prefixed != NULL)
@@ -133,7 +152,7 @@ echoping_target_parse(const char *word, const char *text, struct error_list *err
 	else if (text[0] == '/' || text[0] == '@')
 		target.transport = ADDRESS_UNIX;
 
-	if (target.transport == ADDRESS_UNIX)
+	if (target_is_unix(&target))
 		r = target_parse_unix(text, errors, &target);
 	else
 		r = target_parse_host(text, errors, &target);
@@ -142,26 +161,74 @@ echoping_target_parse(const char *word, const char *text, struct error_list *err
 	return r;
 }
 
-int
-echoping_target_resolve(struct echoping_target *target, int family, struct error_list *errors)
+/* The function of a thread of glibc's, when a lookup has ended. */
+static void
+target_on_found(union sigval value)
 {
-	struct addrinfo hints = { .ai_family = family, .ai_flags = AI_NUMERICSERV };
-	struct addrinfo *list = NULL;
+	const uint64_t one = 1;
+
+	(void)!write(value.sival_int, &one, sizeof(one));
+}
+
+/*
+ * Look LOOKUP up, which waits for name servers as long as resolv.conf(5) lets it. Returns an EAI_
+ * code, or one with errno set: EAI_SYSTEM. After the end of the wait LOOKUP stays glibc's.
+ */
+static int
+target_look_up(struct gaicb *lookup, int64_t timeout_ns, int wake_fd)
+{
+	struct pollfd fds[] = { { .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), .events = POLLIN },
+		{ .fd = wake_fd, .events = POLLIN } };
+	struct sigevent event = { .sigev_notify = SIGEV_THREAD,
+		.sigev_notify_function = target_on_found,
+		.sigev_value.sival_int = fds[0].fd };
+	int r;
+
+	if (fds[0].fd < 0)
+		return EAI_SYSTEM;
+	r = getaddrinfo_a(GAI_NOWAIT, &lookup, 1, &event);
+	if (r != 0) {
+		(void)close(fds[0].fd);
+		return r;
+	}
+	/* of a lookup that is given up the descriptor stays open: it is written to whenever it ends
+	 */
+	r = poll(fds, ARRAY_SIZE(fds), (int)(timeout_ns / NS_PER_MS));
+	if (fds[0].revents == 0) {
+		errno = r == 0 ? ETIMEDOUT : ECANCELED;
+		return EAI_SYSTEM;
+	}
+	(void)close(fds[0].fd);
+	return gai_error(lookup);
+}
+
+int
+echoping_target_resolve(struct echoping_target *target, int family, int64_t timeout_ns, int wake_fd,
+    struct error_list *errors)
+{
+	/* static, because a lookup that is given up goes on */
+	static struct addrinfo hints = { .ai_flags = AI_NUMERICSERV };
+	static struct gaicb lookup = { .ar_request = &hints };
 	char host[sizeof(target->host)];
 	int r;
 
-	if (target->transport == ADDRESS_UNIX)
+	if (target_is_unix(target))
 		return 0;
-	hints.ai_socktype = target->transport == ADDRESS_UDP ? SOCK_DGRAM : SOCK_STREAM;
-	r = getaddrinfo(target->host, target->port, &hints, &list);
+	hints.ai_family = family;
+	hints.ai_socktype = echoping_target_is_datagram(target) ? SOCK_DGRAM : SOCK_STREAM;
+	lookup.ar_name = target->host;
+	lookup.ar_service = target->port;
+	r = target_look_up(&lookup, timeout_ns, wake_fd);
 	if (r != 0) {
+		int error = r == EAI_SYSTEM ? errno : ENXIO;
+
 		text_escape_string(target->host, host, sizeof(host));
-		error_list_add(
-		    errors, "%s: %s", host, r == EAI_SYSTEM ? strerror(errno) : gai_strerror(r));
-		return -ENXIO;
+		error_list_add(errors, "%s: look up: %s", host,
+		    r == EAI_SYSTEM ? strerror(error) : gai_strerror(r));
+		return -error;
 	}
 	target->count = 0;
-	for (struct addrinfo *ai = list; ai != NULL; ai = ai->ai_next) {
+	for (struct addrinfo *ai = lookup.ar_result; ai != NULL; ai = ai->ai_next) {
 		struct address *address = &target->addresses[target->count];
 
 		if (target->count == ECHOPING_CANDIDATES || ai->ai_addrlen > sizeof(address->u))
@@ -171,25 +238,110 @@ echoping_target_resolve(struct echoping_target *target, int family, struct error
 		address->transport = target->transport;
 		target->count++;
 	}
-	freeaddrinfo(list);
+	freeaddrinfo(lookup.ar_result);
 	return 0;
+}
+
+/* Give FD what the run wants of its packets, and the address to send from. */
+static int
+target_prepare_ip(const struct echoping_socket_options *options, int fd, int family)
+{
+	const bool six = family == AF_INET6;
+	const int level = six ? IPPROTO_IPV6 : IPPROTO_IP;
+	const int on = 1, traffic_class = options->dscp << 2;
+	const struct {
+		bool wanted;
+		int name;
+		const int *value;
+	} rows[] = {
+		{ options->dscp >= 0, six ? IPV6_TCLASS : IP_TOS, &traffic_class },
+		{ options->ttl >= 0, six ? IPV6_UNICAST_HOPS : IP_TTL, &options->ttl },
+		{ options->pmtu >= 0, six ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER, &options->pmtu },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (rows[i].wanted &&
+		    setsockopt(fd, level, rows[i].name, rows[i].value, sizeof(int)) < 0)
+			return -errno;
+	if (options->source.length == 0)
+		return 0;
+	/* without it a port would be taken for this address alone, and not shared by targets */
+	(void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+	return bind(fd, &options->source.u.sa, options->source.length) < 0 ? -errno : 0;
+}
+
+static int
+target_prepare(const struct echoping_target *target, int fd)
+{
+	const struct address *address = &target->addresses[0];
+	const sa_family_t unnamed = AF_UNIX;
+	const int on = 1;
+
+	if (address->transport == ADDRESS_TCP)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (address_is_ip(address))
+		return target_prepare_ip(&target->socket, fd, address->u.sa.sa_family);
+	/* an echo needs a name to come back to: the kernel chooses one, see unix(7) */
+	if (address_is_datagram(address) && bind(fd, (const void *)&unnamed, sizeof(unnamed)) < 0)
+		return -errno;
+	return 0;
+}
+
+char *
+echoping_target_title(const struct echoping_target *target, char *buffer, size_t size)
+{
+	char host[sizeof(target->host)], url[ADDRESS_TEXT_MAX];
+
+	address_format(&target->addresses[0], url, sizeof(url));
+	text_escape_string(target->host, host, sizeof(host));
+	(void)snprintf(buffer, size,
+	    host[0] == '\0' || strstr(url, host) != NULL ? "%s" : "%s (%s)", url, host);
+	return buffer;
+}
+
+int
+echoping_target_fail(
+    const struct echoping_target *target, const char *step, int r, struct error_list *errors)
+{
+	char title[ECHOPING_TITLE_MAX];
+	const char *hint = "";
+
+	if (r == -EADDRNOTAVAIL && target->socket.source.length > 0)
+		hint = " (is --source an address of this machine?)";
+	else if (r == -EADDRNOTAVAIL)
+		hint = " (no local port is left)";
+	else if (r == -ECONNREFUSED && target->host[0] != '\0' && !target->port_given)
+		hint = " (without a port it is 7; write HOST:PORT for another, such as 7007)";
+	error_list_add(errors, "%s: %s: %s%s", echoping_target_title(target, title, sizeof(title)),
+	    step, strerror(-r), hint);
+	return r;
+}
+
+bool
+echoping_target_is_self(const struct echoping_target *target, int fd)
+{
+	struct address local;
+
+	return address_port(&target->addresses[0]) >= UNPRIVILEGED_PORT &&
+	       address_of_socket(fd, &local) == 0 && address_equal(&local, &target->addresses[0]);
 }
 
 int
 echoping_target_open(const struct echoping_target *target, int *ret_fd)
 {
 	const struct address *address = &target->addresses[0];
-	int type = address_is_datagram(address) ? SOCK_DGRAM : SOCK_STREAM;
-	int fd = socket(address->u.sa.sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	const int on = 1;
-	int r = 0;
+	const bool datagrams = address_is_datagram(address);
+	int fd = socket(address->u.sa.sa_family,
+	    (datagrams ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int r;
 
 	if (fd < 0)
 		return -errno;
-	if (address->transport == ADDRESS_TCP)
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (connect(fd, &address->u.sa, address->length) < 0)
+	r = target_prepare(target, fd);
+	if (r == 0 && connect(fd, &address->u.sa, address->length) < 0)
 		r = -errno;
+	if (r == 0 && datagrams && echoping_target_is_self(target, fd))
+		r = -ECONNREFUSED;
 	if (r < 0 && r != -EINPROGRESS) {
 		(void)close(fd);
 		return r;
@@ -203,18 +355,21 @@ struct connect_pending {
 	struct pollfd fds[CONNECT_AT_ONCE + 1]; /* the one at `count` is that of wake_fd */
 	int64_t deadlines_ns[CONNECT_AT_ONCE];
 	size_t count;
-	int *connected; /* where connected ones go; borrowed */
-	size_t done;    /* how many have gone there */
+	const struct echoping_target *target; /* borrowed */
+	int *connected;                       /* where connected ones go; borrowed */
+	size_t done;                          /* how many have gone there */
 };
 
 static int
-connect_result(int fd)
+connect_result(const struct echoping_target *target, int fd)
 {
 	int error = 0;
 	socklen_t length = sizeof(error);
 
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
 		return -errno;
+	if (error == 0 && echoping_target_is_self(target, fd))
+		error = ECONNREFUSED;
 	return -error;
 }
 
@@ -230,7 +385,7 @@ connect_collect(struct connect_pending *pending)
 		int fd = pending->fds[i].fd, result = -EINPROGRESS;
 
 		if (pending->fds[i].revents != 0)
-			result = connect_result(fd);
+			result = connect_result(pending->target, fd);
 		else if (now >= pending->deadlines_ns[i])
 			result = -ETIMEDOUT;
 		if (result == 0) {
@@ -249,11 +404,10 @@ connect_collect(struct connect_pending *pending)
 
 /* Begin one more connection; -EAGAIN when the backlog is full: try again. */
 static int
-connect_add(
-    struct connect_pending *pending, const struct echoping_target *target, int64_t timeout_ns)
+connect_add(struct connect_pending *pending, int64_t timeout_ns)
 {
 	int fd;
-	int r = echoping_target_open(target, &fd);
+	int r = echoping_target_open(pending->target, &fd);
 
 	if (r == 0) {
 		pending->connected[pending->done++] = fd;
@@ -282,7 +436,7 @@ int
 echoping_target_connect_many(
     const struct echoping_target *target, size_t count, int64_t timeout_ns, int wake_fd, int *fds)
 {
-	struct connect_pending pending = { .connected = fds };
+	struct connect_pending pending = { .target = target, .connected = fds };
 	int64_t give_up_ns = clock_now_ns() + timeout_ns;
 	int r = 0;
 
@@ -292,7 +446,7 @@ echoping_target_connect_many(
 
 		while (r == 0 && pending.done + pending.count < count &&
 		       pending.count < CONNECT_AT_ONCE)
-			r = connect_add(&pending, target, timeout_ns);
+			r = connect_add(&pending, timeout_ns);
 		if (pending.done + pending.count > before)
 			give_up_ns = clock_now_ns() + timeout_ns;
 		until_ns = pending.deadlines_ns[0];

@@ -12,16 +12,13 @@ import re
 import resource
 import signal
 import socket
-import subprocess
 import threading
 import time
 
 import pytest
 
 from harness import (
-    BINARY,
     abstract_name,
-    environment,
     free_port,
     hold,
     pause,
@@ -30,129 +27,31 @@ from harness import (
     seconds,
     wait_until,
 )
-
-ECHOPING = pathlib.Path(os.environ.get("ECHOPING") or BINARY.with_name("echoping")).absolute()
+from harness.echoping import (
+    ECHOPING,
+    LOSS,
+    MISMATCH,
+    OK,
+    SYSTEM,
+    UNREACHABLE,
+    USAGE,
+    DatagramServer,
+    StreamServer,
+    changing,
+    echoping,
+    figures,
+    no_reports,
+    serving,
+    start_echoping,
+)
 
 pytestmark = pytest.mark.needs(str(ECHOPING))
-
-OK, LOSS, MISMATCH, USAGE, UNREACHABLE, SYSTEM = 0, 1, 2, 64, 69, 71
-
-
-def start_echoping(directory, *arguments, **popen):
-    popen.setdefault("stdout", subprocess.PIPE)
-    popen.setdefault("stderr", subprocess.PIPE)
-    env = environment(directory, LC_ALL="C.UTF-8")
-    command = [str(ECHOPING), *map(str, arguments)]
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, text=True, env=env, **popen)
-
-
-def no_reports(directory):
-    reports = [path.read_text() for path in directory.glob("sanitizer.*")]
-    assert not reports, f"sanitizer report:\n{reports[0][:8000]}"
-
-
-def echoping(directory, *arguments, expect=OK, **popen):
-    """Run to the end, hold it to the exit code, return standard output."""
-    process = start_echoping(directory, *arguments, **popen)
-    try:
-        out, err = process.communicate(timeout=seconds(30))
-    finally:
-        process.kill()
-    no_reports(directory)
-    assert process.returncode == expect, f"exit {process.returncode}:\n{out}\n{err}"
-    return out
-
-
-def figures(directory, *arguments, **keywords):
-    return json.loads(echoping(directory, *arguments, "--json", **keywords))
-
-
-class _Server:
-    """A socket and the threads that serve it."""
-
-    def __init__(self, kind):
-        self.socket = socket.socket(socket.AF_INET, kind)
-        self.socket.bind(("127.0.0.1", 0))
-        self.address = "127.0.0.1:%d" % self.socket.getsockname()[1]
-        self.stopping = False
-        self.threads = []
-
-    def start(self, function, *arguments):
-        thread = threading.Thread(target=function, args=arguments, daemon=True)
-        self.threads.append(thread)
-        thread.start()
-
-    def stop(self):
-        self.stopping = True
-        with contextlib.suppress(OSError):
-            self.socket.shutdown(socket.SHUT_RDWR)
-        self.socket.close()
-        for thread in self.threads:
-            thread.join(seconds(5))
-
-
-class StreamServer(_Server):
-    """Runs talk(sock) for each connection."""
-
-    def __init__(self, talk):
-        super().__init__(socket.SOCK_STREAM)
-        self.talk = talk
-        self.socket.listen(128)
-        self.start(self._accept)
-
-    def _accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                sock, _ = self.socket.accept()
-                sock.settimeout(seconds(10))
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self.start(self._serve, sock)
-
-    def _serve(self, sock):
-        with contextlib.suppress(OSError), sock:
-            self.talk(sock)
-
-
-class DatagramServer(_Server):
-    """Answers each datagram with those that answer(data, number) returns; numbers from 1."""
-
-    def __init__(self, answer):
-        super().__init__(socket.SOCK_DGRAM)
-        self.answer = answer
-        self.socket.settimeout(0.05)
-        self.start(self._serve)
-
-    def _serve(self):
-        number = 0
-        while not self.stopping:
-            with contextlib.suppress(OSError):
-                data, peer = self.socket.recvfrom(65536)
-                number += 1
-                for reply in self.answer(data, number):
-                    self.socket.sendto(reply, peer)
 
 
 @pytest.fixture
 def serve():
-    servers = []
-
-    def start(server):
-        servers.append(server)
-        return server.address
-
-    yield start
-    for server in servers:
-        server.stop()
-
-
-def changing(change):
-    """A talk that sends back change(data) for whatever it reads."""
-
-    def talk(sock):
-        while data := sock.recv(1 << 16):
-            sock.sendall(change(data))
-
-    return talk
+    with serving() as start:
+        yield start
 
 
 def flip(data):
@@ -488,13 +387,27 @@ def test_other_connections_go_on_after_a_loss(serve, tmp_path):
     assert result["seconds"] >= 0.5
 
 
-def test_close_between_messages_is_a_loss(serve, tmp_path):
-    def talk(sock):
-        sock.sendall(sock.recv(1 << 16))
-        pause(0.05, "a server that closes some time after its answer")
+def closing_after_one(sock):
+    sock.sendall(sock.recv(1 << 16))
+    pause(0.05, "a server that closes some time after its answer")
 
-    address = serve(StreamServer(talk))
-    result = figures(tmp_path, address, "-c", 1, "-r", 5, "-d", "1s", expect=LOSS)
+
+def test_close_between_messages_is_a_reconnect(serve, tmp_path):
+    address = serve(StreamServer(closing_after_one))
+    result = figures(tmp_path, address, "-c", 1, "-r", 5, "-d", "1s")
+    assert (result["sent"], result["received"], result["lost"]) == (5, 5, 0)
+    # the last close may come before the end or after it
+    assert 4 <= result["reconnects"] <= 5
+    assert len(result["outages"]) >= 4
+    for outage in result["outages"]:
+        assert outage["lost"] == 0
+        assert outage["cause"] == "closed by the server"
+
+
+def test_close_between_messages_is_a_loss_where_asked(serve, tmp_path):
+    address = serve(StreamServer(closing_after_one))
+    options = ["-c", 1, "-r", 5, "-d", "1s", "--no-reconnect"]
+    result = figures(tmp_path, address, *options, expect=LOSS)
     assert (result["sent"], result["received"], result["lost"]) == (1, 1, 0)
     assert result["broken"] == 1
     # no connection is left: there is nothing to wait for
@@ -696,7 +609,7 @@ def test_help_and_version(tmp_path):
 def test_load_draws_its_histogram(launch, tmp_path):
     address = launch().addresses["echo"]
     out = echoping(tmp_path, address, "-c", 5, "-d", "300ms")
-    assert re.search(r"^\d+ msg/s, [\d.]+ [KMGT]?i?B/s for ", out, re.M)
+    assert re.search(r"^\d+ msg/s, [\d.]+ [KMGT]?i?B/s \([\d.]+ [kMGT]?bit/s\) for ", out, re.M)
     assert re.search(r"p50 .*, p90 .*, p99 .*, p99\.9 .*, max ", out)
     bars = [line for line in out.splitlines() if "|" in line]
     assert bars
