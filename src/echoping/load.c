@@ -364,6 +364,10 @@ struct load {
 	int *sockets;
 	int64_t drawn_ns;        /* when the progress line was drawn, or the start */
 	uint64_t drawn_received; /* messages that were back then */
+	/* The same of the last line of figures, with --interval. */
+	int64_t printed_ns;
+	uint64_t printed_received;
+	uint64_t printed_failed;
 };
 
 static int
@@ -462,7 +466,7 @@ load_start(struct load *load)
 	const struct echoping_options *options = load->run->options;
 	struct echoping_plan *plan = &load->plan;
 
-	plan->start_ns = load->drawn_ns = clock_now_ns();
+	plan->start_ns = load->drawn_ns = load->printed_ns = clock_now_ns();
 	plan->end_ns = options->duration_ns > 0 ? plan->start_ns + options->duration_ns : INT64_MAX;
 	if (options->rate > 0)
 		plan->interval_ns = (double)NS_PER_S / (double)options->rate;
@@ -515,6 +519,19 @@ load_draw(struct load *load, int64_t now_ns)
 	load->drawn_received = received;
 }
 
+/* Print a line about the interval that ends now. */
+static void
+load_print(struct load *load, int64_t now_ns)
+{
+	uint64_t failed, received = load_received(load, &failed);
+
+	echoping_report_interval(load->run, now_ns - load->printed_ns, now_ns - load->plan.start_ns,
+	    received - load->printed_received, failed - load->printed_failed);
+	load->printed_ns = now_ns;
+	load->printed_received = received;
+	load->printed_failed = failed;
+}
+
 /* SIGQUIT asks how it goes. */
 static void
 load_tell(struct load *load)
@@ -533,16 +550,19 @@ load_tell(struct load *load)
 static void
 load_wait(struct load *load)
 {
-	const bool shown = !load->run->options->quiet && isatty(STDERR_FILENO) == 1;
+	const bool shown = !load->run->options->quiet && load->run->options->interval_ns == 0 &&
+			   isatty(STDERR_FILENO) == 1;
 	struct echoping_results *results = &load->run->results;
 	struct pollfd fds[] = { { .fd = load->run->signal_fd, .events = POLLIN },
 		{ .fd = load->plan.done_fd, .events = POLLIN },
 		{ .fd = load->run->quit_fd, .events = POLLIN } };
+	const int64_t interval_ns = load->run->options->interval_ns;
 	int64_t draw_ns = load->plan.start_ns + NS_PER_S;
+	int64_t print_ns = interval_ns > 0 ? load->plan.start_ns + interval_ns : INT64_MAX;
 	uint64_t ended = 0;
 
 	while (ended < load->started) {
-		int64_t left_ns = draw_ns - clock_now_ns();
+		int64_t left_ns = (draw_ns < print_ns ? draw_ns : print_ns) - clock_now_ns();
 		struct signalfd_siginfo info;
 		uint64_t more;
 
@@ -556,6 +576,10 @@ load_wait(struct load *load)
 			load_tell(load);
 		if (read(load->plan.done_fd, &more, sizeof(more)) == sizeof(more))
 			ended += more;
+		if (clock_now_ns() >= print_ns) {
+			load_print(load, clock_now_ns());
+			print_ns += interval_ns;
+		}
 		if (clock_now_ns() >= draw_ns) {
 			if (shown)
 				load_draw(load, clock_now_ns());

@@ -96,7 +96,7 @@ main_run(const struct echoping_options *options, struct error_list *errors)
 	echoping_payload_free(payload);
 	echoping_results_finish(&run.results);
 	if (r == 0)
-		run.code = echoping_results_exit(&run.results);
+		run.code = echoping_run_exit(&run);
 	else
 		run.code = main_is_local(r) ? ECHOPING_EXIT_SYSTEM : ECHOPING_EXIT_UNREACHABLE;
 	/* people are told by the errors alone */

@@ -48,6 +48,7 @@ enum option_take {
 /* Options without a letter. */
 enum option_word {
 	WORD_JSON = 256,
+	WORD_JSON_LINES,
 	WORD_CSV,
 	WORD_BURST,
 	WORD_CHURN,
@@ -56,6 +57,8 @@ enum option_word {
 	WORD_DSCP,
 	WORD_TTL,
 	WORD_NO_RECONNECT,
+	WORD_SPREAD,
+	WORD_UNTIL_UP,
 };
 
 #define FIELD(name) offsetof(struct echoping_options, name)
@@ -84,11 +87,15 @@ static const struct option_row {
 	{ "ttl", WORD_TTL, TAKE_INT, FIELD(target.socket.ttl), 1, 255, false },
 	{ "pmtudisc", 'M', TAKE_PMTU, FIELD(target.socket.pmtu), 0, 0, false },
 	{ "no-reconnect", WORD_NO_RECONNECT, TAKE_FLAG, FIELD(no_reconnect), 0, 0, false },
+	{ "spread", WORD_SPREAD, TAKE_FLAG, FIELD(spread), 0, 0, false },
+	{ "until-up", WORD_UNTIL_UP, TAKE_FLAG, FIELD(until_up), 0, 0, false },
 	{ "print-time", 'D', TAKE_FLAG, FIELD(stamps), 0, 0, false },
 	{ "quiet", 'q', TAKE_FLAG, FIELD(quiet), 0, 0, false },
 	{ "version", 'V', TAKE_ACTION, FIELD(action), ECHOPING_VERSION, 0, false },
 	{ "help", 'h', TAKE_ACTION, FIELD(action), ECHOPING_HELP, 0, false },
 	{ "json", WORD_JSON, TAKE_OUTPUT, FIELD(output), ECHOPING_JSON, 0, false },
+	{ "json-lines", WORD_JSON_LINES, TAKE_OUTPUT, FIELD(output), ECHOPING_JSON_LINES, 0,
+	    false },
 	{ "csv", WORD_CSV, TAKE_OUTPUT, FIELD(output), ECHOPING_CSV, 0, false },
 	{ "burst", WORD_BURST, TAKE_FLAG, FIELD(burst), 0, 0, true },
 	{ "churn", WORD_CHURN, TAKE_FLAG, FIELD(churn), 0, 0, true },
@@ -217,7 +224,7 @@ options_take(struct echoping_options *options, const struct option_row *row, con
 		break;
 	case TAKE_OUTPUT:
 		if (options->output != ECHOPING_HUMAN && options->output != row->least)
-			error_list_add(errors, "--json and --csv do not go together");
+			error_list_add(errors, "--json, --json-lines and --csv do not go together");
 		options->output = (enum echoping_output)row->least;
 		break;
 	case TAKE_ACTION:
@@ -237,13 +244,13 @@ options_complete(struct echoping_options *options)
 
 	if (options->size == 0)
 		options->size = SIZE_DEFAULT;
-	if (options->interval_ns == 0 && !load)
+	if (options->interval_ns == 0 && (!load || options->output == ECHOPING_JSON_LINES))
 		options->interval_ns = NS_PER_S;
 	if (options->timeout_ns == 0)
 		options->timeout_ns = datagrams && load ? DATAGRAM_LOAD_TIMEOUT_DEFAULT
 							: TIMEOUT_DEFAULT;
 	if (options->count == COUNT_UNSET)
-		options->count = load ? 0 : PING_COUNT_DEFAULT;
+		options->count = load || options->until_up ? 0 : PING_COUNT_DEFAULT;
 	if (options->duration_ns == DURATION_UNSET)
 		options->duration_ns = options->count > 0 ? 0 : LOAD_DURATION_DEFAULT;
 	if (options->pipeline == 0)
@@ -266,11 +273,15 @@ options_check_together(const struct echoping_options *options, struct error_list
 		bool broken;
 		const char *rule;
 	} rules[] = {
-		{ options->action == ECHOPING_LOAD && options->interval_ns > 0,
-		    "--interval belongs to the ping form (a load has --rate; -c is --connections "
-		    "here, and the number of probes is -n)" },
-		{ options->action == ECHOPING_LOAD && options->stamps,
-		    "--print-time belongs to the ping form" },
+		{ options->action == ECHOPING_LOAD && options->interval_ns > 0 &&
+			(options->output == ECHOPING_JSON || options->output == ECHOPING_CSV),
+		    "--interval of a load prints as it goes: --json-lines, not --json or --csv" },
+		{ options->action == ECHOPING_LOAD &&
+			(options->stamps || options->spread || options->until_up),
+		    "--print-time, --spread and --until-up belong to the ping form" },
+		{ options->spread && !ip, "--spread is for TCP and UDP, which have ports" },
+		{ options->spread && options->no_reconnect,
+		    "--spread makes a connection for each probe: no --no-reconnect" },
 		{ !ip && (source != AF_UNSPEC || socket_options->dscp >= 0 ||
 			     socket_options->ttl >= 0 || socket_options->pmtu >= 0),
 		    "--source, --dscp, --ttl and --pmtudisc are for TCP and UDP" },
@@ -380,6 +391,8 @@ echoping_options_print_help(FILE *out)
 	    "Ping, one probe after the other:\n"
 	    "  -n, --count N        probes to send, 0 for no end [10]\n"
 	    "  -i, --interval TIME  from one probe to the next [1s]\n"
+	    "      --spread         each probe from another port, for paths that depend on it\n"
+	    "      --until-up       wait for the first echo, however long it takes\n"
 	    "  -D, --print-time     the time of day before each line\n"
 	    "\n"
 	    "Load, when any of these is given:\n"
@@ -392,6 +405,7 @@ echoping_options_print_help(FILE *out)
 	    "      --churn          a new connection for each message\n"
 	    "      --idle N         N more connections that stay silent\n"
 	    "      --sample N       verify one message of N, count the others [1]\n"
+	    "  -i, --interval TIME  a line of figures every so often\n"
 	    "  and -n, --count N    messages in all, 0 for no such limit [0]\n"
 	    "\n"
 	    "Both:\n"
@@ -406,6 +420,7 @@ echoping_options_print_help(FILE *out)
 	    "      --no-reconnect   a connection that ends is an error, and not made anew\n"
 	    "  -q, --quiet          the figures only\n"
 	    "      --json           the figures as one JSON object\n"
+	    "      --json-lines     one for each probe or interval, and one for the whole\n"
 	    "      --csv            the figures as CSV, a header and one row\n"
 	    "  -V, --version        print the version and exit\n"
 	    "  -h, --help           print this text and exit\n"

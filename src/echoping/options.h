@@ -25,6 +25,7 @@ enum echoping_action {
 enum echoping_output {
 	ECHOPING_HUMAN,
 	ECHOPING_JSON,
+	ECHOPING_JSON_LINES, /* an object for each probe or interval, and one for the whole */
 	ECHOPING_CSV,
 };
 
@@ -36,9 +37,9 @@ struct echoping_options {
 	size_t size;                   /* bytes of a message */
 	uint64_t count;                /* messages in all; 0: no such limit */
 	int64_t duration_ns;           /* load: how long to send; 0: no such limit */
-	int64_t interval_ns;           /* ping: from one probe to the next */
-	int64_t timeout_ns;            /* without any echo for so long is a loss */
-	uint64_t rate;                 /* messages a second over all connections; 0: closed loop */
+	int64_t interval_ns; /* ping: from one probe to the next; load: from one line to the next */
+	int64_t timeout_ns;  /* without any echo for so long is a loss */
+	uint64_t rate;       /* messages a second over all connections; 0: closed loop */
 	uint64_t connections;
 	uint64_t pipeline; /* messages in flight on each connection, at most */
 	uint64_t threads;
@@ -48,6 +49,8 @@ struct echoping_options {
 	bool burst;      /* the pipeline is sent at once, and again when all came back; UDP only */
 	bool quiet;      /* no line per probe, no progress, no histogram */
 	bool no_reconnect; /* a connection that ends is an error */
+	bool spread;       /* ping: each probe from another port */
+	bool until_up;     /* ping: end with the first echo, and do not mind what was lost before */
 	bool stamps;       /* ping: the time of day before each line */
 };
 

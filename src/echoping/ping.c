@@ -212,7 +212,10 @@ ping_connect(struct ping *ping)
 {
 	int r = echoping_target_connect(
 	    &ping->run->target, ping->run->options->timeout_ns, ping->run->signal_fd, &ping->fd);
+	const struct address *address = &ping->run->target.addresses[0];
 
+	/* of a name's addresses the one that answered, or the first */
+	address_format_sockaddr(&address->u.sa, address->length, ping->name, sizeof(ping->name));
 	ping->received = 0;
 	ping->active_ns = clock_now_ns();
 	return r;
@@ -228,19 +231,33 @@ ping_note_cut(struct ping *ping, int64_t rested_ns)
 		results->idle_lost_ns = rested_ns;
 }
 
+/* With --spread: " from port N", of the probe. */
+static const char *
+ping_port(const struct ping *ping, char *buffer, size_t size)
+{
+	struct address local;
+
+	buffer[0] = '\0';
+	if (ping->run->options->spread && ping->fd >= 0 && address_of_socket(ping->fd, &local) == 0)
+		(void)snprintf(buffer, size, " from port %u", address_port(&local));
+	return buffer;
+}
+
 /* Count and print that the probe came back different, or else not at all. */
 static void
 ping_fail(struct ping *ping, enum ping_outcome outcome, const char *what)
 {
 	const bool different = outcome == PING_DIFFERENT;
+	char port[24];
 
 	ping->run->results.mismatched += different;
 	ping->run->results.lost += !different;
 	if (!different)
 		echoping_outage_extend(&ping->outage, ping->begin_ns, 1, what);
 	echoping_results_note(&ping->run->results, "probe %" PRIu64 ": %s", ping->number, what);
-	ping_say(ping, "%s echo from %s: seq=%" PRIu64 " %s\n", different ? "wrong" : "no",
-	    ping->name, ping->number, what);
+	echoping_report_probe(ping->run, ping->number, 0, what);
+	ping_say(ping, "%s echo from %s: seq=%" PRIu64 " %s%s\n", different ? "wrong" : "no",
+	    ping->name, ping->number, what, ping_port(ping, port, sizeof(port)));
 }
 
 /* Say in RET_WHAT how what came back is different. */
@@ -282,13 +299,15 @@ static void
 ping_succeed(struct ping *ping)
 {
 	struct echoping_results *results = &ping->run->results;
+	char port[24];
 
 	ping->active_ns = ping->begin_ns + ping->latency_ns;
 	ping->received++;
 	echoping_results_receive(results, ping->latency_ns);
-	ping_say(ping, "%zu bytes from %s: seq=%" PRIu64 " time=%.3f ms\n",
+	echoping_report_probe(ping->run, ping->number, ping->latency_ns, NULL);
+	ping_say(ping, "%zu bytes from %s: seq=%" PRIu64 " time=%.3f ms%s\n",
 	    ping->run->options->size, ping->name, ping->number,
-	    (double)ping->latency_ns / (double)NS_PER_MS);
+	    (double)ping->latency_ns / (double)NS_PER_MS, ping_port(ping, port, sizeof(port)));
 	if (ping->suspect_ns > 0) {
 		ping_say(ping,
 		    "a new connection works: the one before was lost while idle for %.1f s\n",
@@ -310,7 +329,7 @@ ping_judge(struct ping *ping, enum ping_outcome outcome)
 	switch (outcome) {
 	case PING_ECHOED:
 		ping_succeed(ping);
-		return true;
+		return !ping->run->options->until_up;
 	case PING_TIMEOUT:
 	case PING_BROKEN:
 		/* nothing at all came back of the first probe after a rest: was it the rest? */
@@ -321,7 +340,7 @@ ping_judge(struct ping *ping, enum ping_outcome outcome)
 		ping_explain(ping, outcome, what, sizeof(what));
 		ping_fail(ping, outcome, what);
 		if (outcome == PING_BROKEN && ping->error == ECONNREFUSED &&
-		    results->received == 0) {
+		    results->received == 0 && !ping->run->options->until_up) {
 			results->refused = true;
 			return false;
 		}
@@ -359,6 +378,9 @@ ping_reconnect(struct ping *ping)
 	r = ping_connect(ping);
 	if (r < 0)
 		return r;
+	/* the first one, or one that was meant to be another */
+	if (results->received == 0 || ping->run->options->spread)
+		return 0;
 	results->reconnects++;
 	ping_say(ping, "connected again in %.3f ms\n",
 	    (double)(ping->active_ns - ping->begin_ns) / (double)NS_PER_MS);
@@ -373,6 +395,8 @@ ping_probe(struct ping *ping)
 
 	ping->number++;
 	ping->run->results.sent++;
+	if (ping->run->options->spread && ping->number > 1)
+		ping_disconnect(ping);
 	if (ping->fd < 0)
 		r = ping_reconnect(ping);
 	if (r == -ECANCELED || r == -ENOTCONN)
@@ -463,6 +487,8 @@ ping_loop(struct ping *ping)
 			break;
 	}
 	results->elapsed_ns = clock_now_ns() - start_ns;
+	if (options->until_up && results->received > 0)
+		ping_say(ping, "up after %.1f s\n", clock_seconds(results->elapsed_ns));
 	echoping_outage_end(&ping->outage, INT64_MAX, &results->outages);
 	ping_finish(ping);
 	results->cpu_ns = clock_read_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_ns;
@@ -474,7 +500,6 @@ ping_loop(struct ping *ping)
 int
 echoping_ping_run(struct echoping_run *run)
 {
-	const struct address *address = &run->target.addresses[0];
 	struct ping ping = {
 		.run = run,
 		.datagrams = echoping_target_is_datagram(&run->target),
@@ -484,15 +509,17 @@ echoping_ping_run(struct echoping_run *run)
 	int64_t begin_ns = clock_now_ns();
 	int r = ping_connect(&ping);
 
-	if (r < 0)
+	if (r < 0 && (r == -ECANCELED || !run->options->until_up))
 		return echoping_target_fail(&run->target, "connect", r, run->errors);
 	echoping_target_title(&run->target, title, sizeof(title));
-	address_format_sockaddr(&address->u.sa, address->length, ping.name, sizeof(ping.name));
-	if (ping.datagrams)
+	if (r < 0)
+		ping_say(&ping, "waiting for %s: %s\n", title, strerror(-r));
+	else if (ping.datagrams)
 		ping_say(&ping, "echoping %s: %zu bytes\n", title, run->options->size);
 	else
 		ping_say(&ping, "echoping %s: %zu bytes, connected in %.3f ms\n", title,
 		    run->options->size, (double)(clock_now_ns() - begin_ns) / (double)NS_PER_MS);
+	r = 0;
 	ping.buffer = malloc(ECHOPING_PAYLOAD_PIECE);
 	if (ping.datagrams)
 		r = echoping_window_init(&ping.window, 0);

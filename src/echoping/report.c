@@ -495,6 +495,53 @@ report_csv(FILE *out, json_t *document)
 	}
 }
 
+/* Print OBJECT, which is freed, as one line; a pipe has it at once. */
+static void
+report_line(json_t *object)
+{
+	if (json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9)) == 0)
+		(void)fputc('\n', stdout);
+	(void)fflush(stdout);
+	json_decref(object);
+}
+
+void
+echoping_report_probe(
+    const struct echoping_run *run, uint64_t number, int64_t latency_ns, const char *what)
+{
+	char time[TEXT_TIME_MAX], url[ADDRESS_TEXT_MAX];
+
+	if (run->options->output != ECHOPING_JSON_LINES)
+		return;
+	report_line(json_pack("{s:s, s:s, s:s, s:I, s:o, s:s?}", "form", "probe", "time",
+	    text_time(clock_wall_ns(), time, sizeof(time)), "target",
+	    address_format(&run->target.addresses[0], url, sizeof(url)), "seq", (json_int_t)number,
+	    "latency_seconds", what == NULL ? json_real(clock_seconds(latency_ns)) : json_null(),
+	    "error", what));
+}
+
+void
+echoping_report_interval(const struct echoping_run *run, int64_t span_ns, int64_t elapsed_ns,
+    uint64_t received, uint64_t failed)
+{
+	const double rate = (double)received / clock_seconds(span_ns);
+	char time[TEXT_TIME_MAX], speed[UNITS_TEXT_MAX], bits[UNITS_TEXT_MAX];
+
+	if (run->options->output == ECHOPING_JSON_LINES) {
+		report_line(json_pack("{s:s, s:s, s:f, s:f, s:I, s:I, s:f}", "form", "interval",
+		    "time", text_time(clock_wall_ns(), time, sizeof(time)), "elapsed_seconds",
+		    clock_seconds(elapsed_ns), "seconds", clock_seconds(span_ns), "received",
+		    (json_int_t)received, "failed", (json_int_t)failed, "messages_per_second",
+		    rate));
+		return;
+	}
+	(void)printf("%7.1f s  %8.0f msg/s  %10s  %10s  %" PRIu64 " failed\n",
+	    clock_seconds(elapsed_ns), rate,
+	    units_human_rate(rate * (double)run->options->size, speed, sizeof(speed)),
+	    report_bits(rate * (double)run->options->size, bits, sizeof(bits)), failed);
+	(void)fflush(stdout);
+}
+
 void
 echoping_report_so_far(const struct echoping_run *run)
 {
@@ -551,7 +598,9 @@ echoping_report(FILE *out, const struct echoping_run *run)
 		return -ENOMEM;
 	if (run->options->output == ECHOPING_CSV)
 		report_csv(out, document);
-	else if (json_dumpf(document, out, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) < 0)
+	else if (json_dumpf(document, out,
+		     (run->options->output == ECHOPING_JSON ? JSON_INDENT(2) : JSON_COMPACT) |
+			 JSON_REAL_PRECISION(9)) < 0)
 		r = -ENOMEM;
 	else
 		(void)fputc('\n', out);

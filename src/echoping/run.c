@@ -91,10 +91,14 @@ echoping_results_percentile(const struct echoping_results *results, double perce
 }
 
 enum echoping_exit
-echoping_results_exit(const struct echoping_results *results)
+echoping_run_exit(const struct echoping_run *run)
 {
+	const struct echoping_results *results = &run->results;
+
 	if (results->mismatched > 0)
 		return ECHOPING_EXIT_MISMATCH;
+	if (run->options->until_up)
+		return results->received > 0 ? ECHOPING_EXIT_OK : ECHOPING_EXIT_UNREACHABLE;
 	if (results->refused && results->received == 0)
 		return ECHOPING_EXIT_UNREACHABLE;
 	if (results->lost > 0 || results->broken > 0 || results->idle_lost > 0)

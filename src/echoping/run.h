@@ -114,8 +114,8 @@ int64_t echoping_results_percentile(const struct echoping_results *results, doub
 /* Order the times, for echoping_results_percentile(), and join the outages: the run is over. */
 void echoping_results_finish(struct echoping_results *results);
 
-/* Return what the run amounts to; a mismatch outweighs a loss. */
-enum echoping_exit echoping_results_exit(const struct echoping_results *results);
+/* Return what a run that took place amounts to; a mismatch outweighs a loss. */
+enum echoping_exit echoping_run_exit(const struct echoping_run *run);
 
 /*
  * Write the results to OUT as the options want them: sentences and a histogram for people, one JSON
@@ -123,6 +123,17 @@ enum echoping_exit echoping_results_exit(const struct echoping_results *results)
  * newlines). A run that did not take place has a report for programs, too. Returns 0 or -ENOMEM.
  */
 ATTR_MUSTCHECK int echoping_report(FILE *out, const struct echoping_run *run);
+
+/*
+ * Print one line of JSON about probe NUMBER: its LATENCY_NS, or where WHAT says so, what went
+ * wrong. Only when the options want such lines.
+ */
+void echoping_report_probe(
+    const struct echoping_run *run, uint64_t number, int64_t latency_ns, const char *what);
+
+/* Print one line about the SPAN_NS of a load that end now, in the form that the options want. */
+void echoping_report_interval(const struct echoping_run *run, int64_t span_ns, int64_t elapsed_ns,
+    uint64_t received, uint64_t failed);
 
 /* Print to standard error how it goes; reads SIGQUIT off the run's quit_fd. */
 void echoping_report_so_far(const struct echoping_run *run);

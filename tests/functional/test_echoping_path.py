@@ -284,7 +284,10 @@ def test_foreign_source_is_told(launch, tmp_path):
         (["--ttl", "0"], "1 to 255"),
         (["-M", "no"], "do, want, dont or probe"),
         (["-I", "127.0.0.1", "unix", "@x"], "TCP and UDP"),
-        (["-c", "5", "-i", "1"], "-n"),
+        (["-c", "5", "-i", "1", "--json"], "--json-lines"),
+        (["-c", "5", "--until-up"], "ping form"),
+        (["--spread", "--no-reconnect"], "--no-reconnect"),
+        (["--spread", "unix", "@x"], "ports"),
     ],
 )
 def test_mistakes_say_what_would_be_right(tmp_path, arguments, says):
@@ -463,3 +466,75 @@ def test_load_fits_its_terminal(launch, tmp_path, columns):
     for line in re.split(r"[\r\n]+", text):
         if "msg/s  " in line or "|" in line:
             assert len(line) <= columns, line
+
+
+# other forms
+
+
+def test_until_up_waits_for_the_service(launch, tmp_path):
+    port = free_port()
+    process = start_echoping(tmp_path, "--until-up", "-i", "0.1", f"127.0.0.1:{port}")
+    try:
+        assert process.stdout.readline().startswith(f"waiting for tcp://127.0.0.1:{port}: ")
+        assert "no echo" in process.stdout.readline()
+        launch(listeners=[{"name": "echo", "address": f"tcp://127.0.0.1:{port}"}])
+        out, _ = process.communicate(timeout=seconds(10))
+    finally:
+        process.kill()
+    assert process.returncode == OK
+    assert re.search(r"^up after [\d.]+ s$", out, re.M)
+    assert " 1 received" in out
+
+
+@pytest.mark.parametrize("word", ["tcp", "udp"])
+def test_until_up_may_give_up(tmp_path, word):
+    kind = socket.SOCK_STREAM if word == "tcp" else socket.SOCK_DGRAM
+    address = f"127.0.0.1:{free_port(kind=kind)}"
+    options = ["--until-up", "-n", 3, "-i", "0.01"]
+    result = figures(tmp_path, word, address, *options, expect=UNREACHABLE)
+    assert (result["sent"], result["lost"]) == (3, 3)
+
+
+@pytest.mark.parametrize("word", ["tcp", "udp"])
+def test_spread_takes_another_port_for_each_probe(launch, tmp_path, word):
+    listener = {"name": "echo", "address": f"{word}://127.0.0.1:0"}
+    keys = {"min_source_port": 1024} if word == "udp" else {}
+    address = launch(listeners=[listener | keys]).addresses["echo"]
+    out = echoping(tmp_path, address, "--spread", "-n", 5, "-i", "0.01")
+    ports = re.findall(r"seq=\d time=[\d.]+ ms from port (\d+)$", out, re.M)
+    assert len(set(ports)) == 5
+    assert "reconnects" not in out
+
+
+def test_json_lines_of_a_ping(serve, tmp_path):
+    address = serve(DatagramServer(lambda data, number: [data] if number != 2 else []))
+    options = ["-n", 3, "-i", "0.01", "-w", "0.1", "--json-lines"]
+    lines = echoping(tmp_path, "udp", address, *options, expect=LOSS).splitlines()
+    probes = [json.loads(line) for line in lines]
+    assert [probe["form"] for probe in probes] == ["probe", "probe", "probe", "ping"]
+    assert [probe["seq"] for probe in probes[:3]] == [1, 2, 3]
+    assert [probe["error"] for probe in probes[:3]] == [None, "timeout", None]
+    assert probes[1]["latency_seconds"] is None
+    assert probes[0]["latency_seconds"] > 0
+    assert probes[3]["result"] == "loss"
+
+
+def test_json_lines_of_a_load(launch, tmp_path):
+    options = ["-c", 2, "-r", 500, "-d", "1s", "-i", "0.2", "--json-lines"]
+    lines = echoping(tmp_path, launch().addresses["echo"], *options).splitlines()
+    rows = [json.loads(line) for line in lines]
+    intervals, whole = rows[:-1], rows[-1]
+    assert {row["form"] for row in intervals} == {"interval"}
+    assert 4 <= len(intervals) <= 6
+    for row in intervals:
+        assert row["messages_per_second"] == pytest.approx(row["received"] / row["seconds"], 1e-6)
+    assert whole["form"] == "load"
+    assert sum(row["received"] for row in intervals) <= whole["received"] == 500
+
+
+def test_lines_of_a_load_for_people(launch, tmp_path):
+    out = echoping(
+        tmp_path, launch().addresses["echo"], "-c", 2, "-d", "1s", "-i", "0.3", "-q"
+    )
+    rows = re.findall(r"^ +[\d.]+ s +\d+ msg/s  .*B/s  .*bit/s  0 failed$", out, re.M)
+    assert 2 <= len(rows) <= 3

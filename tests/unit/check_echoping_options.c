@@ -176,7 +176,7 @@ START_TEST(mistakes_are_named)
 	assert_refused("echoping h -w 99999999999999999999", "is not from");
 	assert_refused("echoping h -i 0s", "--interval");
 	assert_refused("echoping h -c 2 -t 3", "--threads");
-	assert_refused("echoping h -c 2 -i 1s", "--interval");
+	assert_refused("echoping h -c 2 -i 1s --csv", "--interval");
 	assert_refused("echoping udp h --churn", "--churn");
 	assert_refused("echoping udp h --sample 2", "--sample");
 	assert_refused("echoping h --churn --sample 2", "--sample");
@@ -300,7 +300,7 @@ START_TEST(bad_addresses_are_refused)
 		{ NULL, "host:echo", "no valid port" },
 		{ NULL, "[::1", "[IPV6]:PORT" },
 		{ NULL, "[::1]7", "[IPV6]:PORT" },
-		{ "sctp", "host", "not tcp, udp or unix" },
+		{ "sctp", "host", "not tcp, udp, unix or unixgram" },
 		{ "tcp", "udp://host", "contradicts" },
 		{ "unix", "tcp://host", "contradicts" },
 		{ "unix", "", "no UNIX socket" },
