@@ -373,7 +373,7 @@ struct load {
 static int
 load_fail(struct load *load, const char *step, int r)
 {
-	return echoping_target_fail(&load->run->target, step, r, load->run->errors);
+	return echoping_target_fail(&load->run->target, step, r, &load->run->errors);
 }
 
 /* Make sure that the load may open its descriptors: raise the soft limit up to the hard one. */
@@ -392,7 +392,7 @@ load_reserve(struct load *load)
 		if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
 			return 0;
 	}
-	error_list_add(load->run->errors,
+	error_list_add(&load->run->errors,
 	    "%llu descriptors are needed, but at most %llu are allowed (raise ulimit -Hn)",
 	    (unsigned long long)wanted, (unsigned long long)limit.rlim_max);
 	return -EMFILE;

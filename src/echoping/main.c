@@ -7,8 +7,10 @@
 
 #include <errno.h>
 #include <locale.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 
@@ -33,14 +35,14 @@ main_catch(const int *signals, size_t count)
 }
 
 static int
-main_catch_signals(struct echoping_run *run)
+main_catch_signals(int *ret_end_fd, int *ret_quit_fd)
 {
 	static const int end[] = { SIGINT, SIGTERM }, quit[] = { SIGQUIT };
 
 	(void)signal(SIGPIPE, SIG_IGN);
-	run->signal_fd = main_catch(end, ARRAY_SIZE(end));
-	run->quit_fd = main_catch(quit, ARRAY_SIZE(quit));
-	return run->signal_fd < 0 ? run->signal_fd : run->quit_fd < 0 ? run->quit_fd : 0;
+	*ret_end_fd = main_catch(end, ARRAY_SIZE(end));
+	*ret_quit_fd = main_catch(quit, ARRAY_SIZE(quit));
+	return *ret_end_fd < 0 ? *ret_end_fd : *ret_quit_fd < 0 ? *ret_quit_fd : 0;
 }
 
 /* Whether ERROR is of this machine, not of the network or the server. */
@@ -60,54 +62,105 @@ main_is_local(int error)
 	}
 }
 
-static enum echoping_exit
-main_report(const struct echoping_run *run)
+/* One run, of the one target or in a thread of its own. */
+static void *
+main_run(void *argument)
 {
-	int r = echoping_report(stdout, run);
+	struct echoping_run *run = argument;
+	const struct echoping_options *options = run->options;
+	int r = echoping_target_resolve(
+	    &run->target, options->family, options->timeout_ns, run->signal_fd, &run->errors);
 
+	if (r == 0)
+		r = options->action == ECHOPING_LOAD ? echoping_load_run(run)
+						     : echoping_ping_run(run);
+	echoping_results_finish(&run->results);
+	if (r == 0)
+		run->code = echoping_run_exit(run);
+	else
+		run->code = main_is_local(r) ? ECHOPING_EXIT_SYSTEM : ECHOPING_EXIT_UNREACHABLE;
+	return NULL;
+}
+
+/* Run all, each of several in a thread; returns 0 or -errno where one could not be started. */
+static int
+main_run_all(struct echoping_run *runs, size_t count)
+{
+	pthread_t threads[ECHOPING_TARGETS_MAX];
+	size_t started = 0;
+	int r = 0;
+
+	if (count == 1) {
+		(void)main_run(runs);
+		return 0;
+	}
+	while (started < count && r == 0) {
+		r = pthread_create(&threads[started], NULL, main_run, &runs[started]);
+		started += r == 0;
+	}
+	for (size_t i = 0; i < started; i++)
+		(void)pthread_join(threads[i], NULL);
+	return -r;
+}
+
+/* Report what came of them; the worst is the exit code. */
+static enum echoping_exit
+main_report(struct echoping_run *runs, size_t count)
+{
+	static const enum echoping_exit worst_first[] = { ECHOPING_EXIT_MISMATCH,
+		ECHOPING_EXIT_SYSTEM, ECHOPING_EXIT_UNREACHABLE, ECHOPING_EXIT_LOSS };
+	int r = echoping_report(stdout, runs, count);
+
+	for (size_t i = 0; i < count; i++)
+		option_print_errors("echoping", &runs[i].errors);
 	if (r < 0 || fflush(stdout) != 0 || ferror(stdout)) {
-		error_list_add(run->errors, "standard output: %s", strerror(r < 0 ? -r : errno));
+		(void)fprintf(
+		    stderr, "echoping: standard output: %s\n", strerror(r < 0 ? -r : errno));
 		return ECHOPING_EXIT_SYSTEM;
 	}
-	return run->code;
+	for (size_t i = 0; i < ARRAY_SIZE(worst_first); i++)
+		for (size_t k = 0; k < count; k++)
+			if (runs[k].code == worst_first[i])
+				return worst_first[i];
+	return ECHOPING_EXIT_OK;
 }
 
 static enum echoping_exit
-main_run(const struct echoping_options *options, struct error_list *errors)
+main_act(const struct echoping_options *options)
 {
-	static struct echoping_run run;
+	const size_t count = options->target_count;
+	struct echoping_run *runs = calloc(count, sizeof(*runs));
 	struct echoping_payload *payload = echoping_payload_new();
-	int r = payload == NULL ? -errno : 0;
+	enum echoping_exit code = ECHOPING_EXIT_SYSTEM;
+	int r = runs == NULL || payload == NULL ? -errno : 0, end_fd, quit_fd;
 
-	run.options = options;
-	run.payload = payload;
-	run.errors = errors;
-	run.target = options->target;
 	if (r == 0)
-		r = main_catch_signals(&run);
-	if (r < 0)
-		error_list_add(errors, "%s", strerror(-r));
+		r = main_catch_signals(&end_fd, &quit_fd);
+	for (size_t i = 0; i < count && r == 0; i++)
+		runs[i] = (struct echoping_run){ .options = options,
+			.payload = payload,
+			.errors = ERROR_LIST_EMPTY,
+			.target = options->targets[i],
+			.signal_fd = end_fd,
+			.quit_fd = quit_fd };
+	if (r == 0)
+		r = main_run_all(runs, count);
+	if (r == 0)
+		code = main_report(runs, count);
 	else
-		r = echoping_target_resolve(
-		    &run.target, options->family, options->timeout_ns, run.signal_fd, errors);
-	if (r == 0)
-		r = options->action == ECHOPING_LOAD ? echoping_load_run(&run)
-						     : echoping_ping_run(&run);
+		(void)fprintf(stderr, "echoping: %s\n", strerror(-r));
+	for (size_t i = 0; runs != NULL && i < count; i++)
+		error_list_done(&runs[i].errors);
+	free(runs);
 	echoping_payload_free(payload);
-	echoping_results_finish(&run.results);
-	if (r == 0)
-		run.code = echoping_run_exit(&run);
-	else
-		run.code = main_is_local(r) ? ECHOPING_EXIT_SYSTEM : ECHOPING_EXIT_UNREACHABLE;
-	/* people are told by the errors alone */
-	return r < 0 && options->output == ECHOPING_HUMAN ? run.code : main_report(&run);
+	return code;
 }
 
 int
 main(int argc, char **argv)
 {
 	struct error_list errors = ERROR_LIST_EMPTY;
-	struct echoping_options options;
+	static struct echoping_options options;
 	enum echoping_exit code = ECHOPING_EXIT_OK;
 
 	(void)setlocale(LC_CTYPE, "");
@@ -120,8 +173,7 @@ main(int argc, char **argv)
 	} else if (options.action == ECHOPING_VERSION) {
 		(void)printf("echoping %s\n", PACKAGE_VERSION);
 	} else {
-		code = main_run(&options, &errors);
-		option_print_errors("echoping", &errors);
+		code = main_act(&options);
 	}
 	error_list_done(&errors);
 	return code;

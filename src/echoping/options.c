@@ -82,10 +82,10 @@ static const struct option_row {
 	{ "timeout", 'w', TAKE_DURATION, FIELD(timeout_ns), NS_PER_MS, 3600 * NS_PER_S, false },
 	{ "ipv4", '4', TAKE_FAMILY, FIELD(family), AF_INET, 0, false },
 	{ "ipv6", '6', TAKE_FAMILY, FIELD(family), AF_INET6, 0, false },
-	{ "source", 'I', TAKE_SOURCE, FIELD(target.socket.source), 0, 0, false },
-	{ "dscp", WORD_DSCP, TAKE_INT, FIELD(target.socket.dscp), 0, 63, false },
-	{ "ttl", WORD_TTL, TAKE_INT, FIELD(target.socket.ttl), 1, 255, false },
-	{ "pmtudisc", 'M', TAKE_PMTU, FIELD(target.socket.pmtu), 0, 0, false },
+	{ "source", 'I', TAKE_SOURCE, FIELD(socket.source), 0, 0, false },
+	{ "dscp", WORD_DSCP, TAKE_INT, FIELD(socket.dscp), 0, 63, false },
+	{ "ttl", WORD_TTL, TAKE_INT, FIELD(socket.ttl), 1, 255, false },
+	{ "pmtudisc", 'M', TAKE_PMTU, FIELD(socket.pmtu), 0, 0, false },
 	{ "no-reconnect", WORD_NO_RECONNECT, TAKE_FLAG, FIELD(no_reconnect), 0, 0, false },
 	{ "spread", WORD_SPREAD, TAKE_FLAG, FIELD(spread), 0, 0, false },
 	{ "until-up", WORD_UNTIL_UP, TAKE_FLAG, FIELD(until_up), 0, 0, false },
@@ -207,7 +207,7 @@ options_take(struct echoping_options *options, const struct option_row *row, con
 		*(int *)field = (int)options_number(row, text, errors);
 		break;
 	case TAKE_SOURCE:
-		options->target.socket.source = options_source(row, text, errors);
+		options->socket.source = options_source(row, text, errors);
 		break;
 	case TAKE_PMTU:
 		*(int *)field = options_pmtu(row, text, errors);
@@ -240,7 +240,7 @@ static void
 options_complete(struct echoping_options *options)
 {
 	bool load = options->action == ECHOPING_LOAD;
-	bool datagrams = echoping_target_is_datagram(&options->target);
+	bool datagrams = echoping_target_is_datagram(&options->targets[0]);
 
 	if (options->size == 0)
 		options->size = SIZE_DEFAULT;
@@ -259,13 +259,23 @@ options_complete(struct echoping_options *options)
 					: 1;
 }
 
+/* The options of a run are for one transport. */
+static bool
+options_differ_in_transport(const struct echoping_options *options)
+{
+	for (size_t i = 1; i < options->target_count; i++)
+		if (options->targets[i].transport != options->targets[0].transport)
+			return true;
+	return false;
+}
+
 static void
 options_check_together(const struct echoping_options *options, struct error_list *errors)
 {
-	const struct echoping_socket_options *socket_options = &options->target.socket;
-	const bool datagrams = echoping_target_is_datagram(&options->target);
-	const bool ip = options->target.transport == ADDRESS_TCP ||
-			options->target.transport == ADDRESS_UDP;
+	const struct echoping_socket_options *socket_options = &options->socket;
+	const bool datagrams = echoping_target_is_datagram(&options->targets[0]);
+	const bool ip = options->targets[0].transport == ADDRESS_TCP ||
+			options->targets[0].transport == ADDRESS_UDP;
 	const sa_family_t source = socket_options->source.length > 0
 				       ? socket_options->source.u.sa.sa_family
 				       : AF_UNSPEC;
@@ -279,6 +289,9 @@ options_check_together(const struct echoping_options *options, struct error_list
 		{ options->action == ECHOPING_LOAD &&
 			(options->stamps || options->spread || options->until_up),
 		    "--print-time, --spread and --until-up belong to the ping form" },
+		{ options->action == ECHOPING_LOAD && options->target_count > 1,
+		    "more than one address (a load has one target)" },
+		{ options_differ_in_transport(options), "several addresses have one transport" },
 		{ options->spread && !ip, "--spread is for TCP and UDP, which have ports" },
 		{ options->spread && options->no_reconnect,
 		    "--spread makes a connection for each probe: no --no-reconnect" },
@@ -320,22 +333,42 @@ options_check_together(const struct echoping_options *options, struct error_list
 		    IN_FLIGHT_MAX);
 }
 
+/* Whether WORD is one for a transport that stands before the addresses. */
+static bool
+options_is_transport(const char *word)
+{
+	return strcmp(word, "tcp") == 0 || strcmp(word, "udp") == 0 || strcmp(word, "unix") == 0 ||
+	       strcmp(word, "unixgram") == 0;
+}
+
 static void
 options_take_operands(
     struct echoping_options *options, int count, char **operands, struct error_list *errors)
 {
-	const struct echoping_socket_options socket_options = options->target.socket;
+	const char *word = NULL;
 
+	if (count > 1 && options_is_transport(operands[0])) {
+		word = operands[0];
+		count--;
+		operands++;
+	}
 	if (count < 1)
 		error_list_add(errors, "no address (write HOST:PORT, udp HOST:PORT or unix PATH)");
-	else if (count > 2)
-		error_list_add(errors, "more than one address");
-	else
-		(void)!echoping_target_parse(
-		    count > 1 ? operands[0] : NULL, operands[count - 1], errors, &options->target);
-	options->target.socket = socket_options;
-	if (socket_options.source.length > 0 && options->family == AF_UNSPEC)
-		options->family = socket_options.source.u.sa.sa_family;
+	if (count > ECHOPING_TARGETS_MAX)
+		error_list_add(errors, "%d addresses: at most %d", count, ECHOPING_TARGETS_MAX);
+	for (int i = 0; i < count && i < ECHOPING_TARGETS_MAX; i++) {
+		/* as nc has it */
+		if (i > 0 && operands[i][strspn(operands[i], "0123456789")] == '\0')
+			error_list_add(errors, "\"%s\" is no address (a port is written HOST:PORT)",
+			    operands[i]);
+		else if (echoping_target_parse(word, operands[i], errors,
+			     &options->targets[options->target_count]) == 0)
+			options->target_count++;
+	}
+	for (size_t i = 0; i < options->target_count; i++)
+		options->targets[i].socket = options->socket;
+	if (options->socket.source.length > 0 && options->family == AF_UNSPEC)
+		options->family = options->socket.source.u.sa.sa_family;
 }
 
 int
@@ -350,7 +383,7 @@ echoping_options_parse(
 		.connections = 1,
 		.threads = 1,
 		.sample = 1,
-		.target.socket = { .dscp = -1, .ttl = -1, .pmtu = -1 },
+		.socket = { .dscp = -1, .ttl = -1, .pmtu = -1 },
 	};
 	size_t before = error_list_count(errors);
 	int letter;
@@ -384,7 +417,7 @@ void
 echoping_options_print_help(FILE *out)
 {
 	(void)fputs(
-	    "Usage: echoping [OPTION ...] [tcp|udp|unix|unixgram] ADDRESS\n"
+	    "Usage: echoping [OPTION ...] [tcp|udp|unix|unixgram] ADDRESS...\n"
 	    "Measure an echo service and verify the bytes that it sends back.\n"
 	    "ADDRESS is HOST, HOST:PORT, [IPV6]:PORT, a PATH, @NAME, or a URL of these.\n"
 	    "\n"

@@ -14,6 +14,9 @@
 #include "base/error_list.h"
 #include "echoping/target.h"
 
+/* One thread for each. */
+#define ECHOPING_TARGETS_MAX 64
+
 enum echoping_action {
 	ECHOPING_PING, /* one probe after the other, a line for each */
 	ECHOPING_LOAD, /* many messages, figures in the end */
@@ -32,11 +35,13 @@ enum echoping_output {
 struct echoping_options {
 	enum echoping_action action;
 	enum echoping_output output;
-	struct echoping_target target; /* parsed, not resolved */
-	int family;                    /* AF_UNSPEC, AF_INET (-4) or AF_INET6 (-6) */
-	size_t size;                   /* bytes of a message */
-	uint64_t count;                /* messages in all; 0: no such limit */
-	int64_t duration_ns;           /* load: how long to send; 0: no such limit */
+	struct echoping_target targets[ECHOPING_TARGETS_MAX]; /* parsed, not resolved */
+	size_t target_count;                                  /* more than one: ping alone */
+	struct echoping_socket_options socket;                /* which each target has, too */
+	int family;          /* AF_UNSPEC, AF_INET (-4) or AF_INET6 (-6) */
+	size_t size;         /* bytes of a message */
+	uint64_t count;      /* messages in all; 0: no such limit */
+	int64_t duration_ns; /* load: how long to send; 0: no such limit */
 	int64_t interval_ns; /* ping: from one probe to the next; load: from one line to the next */
 	int64_t timeout_ns;  /* without any echo for so long is a loss */
 	uint64_t rate;       /* messages a second over all connections; 0: closed loop */

@@ -67,6 +67,7 @@ ping_say(const struct ping *ping, const char *format, ...)
 
 	if (ping->run->options->quiet || ping->run->options->output != ECHOPING_HUMAN)
 		return;
+	flockfile(stdout); /* other targets have lines, too */
 	if (ping->run->options->stamps)
 		(void)printf("[%lld.%06lld] ", (long long)(now_ns / NS_PER_S),
 		    (long long)(now_ns % NS_PER_S / 1000));
@@ -74,6 +75,7 @@ ping_say(const struct ping *ping, const char *format, ...)
 	(void)vprintf(format, arguments);
 	va_end(arguments);
 	(void)fflush(stdout);
+	funlockfile(stdout);
 }
 
 static enum ping_outcome
@@ -510,7 +512,7 @@ echoping_ping_run(struct echoping_run *run)
 	int r = ping_connect(&ping);
 
 	if (r < 0 && (r == -ECANCELED || !run->options->until_up))
-		return echoping_target_fail(&run->target, "connect", r, run->errors);
+		return echoping_target_fail(&run->target, "connect", r, &run->errors);
 	echoping_target_title(&run->target, title, sizeof(title));
 	if (r < 0)
 		ping_say(&ping, "waiting for %s: %s\n", title, strerror(-r));
@@ -524,7 +526,7 @@ echoping_ping_run(struct echoping_run *run)
 	if (ping.datagrams)
 		r = echoping_window_init(&ping.window, 0);
 	if (ping.buffer == NULL || r < 0) {
-		error_list_add(run->errors, "%s", strerror(ENOMEM));
+		error_list_add(&run->errors, "%s", strerror(ENOMEM));
 		r = -ENOMEM;
 	} else {
 		ping_loop(&ping);

@@ -335,17 +335,16 @@ report_facts(const char *url, const struct echoping_run *run)
 	const struct echoping_options *options = run->options;
 	const char *error = run->results.first_error;
 
-	char host[4 * sizeof(options->target.host)];
+	char host[4 * sizeof(run->target.host)];
 
-	if (*error == '\0' && error_list_count(run->errors) > 0)
-		error = error_list_first(run->errors);
+	if (*error == '\0' && error_list_count(&run->errors) > 0)
+		error = error_list_first(&run->errors);
 	return json_pack(
 	    "{s:s, s:s, s:s?, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:s, s:s?}", "form",
 	    options->action == ECHOPING_LOAD ? "load" : "ping", "target", url, "host",
-	    options->target.host[0] != '\0'
-		? text_escape_string(options->target.host, host, sizeof(host))
-		: NULL,
-	    "transport", address_transport_name(options->target.transport), "size_bytes",
+	    run->target.host[0] != '\0' ? text_escape_string(run->target.host, host, sizeof(host))
+					: NULL,
+	    "transport", address_transport_name(run->target.transport), "size_bytes",
 	    (json_int_t)options->size, "connections", (json_int_t)options->connections, "pipeline",
 	    (json_int_t)options->pipeline, "threads", (json_int_t)options->threads, "rate",
 	    (json_int_t)options->rate, "idle", (json_int_t)options->idle, "sample",
@@ -485,9 +484,9 @@ csv_row(FILE *out, json_t *object, const char *prefix, const char **separator, b
 }
 
 static void
-report_csv(FILE *out, json_t *document)
+report_csv(FILE *out, json_t *document, bool header)
 {
-	for (int keys = 1; keys >= 0; keys--) {
+	for (int keys = header; keys >= 0; keys--) {
 		const char *separator = "";
 
 		csv_row(out, document, "", &separator, keys);
@@ -499,9 +498,11 @@ report_csv(FILE *out, json_t *document)
 static void
 report_line(json_t *object)
 {
+	flockfile(stdout); /* other targets have lines, too */
 	if (json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9)) == 0)
 		(void)fputc('\n', stdout);
 	(void)fflush(stdout);
+	funlockfile(stdout);
 	json_decref(object);
 }
 
@@ -578,32 +579,89 @@ report_target(const struct echoping_run *run, char *buffer, size_t size)
 		    address_transport_name(target->transport), host, target->port);
 }
 
-int
-echoping_report(FILE *out, const struct echoping_run *run)
+/* One of several pings in a line. */
+static void
+report_short(FILE *out, const struct echoping_run *run)
 {
-	char url[ADDRESS_TEXT_MAX + sizeof(run->target.host)];
-	json_t *document;
-	int r = 0;
+	const struct echoping_results *results = &run->results;
+	const double ms = (double)NS_PER_MS;
+	char title[ECHOPING_TITLE_MAX];
 
-	report_target(run, url, sizeof(url));
-	if (run->options->output == ECHOPING_HUMAN) {
-		if (run->options->action == ECHOPING_PING)
-			report_ping(out, url, &run->results);
+	(void)fprintf(out, "%s: %" PRIu64 " sent, %" PRIu64 " received, %" PRIu64 " lost (%.4g %%)",
+	    echoping_target_title(&run->target, title, sizeof(title)), results->sent,
+	    results->received, results->lost, report_ratio(results->lost, results->sent) * 100);
+	if (results->mismatched > 0)
+		(void)fprintf(out, ", %" PRIu64 " mismatched", results->mismatched);
+	if (results->received > 0)
+		(void)fprintf(out, ", min/avg/max = %.3f/%.3f/%.3f ms",
+		    (double)results->latency.min_ns / ms, histogram_mean(&results->latency) / ms,
+		    (double)results->latency.max_ns / ms);
+	else if (results->first_error[0] != '\0')
+		(void)fprintf(out, ": %s", results->first_error);
+	(void)fputs("\n", out);
+}
+
+/* What there was no run of, the errors tell. */
+static void
+report_people(FILE *out, const struct echoping_run *runs, size_t count)
+{
+	char url[ADDRESS_TEXT_MAX];
+
+	if (count > 1)
+		(void)fputs("\n", out);
+	for (size_t i = 0; i < count; i++) {
+		if (error_list_count(&runs[i].errors) > 0)
+			continue;
+		address_format(&runs[i].target.addresses[0], url, sizeof(url));
+		if (count > 1)
+			report_short(out, &runs[i]);
+		else if (runs[i].options->action == ECHOPING_PING)
+			report_ping(out, url, &runs[i].results);
 		else
-			report_load(out, url, run);
-		return 0;
+			report_load(out, url, &runs[i]);
 	}
-	document = report_document(url, run);
-	if (document == NULL)
-		return -ENOMEM;
-	if (run->options->output == ECHOPING_CSV)
-		report_csv(out, document);
-	else if (json_dumpf(document, out,
-		     (run->options->output == ECHOPING_JSON ? JSON_INDENT(2) : JSON_COMPACT) |
-			 JSON_REAL_PRECISION(9)) < 0)
-		r = -ENOMEM;
-	else
+}
+
+/* Write the documents of all runs; of several one array, or a row or a line each. */
+static int
+report_programs(FILE *out, const struct echoping_run *runs, size_t count)
+{
+	const enum echoping_output output = runs[0].options->output;
+	size_t flags = JSON_REAL_PRECISION(9);
+	json_t *all = json_array(), *document;
+	int r = 0;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		char url[ADDRESS_TEXT_MAX + sizeof(runs[i].target.host)];
+
+		report_target(&runs[i], url, sizeof(url));
+		r |= json_array_append_new(all, report_document(url, &runs[i]));
+	}
+	flags |= output == ECHOPING_JSON ? JSON_INDENT(2) : JSON_COMPACT;
+	if (r == 0 && output == ECHOPING_JSON && count > 1) {
+		r = json_dumpf(all, out, flags);
 		(void)fputc('\n', out);
-	json_decref(document);
-	return r;
+	} else if (r == 0) {
+		json_array_foreach(all, i, document)
+		{
+			if (output == ECHOPING_CSV) {
+				report_csv(out, document, i == 0);
+				continue;
+			}
+			r |= json_dumpf(document, out, flags);
+			(void)fputc('\n', out);
+		}
+	}
+	json_decref(all);
+	return r == 0 ? 0 : -ENOMEM;
+}
+
+int
+echoping_report(FILE *out, const struct echoping_run *runs, size_t count)
+{
+	if (runs[0].options->output != ECHOPING_HUMAN)
+		return report_programs(out, runs, count);
+	report_people(out, runs, count);
+	return 0;
 }

@@ -62,11 +62,11 @@ struct echoping_results {
 	struct echoping_outages outages;
 };
 
-/* Everything but target and results is borrowed. */
+/* Options and payload are borrowed, the signal descriptors too; the rest is its own. */
 struct echoping_run {
 	const struct echoping_options *options;
 	const struct echoping_payload *payload;
-	struct error_list *errors;     /* why there was no run */
+	struct error_list errors;      /* why there was no run */
 	struct echoping_target target; /* looked up; narrowed to the address that answers */
 	int signal_fd;                 /* a signalfd(2) of the signals that end the run */
 	int quit_fd;                   /* one of SIGQUIT, which asks how it goes */
@@ -118,11 +118,12 @@ void echoping_results_finish(struct echoping_results *results);
 enum echoping_exit echoping_run_exit(const struct echoping_run *run);
 
 /*
- * Write the results to OUT as the options want them: sentences and a histogram for people, one JSON
- * object as echoping(1) documents it, or a header and one row of CSV (RFC 4180, with plain
- * newlines). A run that did not take place has a report for programs, too. Returns 0 or -ENOMEM.
+ * Write what came of COUNT runs with the same options to OUT: sentences and a histogram for people,
+ * of several a line each; as JSON an object as echoping(1) documents it, of several an array; as
+ * CSV a header and a row each (RFC 4180, with plain newlines). A run that did not take place is
+ * reported to programs alone. Returns 0 or -ENOMEM.
  */
-ATTR_MUSTCHECK int echoping_report(FILE *out, const struct echoping_run *run);
+ATTR_MUSTCHECK int echoping_report(FILE *out, const struct echoping_run *runs, size_t count);
 
 /*
  * Print one line of JSON about probe NUMBER: its LATENCY_NS, or where WHAT says so, what went

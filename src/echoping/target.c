@@ -161,74 +161,89 @@ echoping_target_parse(const char *word, const char *text, struct error_list *err
 	return r;
 }
 
+/* A lookup under way, which is glibc's until it has ended. */
+struct target_lookup {
+	struct gaicb request;
+	struct addrinfo hints;
+	char host[256];
+	char port[6];
+	int done_fd;
+};
+
 /* The function of a thread of glibc's, when a lookup has ended. */
 static void
 target_on_found(union sigval value)
 {
+	const struct target_lookup *lookup = value.sival_ptr;
 	const uint64_t one = 1;
 
-	(void)!write(value.sival_int, &one, sizeof(one));
+	(void)!write(lookup->done_fd, &one, sizeof(one));
 }
 
 /*
- * Look LOOKUP up, which waits for name servers as long as resolv.conf(5) lets it. Returns an EAI_
- * code, or one with errno set: EAI_SYSTEM. After the end of the wait LOOKUP stays glibc's.
+ * Look LOOKUP up, which waits for name servers as long as resolv.conf(5) lets it. Returns 0 or an
+ * EAI_ code; EAI_SYSTEM with errno set, and then LOOKUP may still be glibc's and is left to it.
  */
 static int
-target_look_up(struct gaicb *lookup, int64_t timeout_ns, int wake_fd)
+target_look_up(struct target_lookup *lookup, int64_t timeout_ns, int wake_fd)
 {
-	struct pollfd fds[] = { { .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), .events = POLLIN },
-		{ .fd = wake_fd, .events = POLLIN } };
 	struct sigevent event = { .sigev_notify = SIGEV_THREAD,
 		.sigev_notify_function = target_on_found,
-		.sigev_value.sival_int = fds[0].fd };
+		.sigev_value.sival_ptr = lookup };
+	struct gaicb *list = &lookup->request;
+	struct pollfd fds[2];
 	int r;
 
-	if (fds[0].fd < 0)
+	lookup->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (lookup->done_fd < 0)
 		return EAI_SYSTEM;
-	r = getaddrinfo_a(GAI_NOWAIT, &lookup, 1, &event);
-	if (r != 0) {
-		(void)close(fds[0].fd);
+	fds[0] = (struct pollfd){ .fd = lookup->done_fd, .events = POLLIN };
+	fds[1] = (struct pollfd){ .fd = wake_fd, .events = POLLIN };
+	r = getaddrinfo_a(GAI_NOWAIT, &list, 1, &event);
+	if (r != 0)
 		return r;
-	}
-	/* of a lookup that is given up the descriptor stays open: it is written to whenever it ends
-	 */
 	r = poll(fds, ARRAY_SIZE(fds), (int)(timeout_ns / NS_PER_MS));
 	if (fds[0].revents == 0) {
 		errno = r == 0 ? ETIMEDOUT : ECANCELED;
 		return EAI_SYSTEM;
 	}
-	(void)close(fds[0].fd);
-	return gai_error(lookup);
+	(void)close(lookup->done_fd);
+	return gai_error(&lookup->request);
 }
 
 int
 echoping_target_resolve(struct echoping_target *target, int family, int64_t timeout_ns, int wake_fd,
     struct error_list *errors)
 {
-	/* static, because a lookup that is given up goes on */
-	static struct addrinfo hints = { .ai_flags = AI_NUMERICSERV };
-	static struct gaicb lookup = { .ar_request = &hints };
+	struct target_lookup *lookup;
 	char host[sizeof(target->host)];
-	int r;
+	int r, error;
 
 	if (target_is_unix(target))
 		return 0;
-	hints.ai_family = family;
-	hints.ai_socktype = echoping_target_is_datagram(target) ? SOCK_DGRAM : SOCK_STREAM;
-	lookup.ar_name = target->host;
-	lookup.ar_service = target->port;
-	r = target_look_up(&lookup, timeout_ns, wake_fd);
+	lookup = calloc(1, sizeof(*lookup));
+	if (lookup == NULL) {
+		error_list_add(errors, "%s", strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	memcpy(lookup->host, target->host, sizeof(lookup->host));
+	memcpy(lookup->port, target->port, sizeof(lookup->port));
+	lookup->hints = (struct addrinfo){ .ai_family = family,
+		.ai_flags = AI_NUMERICSERV,
+		.ai_socktype = echoping_target_is_datagram(target) ? SOCK_DGRAM : SOCK_STREAM };
+	lookup->request = (struct gaicb){
+		.ar_name = lookup->host, .ar_service = lookup->port, .ar_request = &lookup->hints
+	};
+	r = target_look_up(lookup, timeout_ns, wake_fd);
+	error = r == EAI_SYSTEM ? errno : ENXIO;
 	if (r != 0) {
-		int error = r == EAI_SYSTEM ? errno : ENXIO;
-
 		text_escape_string(target->host, host, sizeof(host));
 		error_list_add(errors, "%s: look up: %s", host,
 		    r == EAI_SYSTEM ? strerror(error) : gai_strerror(r));
 		return -error;
 	}
 	target->count = 0;
-	for (struct addrinfo *ai = lookup.ar_result; ai != NULL; ai = ai->ai_next) {
+	for (struct addrinfo *ai = lookup->request.ar_result; ai != NULL; ai = ai->ai_next) {
 		struct address *address = &target->addresses[target->count];
 
 		if (target->count == ECHOPING_CANDIDATES || ai->ai_addrlen > sizeof(address->u))
@@ -238,7 +253,8 @@ echoping_target_resolve(struct echoping_target *target, int family, int64_t time
 		address->transport = target->transport;
 		target->count++;
 	}
-	freeaddrinfo(lookup.ar_result);
+	freeaddrinfo(lookup->request.ar_result);
+	free(lookup);
 	return 0;
 }
 

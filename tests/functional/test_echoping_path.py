@@ -538,3 +538,32 @@ def test_lines_of_a_load_for_people(launch, tmp_path):
     )
     rows = re.findall(r"^ +[\d.]+ s +\d+ msg/s  .*B/s  .*bit/s  0 failed$", out, re.M)
     assert 2 <= len(rows) <= 3
+
+
+def test_several_targets_have_a_line_each(launch, tmp_path):
+    port = launch().addresses["echo"].rpartition(":")[2]
+    dead = free_port()
+    targets = [f"127.0.0.1:{port}", f"localhost:{port}", f"127.0.0.1:{dead}"]
+    out, err = said(tmp_path, "-4", "-n", 2, "-i", "0.05", *targets, expect=UNREACHABLE)
+    line = r"tcp://127\.0\.0\.1:\d+{}: 2 sent, 2 received, 0 lost \(0 %\), min/avg/max = .* ms"
+    assert re.search("^" + line.format("") + "$", out, re.M)
+    assert re.search("^" + line.format(r" \(localhost\)") + "$", out, re.M)
+    assert f"127.0.0.1:{dead}: connect: {os.strerror(111)}" in err
+    rows = figures(tmp_path, "-4", "-n", 2, "-i", "0.05", *targets, expect=UNREACHABLE)
+    assert [row["result"] for row in rows] == ["ok", "ok", "unreachable"]
+    rows = echoping(tmp_path, "-4", "-n", 1, "--csv", *targets[:2]).splitlines()
+    assert len(rows) == 3
+
+
+def test_one_signal_ends_all_targets(launch, tmp_path):
+    daemon = launch()
+    address = daemon.addresses["echo"]
+    process = start_echoping(tmp_path, "-n", 0, "-i", "0.05", address, address, address)
+    try:
+        wait_until(lambda: daemon.control.totals()["sent_bytes"] > 500, 10, "all are under way")
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=seconds(10))
+    finally:
+        process.kill()
+    assert process.returncode == OK
+    assert len(re.findall(r" 0 lost \(0 %\)", out)) == 3

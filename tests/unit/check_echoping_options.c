@@ -62,9 +62,9 @@ START_TEST(a_plain_address_is_a_ping)
 {
 	ck_assert_int_eq(parse("echoping 127.0.0.1"), 0);
 	ck_assert_int_eq(options.action, ECHOPING_PING);
-	ck_assert_int_eq(options.target.transport, ADDRESS_TCP);
-	ck_assert_str_eq(options.target.host, "127.0.0.1");
-	ck_assert_str_eq(options.target.port, "7");
+	ck_assert_int_eq(options.targets[0].transport, ADDRESS_TCP);
+	ck_assert_str_eq(options.targets[0].host, "127.0.0.1");
+	ck_assert_str_eq(options.targets[0].port, "7");
 	ck_assert_uint_eq(options.size, 56);
 	ck_assert_uint_eq(options.count, 10);
 	ck_assert_int_eq(options.interval_ns, NS_PER_S);
@@ -77,8 +77,8 @@ START_TEST(a_load_is_bounded_in_time)
 {
 	ck_assert_int_eq(parse("echoping udp [::1]:7007 -c 5"), 0);
 	ck_assert_int_eq(options.action, ECHOPING_LOAD);
-	ck_assert_int_eq(options.target.transport, ADDRESS_UDP);
-	ck_assert_str_eq(options.target.host, "::1");
+	ck_assert_int_eq(options.targets[0].transport, ADDRESS_UDP);
+	ck_assert_str_eq(options.targets[0].host, "::1");
 	ck_assert_uint_eq(options.connections, 5);
 	ck_assert_uint_eq(options.pipeline, 1);
 	ck_assert_uint_eq(options.count, 0);
@@ -164,7 +164,8 @@ END_TEST
 START_TEST(mistakes_are_named)
 {
 	assert_refused("echoping", "no address");
-	assert_refused("echoping tcp h extra", "more than one address");
+	assert_refused("echoping -c 2 tcp h extra", "more than one address");
+	assert_refused("echoping tcp://h udp://h", "one transport");
 	assert_refused("echoping 127.0.0.1 7007", "HOST:PORT");
 	assert_refused("echoping h -c 0", "--connections");
 	assert_refused("echoping h -c 1x", "--connections");
