@@ -21,6 +21,7 @@ check_packages=(
     check                                   # unit tests
     curl iproute2 netcat-openbsd python3 python3-pytest python3-pytest-xdist strace # functional tests
     systemd                                 # the same, and lints
+    liblua5.3-0 libopentracing-c-wrapper0   # libraries of haproxy, which is unpacked below
     chromium chromium-driver                # browser tests
     clang-format mandoc shellcheck          # lints, which want python3 too
     clang libclang-rt-dev                   # fuzz targets
@@ -108,31 +109,38 @@ configure_and_make() {
     make -C "$build" --no-print-directory -j"$(nproc)"
 }
 
-# Prometheus and promtool, which judge /metrics, are in a package that starts a service: unpack it,
-# install nothing.
-need_prometheus() {
-    local tools=$build/tools package
-    export PROMTOOL=$tools/usr/bin/promtool PROMETHEUS=$tools/usr/bin/prometheus
-    if [[ -x $PROMTOOL && -x $PROMETHEUS ]]; then
-        return
-    fi
-    say "fetching promtool: unpacking Debian's prometheus in build/tools, without installing it"
-    rm -rf "$tools"
+# Unpack PROGRAM... of Debian's PACKAGE, which starts a service where it is installed: nothing is.
+unpack() {
+    local package=$1 tools=$build/tools program missing=
+    shift
+    for program; do
+        [[ -x $tools/$program ]] || missing=$program
+    done
+    [[ $missing ]] || return 0
+    say "unpacking Debian's $package in build/tools, without installing it"
     mkdir -p "$tools"
     (
         cd "$tools"
+        rm -f "$package"_*.deb
         # a fresh machine, or one with cleaned lists, knows no packages yet
-        apt -o APT::Sandbox::User=root download prometheus 2>/dev/null ||
-            { ((EUID == 0)) && apt update && apt -o APT::Sandbox::User=root download prometheus; }
-    ) || die "cannot download the package prometheus; as root: apt-get update"
-    for package in "$tools"/prometheus_*.deb; do
-        # only the two programs, and under their own names last, so that a torn one is never used
-        dpkg-deb --fsys-tarfile "$package" | tar -x -C "$tools" --transform 's,$,.part,' \
-            ./usr/bin/promtool ./usr/bin/prometheus
-        rm -f "$package"
-    done
-    mv "$PROMETHEUS.part" "$PROMETHEUS"
-    mv "$PROMTOOL.part" "$PROMTOOL"
+        apt -o APT::Sandbox::User=root download "$package" 2>/dev/null ||
+            { ((EUID == 0)) && apt update && apt -o APT::Sandbox::User=root download "$package"; }
+        # only these programs, and under their own names last, so that a torn one is never used
+        dpkg-deb --fsys-tarfile "$package"_*.deb |
+            tar -x --transform 's,$,.part,' "${@/#/./}"
+        for program; do
+            mv "$program.part" "$program"
+        done
+        rm -f "$package"_*.deb
+    ) || die "cannot download the package $package; as root: apt-get update"
+}
+
+# The judges of /metrics, and a balancer to restart daemons behind.
+need_tools() {
+    export PROMTOOL=$build/tools/usr/bin/promtool PROMETHEUS=$build/tools/usr/bin/prometheus
+    export HAPROXY=$build/tools/usr/sbin/haproxy
+    unpack prometheus usr/bin/promtool usr/bin/prometheus
+    unpack haproxy usr/sbin/haproxy
 }
 
 run() {
@@ -154,7 +162,7 @@ run() {
 check() {
     need_packages "${check_packages[@]}"
     configure_and_make --with-systemd=yes --with-check=yes
-    need_prometheus
+    need_tools
     say "running unit tests, functional tests, browser tests and lints"
     exec /usr/bin/python3 "$root/tests/run" ${TOTALS:+--totals "$TOTALS"} "$build" unit functional browser lint
 }
