@@ -111,12 +111,12 @@ configure_and_make() {
 
 # Unpack PROGRAM... of Debian's PACKAGE, which starts a service where it is installed: nothing is.
 unpack() {
-    local package=$1 tools=$build/tools program missing=
+    local package=$1 tools=$build/tools program absent=
     shift
     for program; do
-        [[ -x $tools/$program ]] || missing=$program
+        [[ -x $tools/$program ]] || absent=$program
     done
-    [[ $missing ]] || return 0
+    [[ $absent ]] || return 0
     say "unpacking Debian's $package in build/tools, without installing it"
     mkdir -p "$tools"
     (

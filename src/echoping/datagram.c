@@ -35,7 +35,7 @@ struct echoping_datagram {
 
 /* What sendmmsg(2) takes. */
 struct datagram_batch {
-	uint64_t seals[DATAGRAM_BATCH];
+	union echoping_head heads[DATAGRAM_BATCH];
 	struct iovec parts[DATAGRAM_BATCH][2];
 	struct mmsghdr messages[DATAGRAM_BATCH];
 };
@@ -167,10 +167,12 @@ static void
 datagram_compose(const struct echoping_datagram *datagram, struct datagram_batch *batch)
 {
 	const struct echoping_worker *worker = datagram->link.worker;
+	/* one call sends them all */
+	const int64_t stamp_ns = worker->options->timestamps ? clock_wall_ns() : 0;
 
 	for (uint32_t i = 0; i < datagram->held; i++) {
 		echoping_payload_compose(worker->payload, datagram->link.number,
-		    datagram->window.next + i, worker->options->size, &batch->seals[i],
+		    datagram->window.next + i, stamp_ns, worker->options->size, &batch->heads[i],
 		    batch->parts[i]);
 		batch->messages[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = batch->parts[i],
 							   .msg_iovlen = 2 } };
@@ -237,7 +239,7 @@ datagram_judge(
 	int64_t start_ns;
 
 	if (echoping_payload_open(worker->payload, link->number, data, length,
-		worker->options->size, &sequence) < 0) {
+		worker->options->timestamps, worker->options->size, &sequence) < 0) {
 		worker->results->mismatched++;
 		echoping_worker_note(link, "a datagram came back different");
 		return;

@@ -58,6 +58,7 @@ enum option_word {
 	WORD_TTL,
 	WORD_NO_RECONNECT,
 	WORD_SPREAD,
+	WORD_TIMESTAMPS,
 	WORD_UNTIL_UP,
 };
 
@@ -87,6 +88,7 @@ static const struct option_row {
 	{ "ttl", WORD_TTL, TAKE_INT, FIELD(socket.ttl), 1, 255, false },
 	{ "pmtudisc", 'M', TAKE_PMTU, FIELD(socket.pmtu), 0, 0, false },
 	{ "no-reconnect", WORD_NO_RECONNECT, TAKE_FLAG, FIELD(no_reconnect), 0, 0, false },
+	{ "timestamps", WORD_TIMESTAMPS, TAKE_FLAG, FIELD(timestamps), 0, 0, false },
 	{ "spread", WORD_SPREAD, TAKE_FLAG, FIELD(spread), 0, 0, false },
 	{ "until-up", WORD_UNTIL_UP, TAKE_FLAG, FIELD(until_up), 0, 0, false },
 	{ "print-time", 'D', TAKE_FLAG, FIELD(stamps), 0, 0, false },
@@ -292,6 +294,10 @@ options_check_together(const struct echoping_options *options, struct error_list
 		{ options->action == ECHOPING_LOAD && options->target_count > 1,
 		    "more than one address (a load has one target)" },
 		{ options_differ_in_transport(options), "several addresses have one transport" },
+		{ options->timestamps && !datagrams,
+		    "--timestamps is for datagrams: udp ADDRESS or unixgram PATH" },
+		{ options->timestamps && options->size < ECHOPING_STAMP_SIZE,
+		    "--timestamps: a datagram with one has 32 bytes or more" },
 		{ options->spread && !ip, "--spread is for TCP and UDP, which have ports" },
 		{ options->spread && options->no_reconnect,
 		    "--spread makes a connection for each probe: no --no-reconnect" },
@@ -451,6 +457,7 @@ echoping_options_print_help(FILE *out)
 	    "      --ttl N          hops that a packet may take\n"
 	    "  -M, --pmtudisc WORD  do, want, dont or probe, as ping has them\n"
 	    "      --no-reconnect   a connection that ends is an error, and not made anew\n"
+	    "      --timestamps     number and time of sending in each datagram, to be read\n"
 	    "  -q, --quiet          the figures only\n"
 	    "      --json           the figures as one JSON object\n"
 	    "      --json-lines     one for each probe or interval, and one for the whole\n"

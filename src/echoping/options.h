@@ -54,6 +54,7 @@ struct echoping_options {
 	bool burst;      /* the pipeline is sent at once, and again when all came back; UDP only */
 	bool quiet;      /* no line per probe, no progress, no histogram */
 	bool no_reconnect; /* a connection that ends is an error */
+	bool timestamps;   /* datagrams have a head that others can read */
 	bool spread;       /* ping: each probe from another port */
 	bool until_up;     /* ping: end with the first echo, and do not mind what was lost before */
 	bool stamps;       /* ping: the time of day before each line */

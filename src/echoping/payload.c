@@ -3,6 +3,7 @@
 
 #include "echoping/payload.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,9 @@
 
 #define SEQUENCE_BITS 40
 #define SEQUENCE_MASK ((UINT64_C(1) << SEQUENCE_BITS) - 1)
+
+/* Begins a head with a stamp: "EPNG". */
+#define STAMP_MAGIC UINT64_C(0x45504e47)
 
 /* An odd number and its inverse modulo 2^64. */
 #define SEAL_FACTOR UINT64_C(0x9e3779b97f4a7c15)
@@ -117,12 +121,16 @@ echoping_payload_match(const struct echoping_payload *payload, uint64_t position
  * of its number changed reads as one of some far-off number, not as its neighbour.
  */
 static uint64_t
-payload_seal(uint32_t number, uint64_t sequence)
+payload_mix(uint64_t x)
 {
-	uint64_t x = (uint64_t)number << SEQUENCE_BITS | (sequence & SEQUENCE_MASK);
-
 	x = (x ^ x >> 32) * SEAL_FACTOR;
 	return (x ^ x >> 32) * SEAL_FACTOR;
+}
+
+static uint64_t
+payload_seal(uint32_t number, uint64_t sequence)
+{
+	return payload_mix((uint64_t)number << SEQUENCE_BITS | (sequence & SEQUENCE_MASK));
 }
 
 static uint64_t
@@ -133,7 +141,13 @@ payload_unseal(uint64_t x)
 	return x ^ x >> 32;
 }
 
-/* What follows the seal. */
+static size_t
+payload_head_size(bool stamped)
+{
+	return stamped ? ECHOPING_STAMP_SIZE : sizeof(uint64_t);
+}
+
+/* What follows the head. */
 static const unsigned char *
 payload_body(
     const struct echoping_payload *payload, uint32_t number, uint64_t sequence, size_t size)
@@ -141,33 +155,75 @@ payload_body(
 	return echoping_payload_at(payload, echoping_payload_origin(number) + sequence * size);
 }
 
+/* Write the head of a datagram that is sent at STAMP_NS: big-endian, as networks have it. */
+static void
+payload_write_stamp(unsigned char *head, uint32_t number, uint64_t sequence, int64_t stamp_ns)
+{
+	const uint64_t words[] = {
+		htobe64(STAMP_MAGIC << 32 | number),
+		htobe64(sequence),
+		htobe64((uint64_t)stamp_ns),
+		/* a change of the time alone is seen, too */
+		htobe64(payload_seal(number, sequence) ^ payload_mix((uint64_t)stamp_ns)),
+	};
+
+	memcpy(head, words, sizeof(words));
+}
+
 void
 echoping_payload_compose(const struct echoping_payload *payload, uint32_t number, uint64_t sequence,
-    size_t size, uint64_t *ret_seal, struct iovec *ret_parts)
+    int64_t stamp_ns, size_t size, union echoping_head *ret_head, struct iovec *ret_parts)
 {
 	const unsigned char *body = payload_body(payload, number, sequence, size);
+	const size_t head_size = payload_head_size(stamp_ns != 0);
 
-	*ret_seal = payload_seal(number, sequence);
-	ret_parts[0] = (struct iovec){ ret_seal, sizeof(*ret_seal) };
-	ret_parts[1] = (struct iovec){ (void *)(uintptr_t)body, size - sizeof(*ret_seal) };
+	if (stamp_ns != 0)
+		payload_write_stamp(ret_head->stamp, number, sequence, stamp_ns);
+	else
+		ret_head->seal = payload_seal(number, sequence);
+	ret_parts[0] = (struct iovec){ ret_head, head_size };
+	ret_parts[1] = (struct iovec){ (void *)(uintptr_t)body, size - head_size };
+}
+
+/* The sequence number in a head of connection NUMBER; returns whether it is one. */
+static bool
+payload_open_seal(const unsigned char *data, uint32_t number, uint64_t *ret_sequence)
+{
+	uint64_t x;
+
+	memcpy(&x, data, sizeof(x));
+	x = payload_unseal(x);
+	*ret_sequence = x & SEQUENCE_MASK;
+	return x >> SEQUENCE_BITS == (number & (UINT64_MAX >> SEQUENCE_BITS));
+}
+
+static bool
+payload_open_stamp(const unsigned char *data, uint32_t number, uint64_t *ret_sequence)
+{
+	unsigned char expected[ECHOPING_STAMP_SIZE];
+	uint64_t words[ECHOPING_STAMP_SIZE / sizeof(uint64_t)];
+
+	memcpy(words, data, sizeof(words));
+	*ret_sequence = be64toh(words[1]);
+	payload_write_stamp(expected, number, *ret_sequence, (int64_t)be64toh(words[2]));
+	return *ret_sequence <= SEQUENCE_MASK && memcmp(expected, data, sizeof(expected)) == 0;
 }
 
 int
 echoping_payload_open(const struct echoping_payload *payload, uint32_t number,
-    const unsigned char *data, size_t length, size_t size, uint64_t *ret_sequence)
+    const unsigned char *data, size_t length, bool stamped, size_t size, uint64_t *ret_sequence)
 {
-	uint64_t x;
+	const size_t head_size = payload_head_size(stamped);
+	uint64_t sequence;
 
-	if (length != size || length < sizeof(x))
+	if (length != size || length < head_size)
 		return -EBADMSG;
-	memcpy(&x, data, sizeof(x));
-	x = payload_unseal(x);
-	if (x >> SEQUENCE_BITS != (number & (UINT64_MAX >> SEQUENCE_BITS)))
+	if (!(stamped ? payload_open_stamp(data, number, &sequence)
+		      : payload_open_seal(data, number, &sequence)))
 		return -EBADMSG;
-	x &= SEQUENCE_MASK;
-	if (memcmp(payload_body(payload, number, x, size), data + sizeof(x), length - sizeof(x)) !=
-	    0)
+	if (memcmp(payload_body(payload, number, sequence, size), data + head_size,
+		length - head_size) != 0)
 		return -EBADMSG;
-	*ret_sequence = x;
+	*ret_sequence = sequence;
 	return 0;
 }

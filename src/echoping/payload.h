@@ -9,6 +9,7 @@
 #ifndef ECHOD_ECHOPING_PAYLOAD_H
 #define ECHOD_ECHOPING_PAYLOAD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -22,6 +23,8 @@
 #define ECHOPING_PAYLOAD_PIECE 262144
 /* The smallest datagram: its number and nothing else. */
 #define ECHOPING_DATAGRAM_MIN 8
+/* The head of one with a stamp, and the smallest of them. */
+#define ECHOPING_STAMP_SIZE 32
 
 /* One period of the stream and one piece more, in memory that is also a file. */
 struct echoping_payload {
@@ -60,19 +63,27 @@ ssize_t echoping_payload_send(
 size_t echoping_payload_match(const struct echoping_payload *payload, uint64_t position,
     const unsigned char *data, size_t length);
 
-/*
- * Compose datagram SEQUENCE (below 2^40) of connection NUMBER, SIZE bytes in all, in two parts to
- * send: the seal, eight bytes that the caller keeps, and a place in the stream.
- */
-void echoping_payload_compose(const struct echoping_payload *payload, uint32_t number,
-    uint64_t sequence, size_t size, uint64_t *ret_seal, struct iovec *ret_parts);
+/* The head of a datagram: its seal, or with a stamp all that echoping(1) documents. */
+union echoping_head {
+	uint64_t seal;
+	unsigned char stamp[ECHOPING_STAMP_SIZE];
+};
 
 /*
- * Check that a received datagram is one of connection NUMBER and of SIZE bytes, as it was sent.
- * Returns 0 and its sequence number, or -EBADMSG. Whether that number was ever sent is the
- * caller's to know.
+ * Compose datagram SEQUENCE (below 2^40) of connection NUMBER, SIZE bytes in all, in two parts to
+ * send: the head, which the caller keeps, and a place in the stream. A STAMP_NS other than 0 is its
+ * time of sending, in ns since 1970, and makes the head one to be read by others.
+ */
+void echoping_payload_compose(const struct echoping_payload *payload, uint32_t number,
+    uint64_t sequence, int64_t stamp_ns, size_t size, union echoping_head *ret_head,
+    struct iovec *ret_parts);
+
+/*
+ * Check that a received datagram is one of connection NUMBER and of SIZE bytes, as it was sent,
+ * with a stamp or without. Returns 0 and its sequence number, or -EBADMSG. Whether that number was
+ * ever sent is the caller's to know.
  */
 ATTR_MUSTCHECK int echoping_payload_open(const struct echoping_payload *payload, uint32_t number,
-    const unsigned char *data, size_t length, size_t size, uint64_t *ret_sequence);
+    const unsigned char *data, size_t length, bool stamped, size_t size, uint64_t *ret_sequence);
 
 #endif

@@ -93,11 +93,12 @@ ping_send(struct ping *ping)
 	const struct echoping_payload *payload = ping->run->payload;
 	const size_t size = ping->run->options->size, left = size - ping->out;
 	struct iovec parts[2];
-	uint64_t seal;
+	union echoping_head head;
 	ssize_t n;
 
 	if (ping->datagrams) {
-		echoping_payload_compose(payload, 0, ping->sequence, size, &seal, parts);
+		echoping_payload_compose(payload, 0, ping->sequence,
+		    ping->run->options->timestamps ? clock_wall_ns() : 0, size, &head, parts);
 		n = writev(ping->fd, parts, ARRAY_SIZE(parts));
 	} else {
 		n = send(ping->fd, echoping_payload_at(payload, ping->position + ping->out),
@@ -141,7 +142,7 @@ ping_receive_datagram(struct ping *ping)
 		return ping_break(ping, errno);
 	ping->wrong = (size_t)n;
 	if (echoping_payload_open(ping->run->payload, 0, ping->buffer, (size_t)n,
-		ping->run->options->size, &sequence) < 0)
+		ping->run->options->timestamps, ping->run->options->size, &sequence) < 0)
 		return PING_DIFFERENT;
 	switch (echoping_window_receive(&ping->window, sequence, &start_ns)) {
 	case ECHOPING_MATCHED:

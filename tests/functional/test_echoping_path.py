@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -157,6 +158,30 @@ def test_report_for_people_has_the_outages(serve, tmp_path):
     assert re.search(line, out, re.M)
 
 
+def test_stamped_datagrams_can_be_read(serve, tmp_path):
+    """In the order of their numbers, with the time, whichever came back."""
+    seen = []
+
+    def answer(data, number):
+        seen.append(struct.unpack("!4sIQQ", data[:24]))
+        return [data] if number != 2 else []
+
+    before = time.time_ns()
+    address = serve(DatagramServer(answer))
+    options = ["-n", 3, "-i", "0.01", "-w", "0.1", "--timestamps"]
+    result = figures(tmp_path, "udp", address, *options, expect=LOSS)
+    assert (result["received"], result["lost"]) == (2, 1)
+    assert [row[:3] for row in seen] == [(b"EPNG", 0, number) for number in range(3)]
+    assert before < seen[0][3] < seen[1][3] < seen[2][3] < time.time_ns()
+    seen.clear()
+    options = ["-c", 3, "-p", 4, "-n", 60, "-w", "0.2", "--timestamps", "-s", 1400]
+    figures(tmp_path, "udp", serve(DatagramServer(lambda data, _: [data])), *options)
+    options = ["-n", 1, "--timestamps"]
+    address = serve(DatagramServer(lambda data, _: [data[:16] + b"\0" + data[17:]]))
+    result = figures(tmp_path, "udp", address, *options, expect=MISMATCH)
+    assert result["mismatched"] == 1
+
+
 # connections that end
 
 
@@ -288,6 +313,8 @@ def test_foreign_source_is_told(launch, tmp_path):
         (["-c", "5", "--until-up"], "ping form"),
         (["--spread", "--no-reconnect"], "--no-reconnect"),
         (["--spread", "unix", "@x"], "ports"),
+        (["--timestamps"], "datagrams"),
+        (["--timestamps", "-s", "31", "udp"], "32 bytes"),
     ],
 )
 def test_mistakes_say_what_would_be_right(tmp_path, arguments, says):

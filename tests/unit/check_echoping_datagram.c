@@ -116,7 +116,7 @@ server_finds(uint64_t first, uint64_t last, bool echo)
 
 		ck_assert_int_eq(n, SIZE);
 		ck_assert_int_eq(
-		    echoping_payload_open(payload, 0, data, (size_t)n, SIZE, &sequence), 0);
+		    echoping_payload_open(payload, 0, data, (size_t)n, false, SIZE, &sequence), 0);
 		ck_assert_uint_eq(sequence, i);
 		if (echo)
 			ck_assert_int_eq(send(server, data, SIZE, 0), SIZE);

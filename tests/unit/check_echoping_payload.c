@@ -99,13 +99,15 @@ START_TEST(connections_send_different_bytes)
 }
 END_TEST
 
+#define STAMP_NS INT64_C(1000000000000000000)
+
 static void
-make_datagram(uint32_t number, uint64_t sequence, size_t size)
+make_datagram(uint32_t number, uint64_t sequence, int64_t stamp_ns, size_t size)
 {
 	struct iovec parts[2];
-	uint64_t seal;
+	union echoping_head head;
 
-	echoping_payload_compose(payload, number, sequence, size, &seal, parts);
+	echoping_payload_compose(payload, number, sequence, stamp_ns, size, &head, parts);
 	ck_assert_uint_eq(parts[0].iov_len + parts[1].iov_len, size);
 	memcpy(data, parts[0].iov_base, parts[0].iov_len);
 	memcpy(data + parts[0].iov_len, parts[1].iov_base, parts[1].iov_len);
@@ -119,24 +121,44 @@ START_TEST(datagrams_tell_their_number)
 		for (size_t size = ECHOPING_DATAGRAM_MIN; size <= SIZE; size++) {
 			uint64_t sequence = 0;
 
-			make_datagram(3, sequences[i], size);
+			make_datagram(3, sequences[i], 0, size);
 			ck_assert_int_eq(
-			    echoping_payload_open(payload, 3, data, size, size, &sequence), 0);
+			    echoping_payload_open(payload, 3, data, size, false, size, &sequence),
+			    0);
+			ck_assert_uint_eq(sequence, sequences[i]);
+			if (size < ECHOPING_STAMP_SIZE)
+				continue;
+			make_datagram(3, sequences[i], STAMP_NS, size);
+			ck_assert_int_eq(
+			    echoping_payload_open(payload, 3, data, size, true, size, &sequence),
+			    0);
 			ck_assert_uint_eq(sequence, sequences[i]);
 		}
 	}
 }
 END_TEST
 
+/* What echoping(1) documents. */
+START_TEST(a_stamp_can_be_read_by_others)
+{
+	static const unsigned char expected[24] = { 'E', 'P', 'N', 'G', 0, 0, 0, 3, 0, 0, 0, 0, 0,
+		0, 1, 2, 0x0d, 0xe0, 0xb6, 0xb3, 0xa7, 0x64, 0, 0 };
+
+	make_datagram(3, 258, STAMP_NS, 64);
+	ck_assert_mem_eq(data, expected, sizeof(expected));
+}
+END_TEST
+
 START_TEST(each_changed_bit_of_a_datagram_is_found)
 {
-	for (size_t bit = 0; bit < 64 * 8; bit++) {
+	for (size_t bit = 0; bit < 2 * 64 * 8; bit++) {
+		const bool stamped = bit % 2 == 1;
 		uint64_t sequence = 7;
 
-		make_datagram(3, 9, 64);
-		data[bit / 8] ^= (unsigned char)(1u << bit % 8);
+		make_datagram(3, 9, stamped ? STAMP_NS : 0, 64);
+		data[bit / 16] ^= (unsigned char)(1u << bit / 2 % 8);
 		ck_assert_int_eq(
-		    echoping_payload_open(payload, 3, data, 64, 64, &sequence), -EBADMSG);
+		    echoping_payload_open(payload, 3, data, 64, stamped, 64, &sequence), -EBADMSG);
 		ck_assert_uint_eq(sequence, 7);
 	}
 }
@@ -146,11 +168,15 @@ START_TEST(foreign_cut_and_grown_datagrams_are_found)
 {
 	uint64_t sequence;
 
-	make_datagram(3, 9, 64);
-	ck_assert_int_eq(echoping_payload_open(payload, 4, data, 64, 64, &sequence), -EBADMSG);
-	ck_assert_int_eq(echoping_payload_open(payload, 3, data, 63, 64, &sequence), -EBADMSG);
-	ck_assert_int_eq(echoping_payload_open(payload, 3, data, 65, 64, &sequence), -EBADMSG);
-	ck_assert_int_eq(echoping_payload_open(payload, 3, data, 0, 64, &sequence), -EBADMSG);
+	make_datagram(3, 9, 0, 64);
+	ck_assert_int_eq(
+	    echoping_payload_open(payload, 4, data, 64, false, 64, &sequence), -EBADMSG);
+	ck_assert_int_eq(
+	    echoping_payload_open(payload, 3, data, 63, false, 64, &sequence), -EBADMSG);
+	ck_assert_int_eq(
+	    echoping_payload_open(payload, 3, data, 65, false, 64, &sequence), -EBADMSG);
+	ck_assert_int_eq(
+	    echoping_payload_open(payload, 3, data, 0, false, 64, &sequence), -EBADMSG);
 }
 END_TEST
 
@@ -234,6 +260,7 @@ test_suite(void)
 	tcase_add_test(tests, moved_bytes_do_not_match);
 	tcase_add_test(tests, connections_send_different_bytes);
 	tcase_add_test(tests, datagrams_tell_their_number);
+	tcase_add_test(tests, a_stamp_can_be_read_by_others);
 	tcase_add_test(tests, each_changed_bit_of_a_datagram_is_found);
 	tcase_add_test(tests, foreign_cut_and_grown_datagrams_are_found);
 	tcase_add_test(tests, an_echo_is_matched_once);
