@@ -19,7 +19,7 @@ run_packages=(
 check_packages=(
     "${run_packages[@]}"
     check                                   # unit tests
-    curl iproute2 netcat-openbsd python3 python3-pytest python3-pytest-xdist strace # functional tests
+    curl iproute2 netcat-openbsd python3 python3-jsonschema python3-pytest python3-pytest-xdist strace # functional tests
     systemd                                 # the same, and lints
     liblua5.3-0 libopentracing-c-wrapper0   # libraries of haproxy, which is unpacked below
     chromium chromium-driver                # browser tests

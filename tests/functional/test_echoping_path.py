@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from harness import environment, free_port, pause, seconds, wait_until
+from harness import PROJECT, environment, free_port, pause, seconds, wait_until
 from harness.datagrams import udp_listener
 from harness.echoping import (
     ECHOPING,
@@ -594,3 +594,41 @@ def test_one_signal_ends_all_targets(launch, tmp_path):
         process.kill()
     assert process.returncode == OK
     assert len(re.findall(r" 0 lost \(0 %\)", out)) == 3
+
+
+# the schema
+
+
+FORMS = {
+    "ping": ["-n", 2, "-i", "0.01"],
+    "ping lines": ["-n", 2, "-i", "0.01", "--json-lines"],
+    "load": ["-c", 2, "-d", "0.3"],
+    "load lines": ["-c", 2, "-d", "0.5", "-i", "0.1", "--json-lines"],
+    "rate": ["-c", 2, "-r", 100, "-d", "0.3"],
+    "churn": ["--churn", "-c", 2, "-d", "0.3"],
+    "several": ["-n", 2, "-i", "0.01", "127.0.0.1:1"],
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("server", ["good", "wrong", "ending", "none"])
+def test_json_is_as_the_schema_says(serve, tmp_path, form, server):
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads((PROJECT / "doc" / "echoping.schema.json").read_text())
+    talks = {
+        "good": changing(bytes),
+        "wrong": changing(lambda data: data[::-1]),
+        "ending": lambda sock: sock.sendall(sock.recv(1 << 16)),
+    }
+    if server == "none":
+        address = f"127.0.0.1:{free_port()}"
+    else:
+        address = serve(StreamServer(talks[server]))
+    options = FORMS[form] if "--json-lines" in FORMS[form] else [*FORMS[form], "--json"]
+    process = start_echoping(tmp_path, address, *options)
+    out, _ = process.communicate(timeout=seconds(20))
+    assert process.returncode in (OK, LOSS, MISMATCH, UNREACHABLE)
+    documents = out.splitlines() if "--json-lines" in options else [out]
+    assert documents
+    for document in documents:
+        jsonschema.validate(json.loads(document), schema)
