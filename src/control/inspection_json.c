@@ -20,6 +20,16 @@
 #define LIMIT_DEFAULT 100
 
 #define SHOWN_MAX 128
+
+/* A word of so many edits is not what was meant. */
+#define REASON_FAR 5
+
+/* Bits of an address, and how many make a network where nobody says so. */
+#define IPV4_BITS 32
+#define IPV6_BITS 128
+#define IPV4_PREFIX_DEFAULT 24
+#define IPV6_PREFIX_DEFAULT 64
+
 #define NETWORK_TEXT_MAX (INET6_ADDRSTRLEN + sizeof("/128"))
 
 /* One of a closed set of values; the table ends with a NULL word. */
@@ -34,6 +44,7 @@ static const struct word sorts[] = {
 	{ "bytes_in", INSPECTION_BY_BYTES_IN },
 	{ "bytes_out", INSPECTION_BY_BYTES_OUT },
 	{ "pending", INSPECTION_BY_PENDING },
+	{ "connections", INSPECTION_BY_CONNECTIONS },
 	{ NULL, 0 },
 };
 
@@ -56,29 +67,74 @@ static const struct word switches[] = {
 	{ NULL, 0 },
 };
 
-enum parameter_id { LISTENER, LIMIT, PEER, STATE, SORT, ORDER, OFFSET, TCP };
+static const struct word groups[] = {
+	{ "address", false },
+	{ "prefix", true },
+	{ NULL, 0 },
+};
 
-/* What a query may hold; /sources takes the first two. The value is a word, a number, or text. */
+static const struct word kinds[] = {
+	{ "closed", false },
+	{ "refused", true },
+	{ NULL, 0 },
+};
+
+enum parameter_id {
+	LISTENER,
+	LIMIT,
+	PEER,
+	STATE,
+	SORT,
+	ORDER,
+	OFFSET,
+	TCP,
+	GROUP,
+	IPV4_PREFIX,
+	IPV6_PREFIX,
+	SINCE,
+	REASON,
+	KIND,
+};
+
+/* Which lists take a parameter. */
+#define OF(KIND) (1U << INSPECTION_##KIND)
+
+/* What a query may hold. The value is a word, a number, or text. */
 static const struct parameter {
 	const char *name;
 	const struct word *words;
-	unsigned maximum;
+	uint64_t maximum;
+	unsigned lists;
 } parameters[] = {
-	[LISTENER] = { .name = "listener" },
-	[LIMIT] = { .name = "limit", .maximum = INSPECTION_ROWS_MAX },
-	[PEER] = { .name = "peer" },
-	[STATE] = { .name = "state", .words = states },
-	[SORT] = { .name = "sort", .words = sorts },
-	[ORDER] = { .name = "order", .words = orders },
-	[OFFSET] = { .name = "offset", .maximum = INSPECTION_REACH_MAX },
-	[TCP] = { .name = "tcp", .words = switches },
+	[LISTENER] = { "listener", NULL, 0, OF(CONNECTIONS) | OF(SOURCES) | OF(EVENTS) },
+	[LIMIT] = { "limit", NULL, INSPECTION_ROWS_MAX,
+	    OF(CONNECTIONS) | OF(SOURCES) | OF(EVENTS) },
+	[PEER] = { "peer", NULL, 0, OF(CONNECTIONS) | OF(EVENTS) },
+	[STATE] = { "state", states, 0, OF(CONNECTIONS) },
+	[SORT] = { "sort", sorts, 0, OF(CONNECTIONS) },
+	[ORDER] = { "order", orders, 0, OF(CONNECTIONS) },
+	[OFFSET] = { "offset", NULL, INSPECTION_REACH_MAX, OF(CONNECTIONS) },
+	[TCP] = { "tcp", switches, 0, OF(CONNECTIONS) },
+	[GROUP] = { "group", groups, 0, OF(CONNECTIONS) },
+	[IPV4_PREFIX] = { "ipv4_prefix", NULL, IPV4_BITS, OF(CONNECTIONS) },
+	[IPV6_PREFIX] = { "ipv6_prefix", NULL, IPV6_BITS, OF(CONNECTIONS) },
+	[SINCE] = { "since", NULL, UINT64_MAX, OF(EVENTS) },
+	[REASON] = { "reason", NULL, 0, OF(EVENTS) },
+	[KIND] = { "kind", kinds, 0, OF(EVENTS) },
 };
+
+static bool
+parameter_is_of(enum parameter_id id, enum inspection_kind list)
+{
+	return (parameters[id].lists & 1U << list) != 0;
+}
 
 /* A query being read. */
 struct parse {
 	struct inspection_query *query;
 	struct query_field field; /* the present one */
 	unsigned seen;            /* mask of parameters */
+	bool prefixes;            /* group=prefix */
 	char *error;
 };
 
@@ -117,6 +173,36 @@ parse_peer(const struct parse *parse)
 	return 0;
 }
 
+/* A reason is the counter that counts it. */
+static int
+parse_reason(const struct parse *parse)
+{
+	const char *wanted = parse->field.value, *near = NULL;
+	size_t distance = REASON_FAR;
+
+	for (unsigned id = 0; id < COUNTER_COUNT; id++) {
+		const char *name = counter_info(id)->value;
+		size_t far;
+
+		if (!recent_event_is_reason(id))
+			continue;
+		if (strcmp(name, wanted) == 0) {
+			parse->query->by_reason = true;
+			parse->query->reason = id;
+			return 0;
+		}
+		far = text_distance(name, wanted);
+		if (far < distance) {
+			distance = far;
+			near = name;
+		}
+	}
+	if (near == NULL)
+		return fail(
+		    parse, "reason is one that a connection was closed or refused for, see /stats");
+	return fail(parse, "reason is none (did you mean \"%s\"?)", near);
+}
+
 /* Take a word or a number. */
 static int
 parse_value(const struct parse *parse, const struct parameter *parameter, uint64_t *ret_value)
@@ -129,7 +215,7 @@ parse_value(const struct parse *parse, const struct parameter *parameter, uint64
 		if (query_number(
 			field->value, strlen(field->value), parameter->maximum, ret_value) == 0)
 			return 0;
-		return fail(parse, "%s is a whole number from 0 to %u", parameter->name,
+		return fail(parse, "%s is a whole number from 0 to %" PRIu64, parameter->name,
 		    parameter->maximum);
 	}
 	for (; word->word != NULL; word++) {
@@ -145,7 +231,7 @@ parse_value(const struct parse *parse, const struct parameter *parameter, uint64
 }
 
 static int
-parse_parameter(const struct parse *parse, enum parameter_id id)
+parse_parameter(struct parse *parse, enum parameter_id id)
 {
 	struct inspection_query *query = parse->query;
 	uint64_t value;
@@ -155,23 +241,109 @@ parse_parameter(const struct parse *parse, enum parameter_id id)
 		return parse_listener(parse);
 	if (id == PEER)
 		return parse_peer(parse);
+	if (id == REASON)
+		return parse_reason(parse);
 	r = parse_value(parse, &parameters[id], &value);
 	if (r < 0)
 		return r;
-	if (id == STATE) {
+	switch (id) {
+	case STATE:
 		query->by_state = true;
 		query->state = (enum connection_state)value;
-	} else if (id == SORT) {
+		break;
+	case SORT:
 		query->sort = (enum inspection_sort)value;
-	} else if (id == ORDER) {
+		break;
+	case ORDER:
 		query->ascending = value;
-	} else if (id == LIMIT) {
+		break;
+	case LIMIT:
 		query->limit = (size_t)value;
-	} else if (id == OFFSET) {
+		break;
+	case OFFSET:
 		query->offset = (size_t)value;
-	} else {
+		break;
+	case TCP:
 		query->tcp = value;
+		break;
+	case GROUP:
+		/* the other parameters may come before it or after it */
+		parse->prefixes = value;
+		break;
+	case IPV4_PREFIX:
+		query->ipv4_bits = (unsigned)value;
+		break;
+	case IPV6_PREFIX:
+		query->ipv6_bits = (unsigned)value;
+		break;
+	case SINCE:
+		query->since = value;
+		break;
+	case KIND:
+		query->by_kind = true;
+		query->refused = value;
+		break;
+	default:
+		break;
 	}
+	return 0;
+}
+
+/* Write the names of what LIST takes to BUFFER, as a sentence has them. */
+static const char *
+parse_list_names(enum inspection_kind list, char *buffer, size_t size)
+{
+	const char *last = NULL;
+
+	buffer[0] = '\0';
+	for (unsigned i = 0; i < ARRAY_SIZE(parameters); i++) {
+		size_t length = strlen(buffer);
+
+		if (!parameter_is_of((enum parameter_id)i, list))
+			continue;
+		if (last != NULL)
+			(void)snprintf(
+			    buffer + length, size - length, "%s%s", length > 0 ? ", " : "", last);
+		last = parameters[i].name;
+	}
+	(void)snprintf(buffer + strlen(buffer), size - strlen(buffer), " and %s", last);
+	return buffer;
+}
+
+static bool
+parse_was_given(const struct parse *parse, enum parameter_id id)
+{
+	return (parse->seen & 1U << id) != 0;
+}
+
+/* What counts by peers has an order of its own, and nothing of single connections. */
+static int
+parse_group(const struct parse *parse)
+{
+	struct inspection_query *query = parse->query;
+	bool by_prefix = parse_was_given(parse, IPV4_PREFIX) || parse_was_given(parse, IPV6_PREFIX);
+
+	if (!parse_was_given(parse, GROUP)) {
+		if (by_prefix)
+			return fail(parse, "ipv4_prefix and ipv6_prefix go with group=prefix");
+		if (query->sort == INSPECTION_BY_CONNECTIONS)
+			return fail(parse, "sort=connections goes with group");
+		return 0;
+	}
+	if (!parse->prefixes && by_prefix)
+		return fail(parse, "ipv4_prefix and ipv6_prefix go with group=prefix");
+	if (parse_was_given(parse, TCP))
+		return fail(parse, "tcp is of single connections: it does not go with group");
+	if (!parse_was_given(parse, SORT))
+		query->sort = INSPECTION_BY_CONNECTIONS;
+	if (query->sort == INSPECTION_BY_AGE || query->sort == INSPECTION_BY_IDLE)
+		return fail(
+		    parse, "with group, sort is connections, bytes_in, bytes_out or pending");
+	query->kind = INSPECTION_PEERS;
+	if (!parse_was_given(parse, IPV4_PREFIX))
+		query->ipv4_bits = parse->prefixes ? IPV4_PREFIX_DEFAULT : IPV4_BITS;
+	if (!parse_was_given(parse, IPV6_PREFIX))
+		query->ipv6_bits = parse->prefixes ? IPV6_PREFIX_DEFAULT : IPV6_BITS;
 	return 0;
 }
 
@@ -179,20 +351,20 @@ static int
 parse_field(struct parse *parse)
 {
 	const struct query_field *field = &parse->field;
-	bool sources = parse->query->kind == INSPECTION_SOURCES;
-	unsigned count = sources ? LIMIT + 1 : ARRAY_SIZE(parameters), i = 0;
-	char text[SHOWN_MAX];
+	const enum inspection_kind list = parse->query->kind;
+	char text[SHOWN_MAX], names[SHOWN_MAX];
+	unsigned i = 0;
 
-	while (i < count && strcmp(field->name, parameters[i].name) != 0)
+	while (i < ARRAY_SIZE(parameters) && (!parameter_is_of((enum parameter_id)i, list) ||
+						 strcmp(field->name, parameters[i].name) != 0))
 		i++;
-	if (i == count || (sources && !field->has_value))
+	if (i == ARRAY_SIZE(parameters))
 		return fail(parse, "unknown parameter \"%s\": there are %s",
 		    text_escape_string(field->name, text, sizeof(text)),
-		    sources ? "listener=NAME and limit=NUMBER"
-			    : "listener, peer, state, sort, order, limit, offset and tcp");
+		    parse_list_names(list, names, sizeof(names)));
 	if (!field->has_value)
 		return fail(parse, "%s has no value", parameters[i].name);
-	if (!sources && (parse->seen & 1U << i) != 0)
+	if (parse_was_given(parse, (enum parameter_id)i))
 		return fail(parse, "%s is given twice", parameters[i].name);
 	parse->seen |= 1U << i;
 	return parse_parameter(parse, (enum parameter_id)i);
@@ -216,6 +388,9 @@ inspection_json_parse(
 		    "a name or a value is longer than %d bytes, or has %%00 or a %% that begins no "
 		    "%%XX",
 		    QUERY_TEXT_MAX - 1);
+	r = parse_group(&parse);
+	if (r < 0)
+		return r;
 	if (query.limit + query.offset > INSPECTION_REACH_MAX)
 		return fail(
 		    &parse, "limit and offset together are at most %d", INSPECTION_REACH_MAX);
@@ -294,20 +469,95 @@ inspection_json_source_row(const struct source_info *row, int64_t now_ns)
 	    "idle_seconds", document_seconds(now_ns - source->seen_ns));
 }
 
+static json_t *
+inspection_json_peer_row(const struct peer_info *peer)
+{
+	bool v4 = IN6_IS_ADDR_V4MAPPED(&peer->network);
+	unsigned bits = v4 ? peer->bits - (IPV6_BITS - IPV4_BITS) : peer->bits;
+	bool whole = bits == (v4 ? IPV4_BITS : IPV6_BITS);
+	char host[INET6_ADDRSTRLEN], text[NETWORK_TEXT_MAX];
+	uint32_t uid;
+
+	memcpy(&uid, &peer->network.s6_addr[12], sizeof(uid));
+	(void)inet_ntop(
+	    v4 ? AF_INET : AF_INET6, &peer->network.s6_addr[v4 ? 12 : 0], host, sizeof(host));
+	if (peer->bits == PEER_IS_USER)
+		(void)snprintf(text, sizeof(text), "uid %u", (unsigned)ntohl(uid));
+	else
+		(void)snprintf(text, sizeof(text), whole ? "%s" : "%s/%u", host, bits);
+	return json_pack("{s:s, s:o, s:o, s:o, s:o}", "peer", text, "connections",
+	    document_count(peer->connections), "bytes_in", document_count(peer->bytes_in),
+	    "bytes_out", document_count(peer->bytes_out), "pending_bytes",
+	    document_count(peer->pending_bytes));
+}
+
+static json_t *
+inspection_json_event_row(const struct recent_event *event, int64_t now_ns, int64_t wall_ns)
+{
+	char peer[ADDRESS_TEXT_MAX];
+	const struct document_member members[] = {
+		{ "id", document_count(event->id) },
+		{ "time", document_moment(wall_ns - (now_ns - (int64_t)event->id * NS_PER_US)) },
+		{ "kind",
+		    json_string(recent_event_is_refusal(event->reason) ? "refused" : "closed") },
+		{ "listener", json_string(event->service->name) },
+		{ "connection",
+		    event->connection != 0 ? document_count(event->connection) : json_null() },
+		{ "peer", json_string(connection_peer_format(&event->peer, peer, sizeof(peer))) },
+		{ "reason", json_string(counter_info(event->reason)->value) },
+		{ "bytes_in", document_count(event->bytes_in) },
+		{ "bytes_out", document_count(event->bytes_out) },
+		{ "duration_seconds", document_seconds(event->duration_ns) },
+	};
+
+	return document_object(members, ARRAY_SIZE(members));
+}
+
+static json_t *
+inspection_json_row(const struct inspection_json *json, size_t i)
+{
+	const struct inspection_list *list = json->list;
+	const union inspection_row *row = &list->rows[i];
+
+	switch (json->kind) {
+	case INSPECTION_SOURCES:
+		return inspection_json_source_row(&row->source, list->taken_ns);
+	case INSPECTION_PEERS:
+		return inspection_json_peer_row(&row->peer);
+	case INSPECTION_EVENTS:
+		return inspection_json_event_row(&row->event, list->taken_ns, json->wall_ns);
+	default:
+		return inspection_json_connection_row(
+		    &row->connection, list->taken_ns, json->wall_ns);
+	}
+}
+
 static void
 inspection_json_head(struct inspection_json *json)
 {
 	const struct inspection_list *list = json->list;
+	struct document *document = &json->document;
 
-	if (json->kind == INSPECTION_SOURCES)
-		document_print(&json->document,
-		    "{\"known\":%" PRIu64 ",\"limit\":%zu,\"sources\":[", list->matched,
-		    json->limit);
-	else
-		document_print(&json->document,
-		    "{\"total\":%" PRId64 ",\"matched\":%" PRIu64
-		    ",\"limit\":%zu,\"offset\":%zu,\"connections\":[",
+	switch (json->kind) {
+	case INSPECTION_SOURCES:
+		document_print(document, "{\"known\":%" PRIu64 ",\"limit\":%zu,\"sources\":[",
+		    list->matched, json->limit);
+		break;
+	case INSPECTION_EVENTS:
+		document_print(document,
+		    "{\"matched\":%" PRIu64 ",\"limit\":%zu,\"next\":%" PRIu64 ",\"events\":[",
+		    list->matched, json->limit, list->next);
+		break;
+	default:
+		document_print(document,
+		    "{\"total\":%" PRId64 ",\"matched\":%" PRIu64 ",\"limit\":%zu,\"offset\":%zu,",
 		    list->total, list->matched, json->limit, json->offset);
+		if (json->kind == INSPECTION_PEERS)
+			document_print(
+			    document, "\"ungrouped\":%" PRIu64 ",\"peers\":[", list->ungrouped);
+		else
+			document_print(document, "\"connections\":[");
+	}
 }
 
 /* A piece is one row. */
@@ -315,20 +565,15 @@ static bool
 inspection_json_piece(struct document *document)
 {
 	struct inspection_json *json = (struct inspection_json *)document;
-	const struct inspection_list *list = json->list;
 	size_t i = document->piece;
 
 	if (i == 0)
 		inspection_json_head(json);
-	if (i == list->count) {
+	if (i == json->list->count) {
 		document_print(document, "]}\n");
 		return false;
 	}
-	document_add_row(document, i == 0,
-	    json->kind == INSPECTION_SOURCES
-		? inspection_json_source_row(&list->rows[i].source, list->taken_ns)
-		: inspection_json_connection_row(
-		      &list->rows[i].connection, list->taken_ns, json->wall_ns));
+	document_add_row(document, i == 0, inspection_json_row(json, i));
 	return true;
 }
 

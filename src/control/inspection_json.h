@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the workers are asked for, as HTTP and JSON: /connections, /connections/ID and /sources,
- * their queries and their answers. Main loop only.
+ * What the workers are asked for, as HTTP and JSON: /connections, /connections/ID, /events and
+ * /sources, their queries and their answers. Main loop only.
  */
 #ifndef ECHOD_CONTROL_INSPECTION_JSON_H
 #define ECHOD_CONTROL_INSPECTION_JSON_H
@@ -14,7 +14,8 @@
 struct document;
 
 /*
- * Read TEXT (what follows the "?", "" without one) as a query for a list of KIND. Returns 0, or
+ * Read TEXT (what follows the "?", "" without one) as a query for a list of KIND, which a group
+ * makes one of INSPECTION_PEERS out of INSPECTION_CONNECTIONS. Returns 0, or
  * -EINVAL with a message in ERROR (QUERY_ERROR_MAX bytes) that says what would be right.
  */
 ATTR_MUSTCHECK int inspection_json_parse(

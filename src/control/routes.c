@@ -185,6 +185,12 @@ route_read_sources(const struct route_call *call)
 }
 
 static void
+route_read_events(const struct route_call *call)
+{
+	routes_answer_list(call, INSPECTION_EVENTS);
+}
+
+static void
 route_read_connection(const struct route_call *call)
 {
 	struct inspection_query query = { .id = call->id, .limit = 1, .tcp = true };
@@ -348,9 +354,12 @@ static const struct route route_table[] = {
 	{ GET, "/stats", NULL, route_read_stats, "process, totals, listeners, workers (JSON)" },
 	{ GET, "/history", NULL, route_read_history, "the last hour in steps of 10 s (JSON)" },
 	{ GET, "/connections", route_read_connections, NULL,
-	    "connections, ?listener= peer= state= sort= order= limit= offset= tcp= (JSON)" },
+	    "connections, ?listener= peer= state= sort= order= limit= offset= tcp= group= "
+	    "(JSON)" },
 	{ GET, "/connections/ID", route_read_connection, NULL,
 	    "one connection with what the kernel knows of it (JSON)" },
+	{ GET, "/events", route_read_events, NULL,
+	    "what ended or was refused last, ?listener= peer= reason= kind= since= limit= (JSON)" },
 	{ GET, "/sources", route_read_sources, NULL,
 	    "who sends datagrams, busiest first, ?listener= limit= (JSON)" },
 	{ GET, "/config", NULL, route_read_config,

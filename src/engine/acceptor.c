@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "engine/recent_events.h"
 
 /* Connections accepted in one turn: a flood must not delay signals and the control port. */
 #define BATCH_MAX 64
@@ -31,6 +32,9 @@
 #define BACKOFF_MIN_NS (10 * NS_PER_MS)
 #define BACKOFF_MAX_NS NS_PER_S
 #define EPISODE_END_NS NS_PER_S
+
+/* How often to look whether an episode is over; it lasts EPISODE_END_NS at least. */
+#define EPISODE_LOOK_NS (100 * NS_PER_MS)
 
 /* A single error may concern one client alone, see accept(2); this many in a row do not. */
 #define FAILED_IN_ROW_MAX 16
@@ -77,23 +81,112 @@ acceptor_pick_worker(const struct listener *lis)
 	return best;
 }
 
-/* Logs when a limit is reached, and again only after the count was a tenth below it. */
-static bool
-acceptor_is_full(int64_t count, int64_t limit, bool *reported, const char *who, const char *key)
+/* A timer that cannot be added is made to fire in the next turn: else it never would. */
+static void
+acceptor_set_timer(struct event *timer, int64_t interval_ns)
 {
-	bool full = count >= limit;
+	struct timeval interval = clock_timeval(interval_ns);
 
-	if (full && !*reported)
-		log_warning("%s%s = %lld is reached: new connections are closed at once", who, key,
-		    (long long)limit);
-	*reported = full || (*reported && count >= limit - limit / 10);
-	return full;
+	if (event_add(timer, &interval) < 0)
+		event_active(timer, EV_TIMEOUT, 0);
 }
 
-/*
- * Decide whether one more connection of LIS is accepted; returns the counter of the outcome. The
- * first refusal of an episode is logged.
- */
+/* Begin an episode unless it is on. Returns whether it has begun now. */
+static bool
+episode_begin(struct acceptor *acceptor, struct episode *episode)
+{
+	if (episode->since_ns != 0)
+		return false;
+	*episode = (struct episode){ .since_ns = clock_now_ns() };
+	if (!event_pending(&acceptor->episode_timer, EV_TIMEOUT, NULL))
+		acceptor_set_timer(&acceptor->episode_timer, EPISODE_LOOK_NS);
+	return true;
+}
+
+/* Tell the end of an episode that is on; LIS, whose it is, may be NULL. */
+static void
+episode_end(struct episode *episode, const struct listener *lis, const char *what)
+{
+	int64_t lasted_ms = (clock_now_ns() - episode->since_ns) / NS_PER_MS;
+	const struct log_field fields[] = {
+		LOG_NUMBER("refused", episode->refused),
+		LOG_NUMBER("duration_ms", lasted_ms),
+		LOG_TEXT("listener", lis != NULL ? lis->service->name : ""),
+	};
+
+	if (episode->since_ns == 0)
+		return;
+	if (log_enabled(LOG_LEVEL_NOTICE))
+		log_fields(LOG_LEVEL_NOTICE, fields, ARRAY_SIZE(fields) - (lis == NULL),
+		    "%s%s%s is over: %llu refused in %lld.%lld s",
+		    lis != NULL ? lis->service->name : "", lis != NULL ? ": " : "", what,
+		    (unsigned long long)episode->refused, (long long)lasted_ms / 1000,
+		    (long long)lasted_ms / 100 % 10);
+	episode->since_ns = 0;
+}
+
+/* Whether COUNT is a tenth below LIMIT, or the episode is younger than the shortest one. */
+static bool
+episode_goes_on(const struct episode *episode, int64_t count, int64_t limit)
+{
+	return count >= limit - limit / 10 || clock_now_ns() - episode->since_ns < EPISODE_END_NS;
+}
+
+static void
+listener_look_at_episode(struct listener *lis)
+{
+	int64_t own = atomic_load_explicit(&lis->service->connections, memory_order_relaxed);
+
+	if (lis->connections_limit == 0 ||
+	    !episode_goes_on(&lis->full, own, lis->connections_limit))
+		episode_end(&lis->full, lis, "connections limit");
+}
+
+/* An episode ends also when nobody comes any more. */
+static void
+acceptor_on_episode_timer(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, void *arg)
+{
+	struct acceptor *acceptor = arg;
+	int64_t all = worker_sum_load(acceptor->workers, acceptor->worker_count);
+	bool on = false;
+	struct listener *lis;
+
+	if (!episode_goes_on(&acceptor->full, all, acceptor->limit))
+		episode_end(&acceptor->full, NULL, "limits.connections");
+	/* whoever waits is tried ten times a second: nobody does, or all were served */
+	if (clock_now_ns() - acceptor->last_error_ns >= EPISODE_END_NS)
+		episode_end(&acceptor->starved, NULL, "lack of descriptors or memory");
+	TAILQ_FOREACH (lis, &acceptor->listeners, next) {
+		listener_look_at_episode(lis);
+		on |= lis->full.since_ns != 0;
+	}
+	if (on || acceptor->full.since_ns != 0 || acceptor->starved.since_ns != 0)
+		acceptor_set_timer(&acceptor->episode_timer, EPISODE_LOOK_NS);
+}
+
+/* Return whether a limit is reached; LIS is NULL where it is that of all. Logs it once. */
+static bool
+acceptor_is_full(struct acceptor *acceptor, struct listener *lis, int64_t count, int64_t limit)
+{
+	struct episode *episode = lis != NULL ? &lis->full : &acceptor->full;
+	const struct log_field fields[] = {
+		LOG_NUMBER("connections", count),
+		LOG_NUMBER("limit", limit),
+		LOG_TEXT("listener", lis != NULL ? lis->service->name : ""),
+	};
+
+	if (count < limit)
+		return false;
+	if (episode_begin(acceptor, episode) && log_enabled(LOG_LEVEL_WARNING))
+		log_fields(LOG_LEVEL_WARNING, fields, ARRAY_SIZE(fields) - (lis == NULL),
+		    "%s%s = %lld is reached: new connections are closed at once",
+		    lis != NULL ? lis->service->name : "",
+		    lis != NULL ? ": connections" : "limits.connections", (long long)limit);
+	episode->refused++;
+	return true;
+}
+
+/* Decide whether one more connection of LIS is accepted; returns the counter of the outcome. */
 static enum counter
 acceptor_check(struct listener *lis)
 {
@@ -101,15 +194,36 @@ acceptor_check(struct listener *lis)
 	int64_t all = worker_sum_load(acceptor->workers, acceptor->worker_count);
 	int64_t own = atomic_load_explicit(&lis->service->connections, memory_order_relaxed);
 
-	if (acceptor_is_full(
-		all, acceptor->limit, &acceptor->limit_reported, "", "limits.connections"))
+	if (acceptor_is_full(acceptor, NULL, all, acceptor->limit))
 		return COUNTER_REJECTED_LIMIT;
 	if (lis->connections_limit > 0 &&
-	    acceptor_is_full(own, lis->connections_limit, &lis->limit_reported, lis->service->name,
-		": connections"))
+	    acceptor_is_full(acceptor, lis, own, lis->connections_limit))
 		return COUNTER_REJECTED_LISTENER_LIMIT;
 	history_connected(acceptor->history, all + 1, &lis->service->peaks, own + 1);
 	return COUNTER_CONNECTIONS_ACCEPTED;
+}
+
+/* Count, log and remember that a client was refused because of REASON. */
+static void
+listener_refuse(const struct listener *lis, const union connection_peer *peer, enum counter reason)
+{
+	struct acceptor *acceptor = lis->acceptor;
+	char text[ADDRESS_TEXT_MAX];
+	const struct log_field fields[] = {
+		LOG_TEXT("listener", lis->service->name),
+		LOG_TEXT("peer", text),
+		LOG_TEXT("reason", counter_info(reason)->value),
+	};
+
+	counters_add(&lis->service->acceptor, reason, 1);
+	recent_events_add(acceptor->recent,
+	    &(struct recent_event){ .service = lis->service, .peer = *peer, .reason = reason });
+	if ((acceptor->log_connections != CONFIG_LOG_CONNECTIONS_ALL &&
+		acceptor->log_connections != CONFIG_LOG_CONNECTIONS_ERRORS) ||
+	    !log_enabled(LOG_LEVEL_INFO))
+		return;
+	connection_peer_format(peer, text, sizeof(text));
+	log_fields(LOG_LEVEL_INFO, fields, ARRAY_SIZE(fields), "connection refused");
 }
 
 /* Read into PEER who is behind FD, a UNIX socket, and set the option that it does not inherit. */
@@ -149,13 +263,14 @@ listener_accept(struct listener *lis)
 	/* accepting works again: nobody has to be shed */
 	lis->acceptor->starved_since_ns = 0;
 	fate = acceptor_check(lis);
-	counters_add(&lis->service->acceptor, fate, 1);
+	if (!address_is_ip(&lis->socket.address))
+		acceptor_read_peer(fd, &peer);
 	if (fate != COUNTER_CONNECTIONS_ACCEPTED) {
+		listener_refuse(lis, &peer, fate);
 		close(fd);
 		return 0;
 	}
-	if (!address_is_ip(&lis->socket.address))
-		acceptor_read_peer(fd, &peer);
+	counters_add(&lis->service->acceptor, fate, 1);
 	listen_socket_set_early(&lis->socket, fd);
 	worker_take(worker, lis->service, fd, ++lis->acceptor->last_id, &peer);
 	return 0;
@@ -179,13 +294,19 @@ acceptor_shed(struct acceptor *acceptor, struct listener *lis)
 		return;
 	close(acceptor->spare_fd);
 	for (int i = 0; i < SHED_MAX; i++) {
-		int fd = accept4(lis->socket.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		union connection_peer peer = { .family = AF_UNSPEC };
+		socklen_t length = sizeof(peer);
+		int fd = accept4(lis->socket.fd, (struct sockaddr *)&peer, &length,
+		    SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd < 0)
 			break;
+		if (!address_is_ip(&lis->socket.address))
+			acceptor_read_peer(fd, &peer);
 		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 		close(fd);
-		counters_add(&lis->service->acceptor, COUNTER_REJECTED_NO_DESCRIPTORS, 1);
+		listener_refuse(lis, &peer, COUNTER_REJECTED_NO_DESCRIPTORS);
+		acceptor->starved.refused++;
 	}
 	acceptor->spare_fd = -1;
 	acceptor_open_spare(acceptor);
@@ -200,16 +321,6 @@ acceptor_pause_all(struct acceptor *acceptor, enum pause_reason reason, bool on)
 		listener_pause(lis, reason, on);
 }
 
-/* A timer that cannot be added is made to fire in the next turn: else it never would. */
-static void
-acceptor_set_timer(struct event *timer, int64_t interval_ns)
-{
-	struct timeval interval = clock_timeval(interval_ns);
-
-	if (event_add(timer, &interval) < 0)
-		event_active(timer, EV_TIMEOUT, 0);
-}
-
 static void
 acceptor_on_retry(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, void *arg)
 {
@@ -222,9 +333,14 @@ static void
 acceptor_starve(struct acceptor *acceptor, struct listener *lis, int error)
 {
 	int64_t now_ns = clock_now_ns();
+	const struct log_field fields[] = {
+		LOG_TEXT("listener", lis->service->name),
+		LOG_NUMBER("errno", error),
+	};
 
-	if (acceptor->last_error_ns == 0 || now_ns - acceptor->last_error_ns >= EPISODE_END_NS)
-		log_warning("cannot accept connections: %s; trying again ten times a second",
+	if (episode_begin(acceptor, &acceptor->starved) && log_enabled(LOG_LEVEL_WARNING))
+		log_fields(LOG_LEVEL_WARNING, fields, ARRAY_SIZE(fields),
+		    "cannot accept connections: %s; trying again ten times a second",
 		    strerror(error));
 	acceptor->last_error_ns = now_ns;
 	if (acceptor->starved_since_ns == 0)
@@ -240,9 +356,17 @@ acceptor_starve(struct acceptor *acceptor, struct listener *lis, int error)
 static void
 listener_back_off(struct listener *lis, int error)
 {
+	const struct log_field fields[] = {
+		LOG_TEXT("listener", lis->service->name),
+		LOG_NUMBER("errno", error),
+	};
+
 	if (lis->errors == 0)
-		log_warning("listener %s cannot accept connections: %s; trying again, after a "
-			    "second at the latest",
+		lis->failing_since_ns = clock_now_ns();
+	if (lis->errors == 0 && log_enabled(LOG_LEVEL_WARNING))
+		log_fields(LOG_LEVEL_WARNING, fields, ARRAY_SIZE(fields),
+		    "listener %s cannot accept connections: %s; trying again, after a second at "
+		    "the latest",
 		    lis->service->name, strerror(error));
 	lis->errors += lis->failed_in_row;
 	lis->failed_in_row = 0;
@@ -292,6 +416,24 @@ listener_on_readable(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED, voi
 	}
 }
 
+/* Tell the end of an episode of errors: LIS accepts again, or is closed. */
+static void
+listener_end_errors(const struct listener *lis, const char *end)
+{
+	int64_t lasted_ms = (clock_now_ns() - lis->failing_since_ns) / NS_PER_MS;
+	const struct log_field fields[] = {
+		LOG_TEXT("listener", lis->service->name),
+		LOG_NUMBER("errors", lis->errors),
+		LOG_NUMBER("duration_ms", lasted_ms),
+	};
+
+	if (log_enabled(LOG_LEVEL_NOTICE))
+		log_fields(LOG_LEVEL_NOTICE, fields, ARRAY_SIZE(fields),
+		    "listener %s %s, after %llu errors in %lld.%lld s", lis->service->name, end,
+		    (unsigned long long)lis->errors, (long long)lasted_ms / 1000,
+		    (long long)lasted_ms / 100 % 10);
+}
+
 /* The timer first ends a pause; then, when no error has come since, the episode. */
 static void
 listener_on_timer(evutil_socket_t fd, short what, void *arg)
@@ -299,8 +441,7 @@ listener_on_timer(evutil_socket_t fd, short what, void *arg)
 	struct listener *lis = arg;
 
 	if (lis->pauses == 0) {
-		log_notice("listener %s accepts connections again, after %llu errors",
-		    lis->service->name, (unsigned long long)lis->errors);
+		listener_end_errors(lis, "accepts connections again");
 		lis->errors = 0;
 		lis->backoff_ns = 0;
 		return;
@@ -412,6 +553,12 @@ listener_free(struct listener *lis)
 		return;
 	(void)event_del(&lis->readable);
 	(void)event_del(&lis->timer);
+	/* one that never served has no service */
+	if (lis->service != NULL) {
+		episode_end(&lis->full, lis, "connections limit");
+		if (lis->errors > 0)
+			listener_end_errors(lis, "is closed");
+	}
 	listen_socket_close(&lis->socket);
 	free(lis);
 }
@@ -427,9 +574,14 @@ acceptor_init(
 	event_assign(&acceptor->retry, loop_base(loop), -1, 0, acceptor_on_retry, acceptor);
 	event_assign(
 	    &acceptor->busy_timer, loop_base(loop), -1, 0, acceptor_on_busy_timer, acceptor);
+	event_assign(
+	    &acceptor->episode_timer, loop_base(loop), -1, 0, acceptor_on_episode_timer, acceptor);
 	acceptor->spare_fd = -1;
 	acceptor_open_spare(acceptor);
-	return acceptor->spare_fd < 0 ? -errno : 0;
+	if (acceptor->spare_fd < 0)
+		return -errno;
+	acceptor->recent = recent_events_new();
+	return acceptor->recent != NULL ? 0 : -ENOMEM;
 }
 
 void
@@ -445,13 +597,18 @@ acceptor_done(struct acceptor *acceptor)
 	}
 	(void)event_del(&acceptor->retry);
 	(void)event_del(&acceptor->busy_timer);
+	(void)event_del(&acceptor->episode_timer);
+	episode_end(&acceptor->full, NULL, "limits.connections");
+	episode_end(&acceptor->starved, NULL, "lack of descriptors or memory");
+	recent_events_free(acceptor->recent);
 	if (acceptor->spare_fd >= 0)
 		close(acceptor->spare_fd);
 }
 
 void
-acceptor_set_limit(struct acceptor *acceptor, int64_t limit)
+acceptor_set(struct acceptor *acceptor, const struct config *cfg)
 {
-	acceptor->limit = limit;
-	acceptor->most_waiting = acceptor_most_waiting(acceptor, limit);
+	acceptor->limit = cfg->limits.connections;
+	acceptor->most_waiting = acceptor_most_waiting(acceptor, acceptor->limit);
+	acceptor->log_connections = cfg->log.connections;
 }

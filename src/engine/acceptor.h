@@ -28,6 +28,12 @@ enum pause_reason {
 	PAUSE_BUSY = 8,           /* all workers have as many waiting as they may */
 };
 
+/* From the first trouble of a kind until it is over; a line in the log for each end. */
+struct episode {
+	int64_t since_ns; /* 0: there is none */
+	uint64_t refused; /* connections, since then */
+};
+
 struct listener {
 	TAILQ_ENTRY(listener) next;
 	struct listen_socket socket; /* owned */
@@ -35,14 +41,15 @@ struct listener {
 	struct service *service;     /* borrowed; where its connections are counted */
 	int64_t connections_limit;   /* 0: only the global one */
 	int most_waiting;    /* most of its connections that a worker has and has not yet begun */
-	bool limit_reported; /* its limit was reached and logged; cleared when well below */
+	struct episode full; /* its limit is reached; over when well below */
 	unsigned pauses;     /* set of enum pause_reason */
-	unsigned failed_in_row; /* errors since a success, or since the last pause */
-	unsigned left;          /* while it is closed: how many connections it may still take */
-	uint64_t errors;        /* counted in this episode, at each pause; 0: no episode */
-	int64_t backoff_ns;     /* the last pause of this episode */
-	struct event readable;  /* added while the set is empty */
-	struct event timer;     /* ends PAUSE_ERROR, later the episode */
+	int64_t failing_since_ns; /* the first error of this episode */
+	unsigned failed_in_row;   /* errors since a success, or since the last pause */
+	unsigned left;            /* while it is closed: how many connections it may still take */
+	uint64_t errors;          /* counted in this episode, at each pause; 0: no episode */
+	int64_t backoff_ns;       /* the last pause of this episode */
+	struct event readable;    /* added while the set is empty */
+	struct event timer;       /* ends PAUSE_ERROR, later the episode */
 };
 
 TAILQ_HEAD(listener_list, listener);
@@ -56,13 +63,17 @@ struct acceptor {
 	struct listener_list listeners; /* owned; those that are open */
 	uint64_t last_id;               /* of the connection accepted last */
 	int64_t limit;                  /* limits.connections */
-	bool limit_reported;            /* reached and logged; cleared when well below */
-	int spare_fd;                   /* owned; closed for a moment to shed a connection */
-	int64_t last_error_ns;          /* no descriptor or memory; 0: never */
-	int64_t starved_since_ns; /* first such failure since something was accepted; 0: none */
-	struct event retry;       /* ends PAUSE_NO_DESCRIPTORS */
-	int most_waiting;         /* most connections that a worker has and has not yet begun */
-	struct event busy_timer;  /* ends PAUSE_BUSY */
+	struct episode full;            /* limits.connections is reached; over when well below */
+	struct episode starved;         /* no descriptors or memory */
+	enum config_log_connections log_connections; /* log.connections */
+	struct recent_events *recent;                /* owned; what was refused last */
+	int spare_fd;               /* owned; closed for a moment to shed a connection */
+	int64_t last_error_ns;      /* no descriptor or memory; 0: never */
+	int64_t starved_since_ns;   /* first such failure since something was accepted; 0: none */
+	struct event retry;         /* ends PAUSE_NO_DESCRIPTORS */
+	int most_waiting;           /* most connections that a worker has and has not yet begun */
+	struct event busy_timer;    /* ends PAUSE_BUSY */
+	struct event episode_timer; /* looks whether full and starved are over, while they are on */
 };
 
 /* Prepare ACCEPTOR (all zero), to accept on LOOP for the COUNT WORKERS. Returns 0 or -errno. */
@@ -72,8 +83,8 @@ ATTR_MUSTCHECK int acceptor_init(
 /* Close all listeners and undo acceptor_init(); one that is all zero is fine. */
 void acceptor_done(struct acceptor *acceptor);
 
-/* Set limits.connections to LIMIT, and what may wait at each worker with it. */
-void acceptor_set_limit(struct acceptor *acceptor, int64_t limit);
+/* Obey CFG: limits.connections, with what may wait at each worker, and log.connections. */
+void acceptor_set(struct acceptor *acceptor, const struct config *cfg);
 
 /*
  * Build a listener on SOCK (taken when this succeeds, left to the caller otherwise) that accepts

@@ -5,7 +5,7 @@
 
 #include <errno.h>
 #include <linux/sockios.h>
-#include <netinet/tcp.h>
+#include <linux/tcp.h> /* the C library's copy of struct tcp_info is years behind */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -17,12 +17,17 @@
 #include "base/address.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "engine/recent_events.h"
 
 /* How far by_activity may lag behind active_ns, so that a busy connection is moved rarely. */
 #define ACTIVITY_SLACK_NS (100 * NS_PER_MS)
 
 /* A waiting output is looked at this many times in one stall_timeout. */
 #define PROGRESS_CHECKS 8
+
+/* Fields of a line about a connection: of its begin, and of its end but for what TCP knows. */
+#define CONNECTION_FIELDS_BEGIN 3
+#define CONNECTION_FIELDS_END 7
 
 /* Rows: from, columns: to. */
 static const bool state_allowed[4][4] = {
@@ -38,17 +43,6 @@ connection_state_name(enum connection_state state)
 	static const char *const names[] = { "open", "flushing", "lingering", "closed" };
 
 	return names[state];
-}
-
-char *
-connection_peer_format(const union connection_peer *peer, char *buffer, size_t size)
-{
-	if (peer->family == AF_INET || peer->family == AF_INET6)
-		return address_format_sockaddr((const struct sockaddr *)&peer->in6,
-		    peer->family == AF_INET ? sizeof(peer->in) : sizeof(peer->in6), buffer, size);
-	(void)snprintf(
-	    buffer, size, "unix:pid=%d,uid=%u", (int)peer->un.pid, (unsigned)peer->un.uid);
-	return buffer;
 }
 
 /* The only writer of the state. */
@@ -104,7 +98,8 @@ connection_touch(struct connection *conn, int64_t now_ns)
 
 /*
  * Return how many bytes the kernel holds: QUEUE is FIONREAD for those to be read, SIOCOUTQ for
- * those that were sent and that the client's kernel has not acknowledged.
+ * those that were sent and that the client's kernel has not acknowledged, SIOCOUTQNSD for those
+ * that were not even sent.
  */
 static uint64_t
 connection_in_kernel(const struct connection *conn, unsigned long queue)
@@ -302,10 +297,32 @@ connection_fail(struct connection *conn, int error, enum close_reason otherwise)
 	connection_close(conn, otherwise);
 }
 
+bool
+connection_read_tcp_info(const struct connection *conn, struct connection_tcp_info *ret_info)
+{
+	struct tcp_info kernel = { .tcpi_rtt = 0 };
+	socklen_t length = sizeof(kernel);
+
+	if (conn->peer.family == AF_UNIX ||
+	    getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, &kernel, &length) < 0)
+		return false;
+	*ret_info = (struct connection_tcp_info){ .rtt_ns = kernel.tcpi_rtt * NS_PER_US,
+		.rttvar_ns = kernel.tcpi_rttvar * NS_PER_US,
+		.min_rtt_ns = kernel.tcpi_min_rtt * NS_PER_US,
+		.retransmits = kernel.tcpi_total_retrans,
+		.mss = kernel.tcpi_snd_mss,
+		.cwnd = kernel.tcpi_snd_cwnd,
+		.delivery_rate = kernel.tcpi_delivery_rate };
+	return true;
+}
+
+/* One that has just begun has neither a reason nor figures; one that ends has what TCP knew. */
 static void
 connection_log(const struct connection *conn, const char *message)
 {
 	char peer[ADDRESS_TEXT_MAX];
+	struct connection_tcp_info tcp;
+	size_t count = CONNECTION_FIELDS_BEGIN;
 	struct log_field fields[] = {
 		LOG_TEXT("listener", conn->shard->service->name),
 		LOG_NUMBER("connection", conn->id),
@@ -314,14 +331,20 @@ connection_log(const struct connection *conn, const char *message)
 		LOG_NUMBER("bytes_in", conn->bytes_in),
 		LOG_NUMBER("bytes_out", conn->bytes_out),
 		LOG_NUMBER("duration_ms", (clock_coarse_ns() - conn->accepted_ns) / NS_PER_MS),
+		LOG_NUMBER("rtt_us", 0),
+		LOG_NUMBER("retransmits", 0),
 	};
 
 	if (!log_enabled(LOG_LEVEL_INFO))
 		return;
 	connection_peer_format(&conn->peer, peer, sizeof(peer));
-	/* one that has just begun has neither a reason nor figures */
-	log_fields(LOG_LEVEL_INFO, fields, conn->reason == CLOSE_NONE ? 3 : ARRAY_SIZE(fields),
-	    "%s", message);
+	if (conn->reason != CLOSE_NONE)
+		count = CONNECTION_FIELDS_END;
+	if (conn->reason != CLOSE_NONE && connection_read_tcp_info(conn, &tcp)) {
+		fields[count++] = LOG_NUMBER("rtt_us", tcp.rtt_ns / NS_PER_US);
+		fields[count++] = LOG_NUMBER("retransmits", tcp.retransmits);
+	}
+	log_fields(LOG_LEVEL_INFO, fields, count, "%s", message);
 }
 
 static bool
@@ -331,8 +354,12 @@ connection_end_is_logged(const struct connection *conn)
 		return conn->set->config->log.connections != CONFIG_LOG_CONNECTIONS_OFF;
 	switch (conn->reason) {
 	case CLOSE_CLIENT_RESET:
-		/* the usual health probe: connect, then reset */
-		return conn->bytes_in > 0;
+		/*
+		 * The usual health probe resets when it has seen its echo, or without a byte. Its
+		 * kernel may not have acknowledged that echo: what was sent is no sign of a loss.
+		 */
+		return conn->waiting > 0 || conn->lost > 0 ||
+		       connection_in_kernel(conn, SIOCOUTQNSD) > 0;
 	case CLOSE_STALLED:
 	case CLOSE_TIMED_OUT:
 	case CLOSE_DRAIN_FORCED:
@@ -365,6 +392,13 @@ connection_close(struct connection *conn, enum close_reason reason)
 	conn->reason = reason;
 	if (connection_end_is_logged(conn))
 		connection_log(conn, "connection closed");
+	recent_events_add(set->recent, &(struct recent_event){ .service = shard->service,
+					   .connection = conn->id,
+					   .peer = conn->peer,
+					   .reason = reason,
+					   .bytes_in = conn->bytes_in,
+					   .bytes_out = conn->bytes_out,
+					   .duration_ns = clock_coarse_ns() - conn->accepted_ns });
 	counters_add(&shard->counters, COUNTER_PENDING_BYTES, -(uint64_t)conn->waiting);
 	connection_unwatch(conn);
 	if (set->visited == conn)
@@ -432,6 +466,28 @@ connection_on_event(struct bufferevent *bev ATTR_UNUSED, short what ATTR_UNUSED,
 	connection_fail(arg, errno, CLOSE_WRITE_ERROR);
 }
 
+/* A connection that memory lacks for ends before it began. */
+static void
+connection_fail_new(
+    struct connection_set *set, struct shard *shard, uint64_t id, const union connection_peer *peer)
+{
+	const struct connection unborn = { .id = id,
+		.set = set,
+		.shard = shard,
+		.peer = *peer,
+		.fd = -1,
+		.accepted_ns = clock_coarse_ns(),
+		.reason = CLOSE_NO_MEMORY };
+
+	counters_add(&shard->counters, COUNTER_CLOSED_NO_MEMORY, 1);
+	if (connection_end_is_logged(&unborn))
+		connection_log(&unborn, "connection closed");
+	recent_events_add(set->recent, &(struct recent_event){ .service = shard->service,
+					   .connection = id,
+					   .peer = *peer,
+					   .reason = CLOSE_NO_MEMORY });
+}
+
 void
 connection_new(struct connection_set *set, struct shard *shard, int fd, uint64_t id,
     const union connection_peer *peer)
@@ -440,7 +496,7 @@ connection_new(struct connection_set *set, struct shard *shard, int fd, uint64_t
 	struct bufferevent *bev = bufferevent_socket_new(set->base, fd, 0);
 
 	if (conn == NULL || bev == NULL) {
-		counters_add(&shard->counters, COUNTER_CLOSED_NO_MEMORY, 1);
+		connection_fail_new(set, shard, id, peer);
 		if (bev != NULL)
 			bufferevent_free(bev);
 		free(conn);
@@ -694,7 +750,8 @@ connection_set_init(
 	(void)event_assign(&set->reap, base, -1, 0, connection_on_reap, set);
 	echo_pipe_open(&set->pipe);
 	set->buffer = malloc(ECHO_BUFFER_SIZE);
-	return set->buffer != NULL ? 0 : -ENOMEM;
+	set->recent = recent_events_new();
+	return set->buffer != NULL && set->recent != NULL ? 0 : -ENOMEM;
 }
 
 void
@@ -706,5 +763,6 @@ connection_set_done(struct connection_set *set)
 	(void)event_del(&set->reap);
 	echo_pipe_close(&set->pipe);
 	config_unref(set->config);
+	recent_events_free(set->recent);
 	free(set->buffer);
 }

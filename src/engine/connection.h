@@ -26,6 +26,7 @@
 #include "base/attributes.h"
 #include "base/distribution.h"
 #include "config/configuration.h"
+#include "engine/connection_peer.h"
 #include "engine/counters.h"
 #include "engine/echo.h"
 #include "engine/service.h"
@@ -37,16 +38,15 @@ enum connection_state {
 	CONNECTION_CLOSED,    /* counted and closed; freed at the end of the callback under way */
 };
 
-/* Who is at the other end: no more than is shown, as each connection keeps one. */
-union connection_peer {
-	sa_family_t family;
-	struct sockaddr_in in;
-	struct sockaddr_in6 in6;
-	struct {
-		sa_family_t family; /* AF_UNIX: a client rarely has a name, but always these */
-		pid_t pid;
-		uid_t uid;
-	} un;
+/* What the kernel knows of a TCP connection; see TCP_INFO in tcp(7). */
+struct connection_tcp_info {
+	int64_t rtt_ns;
+	int64_t rttvar_ns;
+	int64_t min_rtt_ns;
+	uint64_t retransmits;   /* segments sent again, in all */
+	uint64_t mss;           /* bytes */
+	uint64_t cwnd;          /* segments */
+	uint64_t delivery_rate; /* bytes a second */
 };
 
 /* The connections of one thread, and what they share. Embedded in a worker. */
@@ -56,6 +56,7 @@ struct connection_set {
 	char *buffer;                   /* owned; ECHO_BUFFER_SIZE bytes, for one read at a time */
 	struct echo_pipe pipe;          /* for streams in bulk */
 	struct sampling delays;         /* which echoes are measured */
+	struct recent_events *recent;   /* owned; those that ended last */
 	_Atomic int64_t load;           /* handed over and not yet closed; any thread may read */
 	struct shard_list shards;       /* the listeners, each with its connections */
 	struct connection_list pending; /* watched ones, least recently checked first */
@@ -164,10 +165,10 @@ void connection_record_delay(struct connection *conn);
 /* Close after a failed read or write with the reason that fits ERROR (an errno value). */
 void connection_fail(struct connection *conn, int error, enum close_reason otherwise);
 
+/* Read what the kernel knows of CONN; returns whether it does, as for TCP it should. */
+bool connection_read_tcp_info(const struct connection *conn, struct connection_tcp_info *ret_info);
+
 /* Return "open", "flushing", "lingering" or "closed". */
 const char *connection_state_name(enum connection_state state);
-
-/* Write the peer for logs and JSON: "192.0.2.1:7", "unix:pid=12,uid=0". Returns BUFFER. */
-char *connection_peer_format(const union connection_peer *peer, char *buffer, size_t size);
 
 #endif

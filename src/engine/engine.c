@@ -64,6 +64,7 @@ engine_new(struct loop *loop, const struct config *cfg, struct error_list *error
 	engine->inspection.worker_count = wanted;
 	engine->inspection.services = &engine->services;
 	engine->inspection.endpoints = &engine->endpoints;
+	engine->inspection.acceptor = &engine->acceptor;
 	if (acceptor_init(&engine->acceptor, loop, engine->workers, wanted) < 0)
 		goto fail;
 	return engine;

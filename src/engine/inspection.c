@@ -4,17 +4,20 @@
 #include "engine/inspection.h"
 
 #include <errno.h>
-#include <linux/tcp.h> /* the C library's copy of struct tcp_info is years behind */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "engine/acceptor.h"
 #include "engine/loop.h"
 #include "engine/worker.h"
 
 /* One slice on a worker ends with whichever comes first. */
 #define SLICE_CONNECTIONS 64
 #define SLICE_NS (200 * NS_PER_US)
+
+/* Peers that may come while they are counted. */
+#define PEERS_SPARE 1000
 
 /* The place of a row in the order that was asked for: the larger key comes first, then the id. */
 struct place {
@@ -37,6 +40,7 @@ struct question {
 	uint64_t matched;           /* rows there are */
 	struct place *places;       /* owned; a heap of wanted, the one to lose first at its root */
 	union inspection_row *rows; /* owned; wanted of them */
+	struct peer_table *peers;   /* owned; of INSPECTION_PEERS, else NULL */
 	const struct service *service;   /* whose endpoint is asked for sources; NULL: none yet */
 	const struct endpoint *endpoint; /* its endpoint */
 };
@@ -46,6 +50,7 @@ question_free(struct question *question)
 {
 	free(question->places);
 	free(question->rows);
+	peer_table_free(question->peers);
 	free(question);
 }
 
@@ -117,6 +122,9 @@ question_page(struct question *question)
 	list->total = worker_sum_load(
 	    question->inspection->workers, question->inspection->worker_count);
 	list->matched = question->matched;
+	list->next = question->query.before > 0 ? question->query.before - 1 : 0;
+	if (question->peers != NULL)
+		list->ungrouped = peer_table_ungrouped(question->peers);
 	return list;
 }
 
@@ -135,14 +143,45 @@ inspection_begin(struct inspection *inspection)
 		    question);
 }
 
+/* The sort key of a peer, largest first. */
+static uint64_t
+peer_key(const struct inspection_query *query, const struct peer_info *peer)
+{
+	uint64_t key = query->sort == INSPECTION_BY_BYTES_IN    ? peer->bytes_in
+		       : query->sort == INSPECTION_BY_BYTES_OUT ? peer->bytes_out
+		       : query->sort == INSPECTION_BY_PENDING   ? peer->pending_bytes
+								: peer->connections;
+
+	return query->ascending ? UINT64_MAX - key : key;
+}
+
+/* All connections are counted: keep the peers that come first. */
+static void
+question_keep_peers(struct question *question)
+{
+	const struct peer_info *peer;
+
+	for (size_t i = 0; (peer = peer_table_at(question->peers, i)) != NULL; i++) {
+		union inspection_row *row = question_keep(
+		    question, peer_key(&question->query, peer), i);
+
+		if (row != NULL)
+			row->peer = *peer;
+	}
+}
+
 /* All have been asked: the question leaves the queue, and the next one begins. */
 static void
 question_finish(struct question *question)
 {
 	struct inspection *inspection = question->inspection;
 	bool closing = question->query.kind == INSPECTION_CLOSE;
-	struct inspection_list *list = closing ? NULL : question_page(question);
+	struct inspection_list *list;
 	int r;
+
+	if (question->peers != NULL)
+		question_keep_peers(question);
+	list = closing ? NULL : question_page(question);
 
 	TAILQ_REMOVE(&inspection->questions, question, next);
 	inspection->listing &= closing;
@@ -167,6 +206,7 @@ connection_key(const struct inspection_query *query, const struct connection *co
 		[INSPECTION_BY_BYTES_IN] = conn->bytes_in,
 		[INSPECTION_BY_BYTES_OUT] = conn->bytes_out,
 		[INSPECTION_BY_PENDING] = conn->waiting,
+		[INSPECTION_BY_CONNECTIONS] = 0,
 	};
 
 	return query->ascending ? UINT64_MAX - keys[query->sort] : keys[query->sort];
@@ -208,24 +248,6 @@ connection_describe(const struct connection *conn, struct connection_info *ret_i
 		ret_info->local.length = 0;
 }
 
-static void
-connection_read_tcp_info(const struct connection *conn, struct connection_info *info)
-{
-	struct tcp_info kernel = { .tcpi_rtt = 0 };
-	socklen_t length = sizeof(kernel);
-
-	if (getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, &kernel, &length) < 0)
-		return;
-	info->has_tcp = true;
-	info->tcp = (struct connection_tcp_info){ .rtt_ns = kernel.tcpi_rtt * NS_PER_US,
-		.rttvar_ns = kernel.tcpi_rttvar * NS_PER_US,
-		.min_rtt_ns = kernel.tcpi_min_rtt * NS_PER_US,
-		.retransmits = kernel.tcpi_total_retrans,
-		.mss = kernel.tcpi_snd_mss,
-		.cwnd = kernel.tcpi_snd_cwnd,
-		.delivery_rate = kernel.tcpi_delivery_rate };
-}
-
 /* Look at one connection, which may be closed. Returns whether to go on. */
 static bool
 question_visit(struct question *question, struct connection *conn)
@@ -241,12 +263,17 @@ question_visit(struct question *question, struct connection *conn)
 		return false;
 	}
 	connection_account(conn);
+	if (question->peers != NULL) {
+		peer_table_add(question->peers, conn);
+		return true;
+	}
 	row = question_keep(question, connection_key(query, conn), conn->id);
 	if (row != NULL) {
 		connection_describe(conn, &row->connection);
 		row->connection.worker = (unsigned)question->worker;
 		if (query->tcp && row->connection.transport == ADDRESS_TCP)
-			connection_read_tcp_info(conn, &row->connection);
+			row->connection.has_tcp = connection_read_tcp_info(
+			    conn, &row->connection.tcp);
 	}
 	return !question->found;
 }
@@ -291,6 +318,51 @@ question_do_slice(void *arg)
 	loop_post(worker->loop, &question->post, question_do_slice, question);
 }
 
+/* Events: each ring in one go. */
+
+static bool
+event_matches(const struct inspection_query *query, const struct recent_event *event)
+{
+	const union connection_peer *peer = &event->peer;
+
+	if (query->by_reason && event->reason != query->reason)
+		return false;
+	if (query->by_kind && recent_event_is_refusal(event->reason) != query->refused)
+		return false;
+	if (query->listener[0] != '\0' && strcmp(event->service->name, query->listener) != 0)
+		return false;
+	return !query->by_peer || network_has(&query->peer, (const struct sockaddr *)&peer->in6);
+}
+
+static void
+question_visit_events(struct question *question, const struct recent_events *events)
+{
+	const struct recent_event *event = NULL;
+
+	while ((event = recent_events_next(events, event)) != NULL &&
+	       event->id > question->query.since) {
+		union inspection_row *row;
+
+		/* what came after the question may still lack in the ring of another thread */
+		if (event->id >= question->query.before || !event_matches(&question->query, event))
+			continue;
+		row = question_keep(question, event->id, question->matched);
+		if (row != NULL)
+			row->event = *event;
+	}
+}
+
+static void
+question_do_visit_events(void *arg)
+{
+	struct question *question = arg;
+	const struct worker *worker = question->inspection->workers[question->worker];
+
+	question_visit_events(question, worker->connections.recent);
+	question->worker++;
+	loop_post(question->inspection->loop, &question->post, question_do_visit_workers, question);
+}
+
 /* Whether a post to WORKER comes back: it runs, and its last one is not posted yet. */
 static bool
 question_may_ask(const struct worker *worker)
@@ -311,9 +383,14 @@ question_do_visit_workers(void *arg)
 
 		if (!question_may_ask(worker))
 			continue;
-		loop_post(worker->loop, &question->post, question_do_slice, question);
+		loop_post(worker->loop, &question->post,
+		    question->query.kind == INSPECTION_EVENTS ? question_do_visit_events
+							      : question_do_slice,
+		    question);
 		return;
 	}
+	if (question->query.kind == INSPECTION_EVENTS)
+		question_visit_events(question, inspection->acceptor->recent);
 	question_finish(question);
 }
 
@@ -391,6 +468,18 @@ question_new(const struct inspection_query *query)
 	return question;
 }
 
+/* Make a table with a place for each connection that there is, and for some that come meanwhile. */
+static struct peer_table *
+inspection_count_peers(const struct inspection *inspection, const struct inspection_query *query)
+{
+	size_t capacity = (size_t)worker_sum_load(inspection->workers, inspection->worker_count) +
+			  PEERS_SPARE;
+
+	if (capacity > INSPECTION_PEERS_MAX)
+		capacity = INSPECTION_PEERS_MAX;
+	return peer_table_new(capacity, query->ipv4_bits, query->ipv6_bits);
+}
+
 int
 inspection_ask(struct inspection *inspection, const struct inspection_query *query,
     void (*done)(void *context, int r, struct inspection_list *list), void *context)
@@ -407,7 +496,15 @@ inspection_ask(struct inspection *inspection, const struct inspection_query *que
 	question = question_new(query);
 	if (question == NULL)
 		return -ENOMEM;
+	if (query->kind == INSPECTION_PEERS) {
+		question->peers = inspection_count_peers(inspection, query);
+		if (question->peers == NULL) {
+			question_free(question);
+			return -ENOMEM;
+		}
+	}
 	question->inspection = inspection;
+	question->query.before = recent_events_now();
 	question->done = done;
 	question->context = context;
 	if (query->kind != INSPECTION_CLOSE)

@@ -17,8 +17,11 @@
 #include "config/configuration.h"
 #include "engine/connection.h"
 #include "engine/datagram/endpoint.h"
+#include "engine/peer_table.h"
+#include "engine/recent_events.h"
 #include "engine/service.h"
 
+struct acceptor;
 struct question;
 struct worker;
 
@@ -26,9 +29,14 @@ struct worker;
 #define INSPECTION_ROWS_MAX 1000
 #define INSPECTION_REACH_MAX 10000
 
+/* Most peers that connections are counted by. */
+#define INSPECTION_PEERS_MAX 100000
+
 enum inspection_kind {
 	INSPECTION_CONNECTIONS, /* list them */
 	INSPECTION_SOURCES,     /* list the sources of datagrams */
+	INSPECTION_PEERS,       /* count connections by address or network */
+	INSPECTION_EVENTS,      /* list the connections that ended last, and those refused */
 	INSPECTION_CLOSE,       /* close the connection id at once, with reason admin */
 };
 
@@ -39,6 +47,7 @@ enum inspection_sort {
 	INSPECTION_BY_BYTES_IN,
 	INSPECTION_BY_BYTES_OUT,
 	INSPECTION_BY_PENDING,
+	INSPECTION_BY_CONNECTIONS, /* of INSPECTION_PEERS alone, and its default */
 };
 
 /* What is asked for. Of INSPECTION_SOURCES listener and limit count, of INSPECTION_CLOSE the id. */
@@ -55,17 +64,16 @@ struct inspection_query {
 	size_t limit;   /* at most INSPECTION_ROWS_MAX */
 	size_t offset;  /* limit + offset is at most INSPECTION_REACH_MAX */
 	bool tcp;       /* read TCP_INFO too: a system call for each record */
-};
-
-/* What the kernel knows of a TCP connection; see TCP_INFO in tcp(7). */
-struct connection_tcp_info {
-	int64_t rtt_ns;
-	int64_t rttvar_ns;
-	int64_t min_rtt_ns;
-	uint64_t retransmits;   /* segments sent again, in all */
-	uint64_t mss;           /* bytes */
-	uint64_t cwnd;          /* segments */
-	uint64_t delivery_rate; /* bytes a second */
+	/* Of INSPECTION_PEERS: bits that make one of two addresses; 32 and 128 are whole ones. */
+	unsigned ipv4_bits;
+	unsigned ipv6_bits;
+	/* Of INSPECTION_EVENTS, whose order is fixed: newest first. */
+	uint64_t since;  /* those with a greater id */
+	uint64_t before; /* and with a smaller one, by inspection_ask() */
+	bool by_reason;
+	unsigned reason; /* with by_reason: a counter of closes or refusals */
+	bool by_kind;
+	bool refused; /* with by_kind: those refused, else those closed */
 };
 
 /* One connection at the moment its worker looked at it. Times are CLOCK_MONOTONIC, see clock.h. */
@@ -99,14 +107,18 @@ struct source_info {
 union inspection_row {
 	struct connection_info connection;
 	struct source_info source; /* of INSPECTION_SOURCES */
+	struct peer_info peer;     /* of INSPECTION_PEERS */
+	struct recent_event event; /* of INSPECTION_EVENTS */
 };
 
 /* The answer. */
 struct inspection_list {
-	int64_t taken_ns; /* when the last worker answered; CLOCK_MONOTONIC */
-	int64_t total;    /* connections served then */
-	uint64_t matched; /* rows that the query was about, before limit and offset */
-	size_t count;     /* rows, in the order that was asked for; sources: busiest first */
+	int64_t taken_ns;   /* when the last worker answered; CLOCK_MONOTONIC */
+	int64_t total;      /* connections served then */
+	uint64_t matched;   /* rows that the query was about, before limit and offset */
+	uint64_t next;      /* of INSPECTION_EVENTS: what to give as since the next time */
+	uint64_t ungrouped; /* of INSPECTION_PEERS: connections that found no place */
+	size_t count;       /* rows, in the order that was asked for; sources: busiest first */
 	union inspection_row rows[];
 };
 
@@ -117,6 +129,7 @@ struct inspection {
 	size_t worker_count;
 	const struct service_list *services;
 	const struct endpoint_list *endpoints; /* those that are open */
+	const struct acceptor *acceptor;
 	TAILQ_HEAD(question_list, question) questions;
 	bool listing; /* one of them is for a list */
 };

@@ -436,7 +436,7 @@ plan_commit(struct plan *plan)
 
 	TAILQ_FOREACH (service, &engine->services, next)
 		service->configured = false;
-	acceptor_set_limit(&engine->acceptor, plan->cfg->limits.connections);
+	acceptor_set(&engine->acceptor, plan->cfg);
 	for (size_t i = 0; i < plan->count; i++) {
 		if (plan->entries[i].lost != NULL)
 			socket_file_take_over(

@@ -21,8 +21,11 @@ ROW = re.compile(
 # What echoctl calls a route that is read; None: it has no verb of its own.
 READ_VERBS = {"/": None, "/livez": None, "/version": None, "/readyz": "health", "/stats": "stats",
               "/connections": "connections", "/connections/ID": "connection", "/config": "config",
-              "/sources": "sources", "/history": None,
+              "/events": "events", "/sources": "sources", "/history": None,
               "/metrics": "metrics"}
+
+# Verbs for a part of what a route tells.
+MORE_VERBS = {"peers": "/connections"}
 
 
 def verb_of(method, path):
@@ -76,6 +79,9 @@ def check_manual(lint, routes):
         verb = verb_of(method, path)
         if verb and verb not in verbs:
             lint.complain(MANUAL, f"{method} {path}: no verb {verb}")
+    for verb, path in MORE_VERBS.items():
+        if verb not in verbs:
+            lint.complain(MANUAL, f"GET {path}: no verb {verb}")
 
 
 def main():

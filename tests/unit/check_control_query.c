@@ -89,7 +89,17 @@ START_TEST(wrong_queries_are_explained)
 		{ "limit=1000&offset=9001", "limit and offset together are at most 10000" },
 		{ "offset=10001", "offset is a whole number from 0 to 10000" },
 		{ "offset=-1", "offset is a whole number from 0 to 10000" },
-		{ "sort=bytes", "sort is age, idle, bytes_in, bytes_out or pending" },
+		{ "sort=bytes", "sort is age, idle, bytes_in, bytes_out, pending or connections" },
+		{ "sort=connections", "sort=connections goes with group" },
+		{ "group=peer", "group is address or prefix" },
+		{ "group=address&sort=age",
+		    "with group, sort is connections, bytes_in, bytes_out or pending" },
+		{ "group=address&tcp=1", "tcp is of single connections" },
+		{ "group=prefix&ipv4_prefix=33", "ipv4_prefix is a whole number from 0 to 32" },
+		{ "group=address&ipv4_prefix=24",
+		    "ipv4_prefix and ipv6_prefix go with group=prefix" },
+		{ "ipv6_prefix=64", "ipv4_prefix and ipv6_prefix go with group=prefix" },
+		{ "since=1", "unknown parameter \"since\"" },
 		{ "order=up", "order is asc or desc" },
 		{ "state=closed", "state is open, flushing or lingering" },
 		{ "tcp=yes", "tcp is 0 or 1" },
@@ -132,14 +142,70 @@ START_TEST(wrong_queries_are_explained)
 }
 END_TEST
 
+START_TEST(queries_by_peers_are_read)
+{
+	struct inspection_query query;
+	char error[QUERY_ERROR_MAX];
+
+	ck_assert_int_eq(
+	    inspection_json_parse(INSPECTION_CONNECTIONS, "group=address", &query, error), 0);
+	ck_assert_int_eq(query.kind, INSPECTION_PEERS);
+	ck_assert_int_eq(query.sort, INSPECTION_BY_CONNECTIONS);
+	ck_assert_uint_eq(query.ipv4_bits, 32);
+	ck_assert_uint_eq(query.ipv6_bits, 128);
+	ck_assert_int_eq(inspection_json_parse(INSPECTION_CONNECTIONS,
+			     "ipv4_prefix=16&sort=bytes_in&group=prefix", &query, error),
+	    0);
+	ck_assert_int_eq(query.sort, INSPECTION_BY_BYTES_IN);
+	ck_assert_uint_eq(query.ipv4_bits, 16);
+	ck_assert_uint_eq(query.ipv6_bits, 64);
+}
+END_TEST
+
+START_TEST(queries_for_events_are_read)
+{
+	static const struct {
+		const char *query, *error;
+	} cases[] = {
+		{ "reason=idle_timeot", "reason is none (did you mean \"idle_timeout\"?)" },
+		{ "reason=weather", "reason is one that a connection was closed or refused for" },
+		/* a reason of datagrams, and no reason at all */
+		{ "reason=source_rate", "reason is " },
+		{ "reason=EMFILE", "reason is " },
+		{ "kind=open", "kind is closed or refused" },
+		{ "since=-1", "since is a whole number from 0 to " },
+		{ "sort=age", "unknown parameter \"sort\": there are listener, limit, peer, since, "
+			      "reason and kind" },
+	};
+	struct inspection_query query;
+	char error[QUERY_ERROR_MAX];
+
+	ck_assert_int_eq(
+	    inspection_json_parse(INSPECTION_EVENTS,
+		"since=18446744073709551615&reason=limit&kind=refused&peer=::1", &query, error),
+	    0);
+	ck_assert_uint_eq(query.since, UINT64_MAX);
+	ck_assert(query.by_reason);
+	ck_assert_uint_eq(query.reason, COUNTER_REJECTED_LIMIT);
+	ck_assert(query.by_kind && query.refused && query.by_peer);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		ck_assert_int_eq(
+		    inspection_json_parse(INSPECTION_EVENTS, cases[i].query, &query, error),
+		    -EINVAL);
+		ck_assert_msg(strncmp(error, cases[i].error, strlen(cases[i].error)) == 0, "%s: %s",
+		    cases[i].query, error);
+	}
+}
+END_TEST
+
 START_TEST(queries_for_sources_are_read)
 {
-	static const char unknown[] = ": there are listener=NAME and limit=NUMBER";
+	static const char unknown[] = ": there are listener and limit";
 	static const struct {
 		const char *query, *error;
 	} cases[] = {
 		{ "sort=age", "unknown parameter \"sort\"" },
-		{ "limit", "unknown parameter \"limit\"" },
+		{ "limit", "limit has no value" },
 		{ "limit=1001", "limit is a whole number from 0 to 1000" },
 		{ "listener=", "listener is a name of 1 to 64 bytes" },
 	};
@@ -149,9 +215,8 @@ START_TEST(queries_for_sources_are_read)
 	ck_assert_int_eq(inspection_json_parse(INSPECTION_SOURCES, "", &query, error), 0);
 	ck_assert_int_eq(query.kind, INSPECTION_SOURCES);
 	ck_assert_uint_eq(query.limit, 100);
-	ck_assert_int_eq(inspection_json_parse(
-			     INSPECTION_SOURCES, "limit=1000&listener=a&listener=b", &query, error),
-	    0);
+	ck_assert_int_eq(
+	    inspection_json_parse(INSPECTION_SOURCES, "limit=1000&listener=b", &query, error), 0);
 	ck_assert_str_eq(query.listener, "b");
 	ck_assert_uint_eq(query.limit, 1000);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -299,6 +364,8 @@ test_suite(void)
 	tcase_add_test(tests, accept_decides_the_format);
 	tcase_add_test(tests, queries_are_read);
 	tcase_add_test(tests, wrong_queries_are_explained);
+	tcase_add_test(tests, queries_by_peers_are_read);
+	tcase_add_test(tests, queries_for_events_are_read);
 	tcase_add_test(tests, queries_for_sources_are_read);
 	tcase_add_test(tests, config_tells_where_values_come_from);
 	tcase_add_test(tests, config_is_one_whatever_a_reload_does);
