@@ -200,7 +200,7 @@ parse_reason(const struct parse *parse)
 	if (near == NULL)
 		return fail(
 		    parse, "reason is one that a connection was closed or refused for, see /stats");
-	return fail(parse, "reason is none (did you mean \"%s\"?)", near);
+	return fail(parse, "there is no such reason (did you mean \"%s\"?)", near);
 }
 
 /* Take a word or a number. */

@@ -167,7 +167,8 @@ START_TEST(queries_for_events_are_read)
 	static const struct {
 		const char *query, *error;
 	} cases[] = {
-		{ "reason=idle_timeot", "reason is none (did you mean \"idle_timeout\"?)" },
+		{ "reason=idle_timeot",
+		    "there is no such reason (did you mean \"idle_timeout\"?)" },
 		{ "reason=weather", "reason is one that a connection was closed or refused for" },
 		/* a reason of datagrams, and no reason at all */
 		{ "reason=source_rate", "reason is " },
