@@ -173,7 +173,7 @@ START_TEST(mistakes_are_named)
 	assert_refused("echoping h -n 99999999999999999999999", "--count");
 	assert_refused("echoping h -d 10x", "unknown unit");
 	assert_refused("echoping h -d 1.5s", "1500ms");
-	assert_refused("echoping h -w 1e3", "unknown unit");
+	assert_refused("echoping h -w 1e3", "more than a number and a unit");
 	assert_refused("echoping h -w 99999999999999999999", "is not from");
 	assert_refused("echoping h -i 0s", "--interval");
 	assert_refused("echoping h -c 2 -t 3", "--threads");
