@@ -134,7 +134,12 @@ def events(rows, target="/events"):
     query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(target).query))
     newer = [row for row in rows if row["id"] > int(query.get("since", 0))]
     newest = newer[-int(query.get("limit", 100)):]
-    return {"events": newest[::-1], "next": rows[-1]["id"] if rows else 0}
+    return {
+        "matched": len(newer),
+        "limit": int(query.get("limit", 100)),
+        "next": rows[-1]["id"] if rows else 0,
+        "events": newest[::-1],
+    }
 
 
 def peers(rows, prefix):
@@ -150,7 +155,14 @@ def peers(rows, prefix):
         group["connections"] += 1
         for key in ("bytes_in", "bytes_out", "pending_bytes"):
             group[key] += row[key]
-    return {"peers": list(groups.values()), "matched": len(groups), "total": len(rows)}
+    return {
+        "total": len(rows),
+        "matched": len(groups),
+        "limit": 100,
+        "offset": 0,
+        "ungrouped": 0,
+        "peers": list(groups.values()),
+    }
 
 
 def _listener(name, address, **changes):
@@ -260,6 +272,7 @@ class FakeControl:
             ("GET", "/connections"): lambda: (200, self.connections(self.requests[-1][1])),
             ("GET", "/connections/2"): (200, connection(2)),
             ("GET", "/sources"): (200, {"known": 1, "limit": 100, "sources": [source()]}),
+            ("GET", "/events"): lambda: (200, events([event(1)], self.requests[-1][1])),
             ("GET", "/metrics"): (200, "# TYPE echod_connections gauge\nechod_connections 3\n"),
             ("GET", "/config"): (200, self.config()),
             ("POST", "/reload"): (200, {"changed": [], "needs_restart": []}),
@@ -331,7 +344,6 @@ class FakeControl:
                 "last_reload_successful": True,
                 "reloads": {"success": 2, "failure": 0},
                 "needs_restart": 0,
-                "loop_lag": loop_lag(0.00005, 0.001),
                 "loop_lag": delays(0.00005, 0.001),
             },
             "totals": {**counters, "log_written": 4, "log_dropped": 0, "log_suppressed": 0},

@@ -260,7 +260,8 @@ def test_address_that_a_passed_socket_holds_is_told(launch, taken):
         daemon.spawn()
         assert daemon.wait_exit() == 69
         holder = "listeners.other" if taken else 'inherited descriptor 3 (name "other")'
-        assert f"{holder} holds tcp://0.0.0.0:{port}" in daemon.log.text()
+        messages = [record["message"] for record in daemon.log.records()]
+        assert [text for text in messages if f"{holder} holds tcp://0.0.0.0:{port}" in text]
 
 
 @pytest.mark.parametrize("mode", ["--inetd", "--accept"])

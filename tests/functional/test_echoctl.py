@@ -131,7 +131,7 @@ def test_versions_of_both(ask, control):
         (["-s", "/a", "-u", "http://b", "status"], "do not go together"),
         (["-s", "/" + 200 * "x", "status"], "longer than the path of a socket can be"),
         (["-u", "file:///etc/passwd", "status"], "http://HOST:PORT"),
-        (["-t", "5", "status"], "unit"),
+        (["-t", "5x", "status"], "unit"),
         (["-t", "0s", "status"], "is not from 1ms to"),
         (["--wait", "drain"], "--wait belongs to the verb stop"),
         (["--limit", "5", "status"], "--limit belongs to the verb connections"),
@@ -161,7 +161,7 @@ def test_usage_errors(echoctl, arguments, says):
 
 
 def test_all_mistakes_are_told_at_once(echoctl):
-    result = echoctl("-t", "5", "--limit", "x", "reload")
+    result = echoctl("-t", "5x", "--limit", "x", "reload")
     assert result.returncode == 64
     assert "--timeout" in result.stderr
     assert '"x" is not a whole number' in result.stderr

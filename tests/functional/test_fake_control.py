@@ -16,7 +16,9 @@ ROUTES = [
     ("GET", "/stats"),
     ("GET", "/connections?tcp=1"),
     ("GET", "/connections?sort=idle&order=asc&limit=100"),
+    ("GET", "/connections?group=address"),
     ("GET", "/connections/" + ID),
+    ("GET", "/events?limit=10&since=0"),
     ("GET", "/sources"),
     ("GET", "/metrics"),
     ("GET", "/config"),
@@ -62,6 +64,8 @@ def daemon(launch, open_directory):
         control={"socket": str(open_directory / "real.sock")},
     )
     exchange(daemon.connect())
+    daemon.serve_one()
+    daemon.wait_connections(1)
     client_of(daemon, "udp").exchange()
     daemon.configure({**daemon.config, "workers": 3, "limits": {"connections": 50}})
     return daemon

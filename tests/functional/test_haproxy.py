@@ -10,7 +10,7 @@ import time
 import pytest
 
 from harness import SANITIZED, environment, free_port, hold, seconds, wait_until
-from harness.echoping import ECHOPING, start_echoping
+from harness.echoping import ECHOPING, LOSS, OK, start_echoping
 from harness.needs import need
 
 pytestmark = [
@@ -85,7 +85,7 @@ def balanced(launch, tmp_path):
 
 
 def test_rolling_restart_is_told_by_one_load(balanced, tmp_path):
-    """Each restart is an outage of some connections, in which nothing was lost."""
+    """Each restart is an outage of some connections, with the message at most that met our FIN."""
     members, address = balanced
     options = ["-c", 9, "-r", 300, "-d", "60s", "-w", "5s", "--json"]
     wait_until(lambda: accepts(address), 10, "the balancer listens")
@@ -108,15 +108,16 @@ def test_rolling_restart_is_told_by_one_load(balanced, tmp_path):
     finally:
         process.kill()
     result = json.loads(out)
-    assert result["lost"] == result["mismatched"] == result["broken"] == 0, (result, err)
-    assert process.returncode == 0
+    assert result["mismatched"] == result["broken"] == 0, (result, err)
+    # without a grace a message may be under way when its connection is closed as idle
+    assert result["lost"] == sum(o["lost"] for o in result["outages"]) <= 3, (result, err)
+    assert process.returncode == (LOSS if result["lost"] else OK)
     assert result["reconnects"] >= 9 - 3
     for before, after in spans:
         inside = [o for o in result["outages"] if before - 0.1 <= moment(o["start"]) <= after]
         assert inside, (before, after, result["outages"])
         for outage in inside:
             assert outage["cause"] in ("closed by the server", os.strerror(104))
-            assert outage["lost"] == 0
             assert 0 <= outage["seconds"] < seconds(2)
 
 

@@ -167,7 +167,7 @@ MANY = WRONG + "".join(f"wrong{number} = {number};\n" for number in range(90))
         ("listeners = ", ["-c"], 78),
         (MANY, ["-c"], 78),
         (MANY, ["-t", "-c"], 78),
-        (MANY + 'log = { target = "file"; file = "FOLDER/log"; };', ["-c"], 78),
+        ('log = { target = "file"; file = "FOLDER/log"; };' + MANY, ["-c"], 78),
     ],
     ids=["usage", "syntax", "mistakes", "test", "file"],
 )
@@ -287,4 +287,5 @@ def test_configuration_without_memory_is_no_mistake_of_the_file(launch, faults):
         assert ended(daemon) == 71
         lines = daemon.log.lines()
         assert lines and all("memory" in line for line in lines)
-        assert lines[0] == f"{daemon.config_path}: out of memory"
+        # the list of --listen is made before the file is read
+        assert lines[0] in (f"{daemon.config_path}: out of memory", "echod: out of memory")
