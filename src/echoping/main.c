@@ -132,7 +132,7 @@ main_act(const struct echoping_options *options)
 	struct echoping_run *runs = calloc(count, sizeof(*runs));
 	struct echoping_payload *payload = echoping_payload_new();
 	enum echoping_exit code = ECHOPING_EXIT_SYSTEM;
-	int r = runs == NULL || payload == NULL ? -errno : 0, end_fd, quit_fd;
+	int r = runs == NULL || payload == NULL ? -errno : 0, end_fd = -1, quit_fd = -1;
 
 	if (r == 0)
 		r = main_catch_signals(&end_fd, &quit_fd);

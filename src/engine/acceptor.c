@@ -610,5 +610,5 @@ acceptor_set(struct acceptor *acceptor, const struct config *cfg)
 {
 	acceptor->limit = cfg->limits.connections;
 	acceptor->most_waiting = acceptor_most_waiting(acceptor, acceptor->limit);
-	acceptor->log_connections = cfg->log.connections;
+	acceptor->log_connections = (enum config_log_connections)cfg->log.connections;
 }

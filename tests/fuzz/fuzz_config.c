@@ -16,8 +16,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void
-on_change(void *context ATTR_UNUSED, const char *key, const char *from, const char *to,
-    bool needs_restart ATTR_UNUSED)
+on_change(void *context ATTR_UNUSED, const char *key, const char *from, const char *to)
 {
 	(void)fprintf(stderr, "%s: \"%s\" became \"%s\"\n", key, from, to);
 	abort();

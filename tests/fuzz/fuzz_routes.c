@@ -62,12 +62,15 @@ do_config(void *context ATTR_UNUSED)
 	return bed.cfg;
 }
 
-static int
-do_reload(void *context ATTR_UNUSED, struct control_reload *ret_reload)
+static void
+do_reload(void *context ATTR_UNUSED, struct control_waiter *waiter)
 {
+	struct control_reload reload = { .errors = ERROR_LIST_EMPTY };
+
 	bed.acted = true;
-	error_list_add(&ret_reload->errors, "FILE:1: wrong");
-	return -EINVAL;
+	error_list_add(&reload.errors, "FILE:1: wrong");
+	waiter->done(waiter, -EINVAL, &reload);
+	control_reload_done(&reload);
 }
 
 static int
@@ -179,6 +182,9 @@ check_answer(size_t length)
 		return;
 	must(strstr(bed.answer, "\r\nX-Content-Type-Options: nosniff\r\n") != NULL, "sniff");
 	end += 4;
+	/* compressed where the input asks for it */
+	if (strstr(bed.answer, "\r\nContent-Encoding: ") != NULL)
+		return;
 	if (*end == '\0' || strstr(bed.answer, "\r\nContent-Type: application/json\r\n") == NULL)
 		return;
 	document = json_loadb(end, length - (size_t)(end - bed.answer), 0, NULL);
