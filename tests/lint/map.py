@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The map in doc/architecture.md has every file of src/, each in its folder, and no other."""
+"""The map in doc/architecture.md has every file of src/ once, each in its folder, and no other."""
 
 import os
 import re
@@ -30,7 +30,10 @@ def main():
         elif not match[1]:
             folder = match[2]
         else:
-            listed.update(folder + name for name in match[2].split(", "))
+            names = {folder + name for name in match[2].split(", ")}
+            for name in sorted(names & listed):
+                lint.complain(DOCUMENT, f"the map has {name} twice")
+            listed |= names
     for name in sorted(rooms - listed):
         lint.complain(DOCUMENT, f"the map lacks {name}")
     for name in sorted(listed - rooms):
