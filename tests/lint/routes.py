@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The route table in src/control/routes.c, doc/control.md and echoctl(1) name the same things.
 
-In the document each route has a row of the table and a section "## METHOD PATH" with an example of
-its answer. In the table of the source, what is posted changes something, and nothing else does;
-the socket alone serves it. In the manual each verb is an ".It Cm VERB": one for each route that
-changes something, and for each that is worth one to a person.
+In the document each route has one row of the table and one section "## METHOD PATH" with an example
+of its answer; what stands there as JSON is JSON. In the table of the source, what is posted changes
+something, and nothing else does; the socket alone serves it. In the manual each verb is an
+".It Cm VERB": one for each route that changes something, and for each that is worth one to a person.
 """
 
+import json
 import os
 import re
 
@@ -56,10 +57,17 @@ def read_table(lint):
 
 def check_document(lint, routes):
     text = read(DOCUMENT)
-    listed = {(method, path): place for method, path, place in
-              re.findall(r"^\| (GET|POST) \| `([^`]+)` \| (\w+) \|", text, re.MULTILINE)}
+    rows = re.findall(r"^\| (GET|POST) \| `([^`]+)` \| (\w+) \|", text, re.MULTILINE)
+    listed = {(method, path): place for method, path, place in rows}
     parts = re.split(r"^## (?=GET|POST)(.*)$", text, flags=re.MULTILINE)[1:]
     sections = dict(zip(parts[::2], parts[1::2]))
+    if len(rows) > len(listed) or len(parts) > 2 * len(sections):
+        lint.complain(DOCUMENT, "a route has two rows or two sections")
+    for example in re.findall(r"^```json$(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        try:
+            json.loads(example)
+        except ValueError as error:
+            lint.complain(DOCUMENT, f"an example is no JSON: {error}: {example.strip()[:60]}")
     for route, place in routes.items():
         name = " ".join(route)
         if listed.get(route) != place:
