@@ -416,7 +416,7 @@ set_all(struct reader *r)
 	config_destroy(&tree);
 }
 
-/* TEXT: NULL to read the file PATH. RET_REJECTED: NULL, or as config_file_read_for_log(). */
+/* TEXT: NULL to read the file PATH. The rest is as for config_file_read(). */
 static struct config *
 read_config(const char *path, const char *text, bool overlaps, struct error_list *errors,
     struct config **ret_rejected)
@@ -451,13 +451,7 @@ read_config(const char *path, const char *text, bool overlaps, struct error_list
 }
 
 struct config *
-config_file_read(const char *path, struct error_list *errors)
-{
-	return config_file_check(path, true, errors, NULL);
-}
-
-struct config *
-config_file_check(
+config_file_read(
     const char *path, bool overlaps, struct error_list *errors, struct config **ret_rejected)
 {
 	struct config *config;

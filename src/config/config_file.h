@@ -19,22 +19,18 @@
  * order of the file: the first 100, then a line with their number. ERRORS must be empty before.
  * Each file is read once; one that changes meanwhile is an error. A pipe is fine too when it ends
  * within 5 seconds. Out of memory, errno is ENOMEM, and else not; libconfig may end the process
- * then. PATH NULL stands for the built-in
- * defaults.
+ * then. PATH NULL stands for the built-in defaults.
+ *
+ * With OVERLAPS, addresses that cannot be bound beside each other are mistakes; without, sockets
+ * may have been passed in for them. Where it returns NULL because of mistakes that are none of the
+ * log's, and the whole file could be parsed, *RET_REJECTED (RET_REJECTED may be NULL) is what was
+ * read, of which the log's settings alone may be used: the mistakes can be told there. The caller
+ * gives it to config_unref(). Otherwise NULL.
  */
-struct config *config_file_read(const char *path, struct error_list *errors);
-
-/*
- * The same; without OVERLAPS, addresses may be such as cannot be bound beside each other: sockets
- * may have been passed in instead. Where it returns NULL because of mistakes that are none of the
- * log's, and the whole file could be parsed, *RET_REJECTED (or NULL) is what was read, of which the
- * log's settings alone may be used: the mistakes can be told there. The caller gives it to
- * config_unref(). Otherwise NULL.
- */
-struct config *config_file_check(
+struct config *config_file_read(
     const char *path, bool overlaps, struct error_list *errors, struct config **ret_rejected);
 
-/* As config_file_read() for TEXT at hand, called NAME in messages; @include is refused. */
+/* As config_file_read(), with OVERLAPS, for TEXT called NAME in messages; @include is refused. */
 struct config *config_file_parse(const char *name, const char *text, struct error_list *errors);
 
 /*

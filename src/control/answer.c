@@ -3,7 +3,6 @@
 
 #include "control/answer.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 #include <event2/buffer.h>

@@ -126,7 +126,7 @@ options_read_config(const struct options *options, bool overlaps, struct error_l
     struct config **ret_rejected)
 {
 	if (options->listen_count == 0)
-		return config_file_check(options->config_path, overlaps, errors, ret_rejected);
+		return config_file_read(options->config_path, overlaps, errors, ret_rejected);
 	if (ret_rejected != NULL)
 		*ret_rejected = NULL;
 	return config_listen(options->listen, options->listen_count, errors);

@@ -41,7 +41,7 @@ void options_done(struct options *options);
 /* Return what the configuration is called: the file, the option, or the built-in defaults. */
 const char *options_source(const struct options *options);
 
-/* Read the configuration that OPTIONS name; as config_file_check(). */
+/* Read the configuration that OPTIONS name; as config_file_read(). */
 struct config *options_read_config(const struct options *options, bool overlaps,
     struct error_list *errors, struct config **ret_rejected);
 

@@ -99,7 +99,7 @@ enum server_exit server_serve(const struct options *options);
 /*
  * Read the configuration that OPTIONS name. Addresses that overlap are mistakes unless sockets were
  * passed in: those have the addresses of their units, whatever is configured. As
- * config_file_check() otherwise.
+ * config_file_read() otherwise.
  */
 struct config *server_read_config(
     const struct options *options, struct error_list *errors, struct config **ret_rejected);

@@ -321,14 +321,20 @@ options_check_together(const struct echoping_options *options, struct error_list
 		    "--burst needs a --pipeline of 2 or more, which it sends" },
 	};
 
-	if (datagrams &&
+	for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
+		if (rules[i].broken)
+			error_list_add(errors, "%s", rules[i].rule);
+}
+
+/* Numbers whose bounds depend on other options. */
+static void
+options_check_numbers(const struct echoping_options *options, struct error_list *errors)
+{
+	if (echoping_target_is_datagram(&options->targets[0]) &&
 	    (options->size < ECHOPING_DATAGRAM_MIN || options->size > DATAGRAM_SIZE_MAX))
 		error_list_add(errors,
 		    "--size: a datagram has from %d bytes, which are its number, to %d",
 		    ECHOPING_DATAGRAM_MIN, DATAGRAM_SIZE_MAX);
-	for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
-		if (rules[i].broken)
-			error_list_add(errors, "%s", rules[i].rule);
 	if (options->threads > options->connections)
 		error_list_add(errors, "--threads: %" PRIu64 " threads for %" PRIu64 " connections",
 		    options->threads, options->connections);
@@ -412,6 +418,7 @@ echoping_options_parse(
 	if (error_list_count(errors) == before) {
 		options_complete(&options);
 		options_check_together(&options, errors);
+		options_check_numbers(&options, errors);
 	}
 	if (error_list_count(errors) > before)
 		return -EINVAL;

@@ -14,7 +14,6 @@
 #ifndef ECHOD_ENGINE_CONNECTION_H
 #define ECHOD_ENGINE_CONNECTION_H
 
-#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>

@@ -333,7 +333,7 @@ check_bad_file(const char *path)
 {
 	static char expected[EXPECT_MAX][512];
 	struct error_list errors = ERROR_LIST_EMPTY;
-	struct config *config = config_file_read(path, &errors);
+	struct config *config = config_file_read(path, true, &errors, NULL);
 	size_t count = read_expected(path, expected);
 	char *all = join(&errors);
 
@@ -350,7 +350,7 @@ static void
 check_good_file(const char *path)
 {
 	struct error_list errors = ERROR_LIST_EMPTY;
-	struct config *config = config_file_read(path, &errors);
+	struct config *config = config_file_read(path, true, &errors, NULL);
 
 	ck_assert_msg(config != NULL, "%s", error_list_first(&errors));
 	ck_assert_str_eq(config->path, path);
@@ -398,7 +398,8 @@ END_TEST
 START_TEST(packaged_file)
 {
 	struct error_list errors = ERROR_LIST_EMPTY;
-	struct config *config = config_file_read(source_path("etc/echod.conf"), &errors);
+	struct config *config = config_file_read(
+	    source_path("etc/echod.conf"), true, &errors, NULL);
 	struct config *defaults = config_new_default();
 
 	ck_assert_msg(config != NULL, "%s", error_list_first(&errors));
@@ -441,7 +442,7 @@ START_TEST(escapes)
 {
 	struct error_list errors = ERROR_LIST_EMPTY;
 	struct config *config = config_file_read(
-	    source_path("tests/config/good/escapes.conf"), &errors);
+	    source_path("tests/config/good/escapes.conf"), true, &errors, NULL);
 
 	ck_assert_msg(config != NULL, "%s", error_list_first(&errors));
 	ck_assert_str_eq(config->listeners[0].address_text, "unix:/tmp/a \"b\" \\ c \xc3\xa9");
@@ -477,7 +478,7 @@ START_TEST(included_files)
 {
 	struct error_list errors = ERROR_LIST_EMPTY;
 	struct config *config = config_file_read(
-	    source_path("tests/config/good/include.conf"), &errors);
+	    source_path("tests/config/good/include.conf"), true, &errors, NULL);
 	const char *file;
 
 	ck_assert_msg(config != NULL, "%s", error_list_first(&errors));
@@ -565,7 +566,7 @@ START_TEST(unreadable_files)
 	struct error_list errors = ERROR_LIST_EMPTY;
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		ck_assert_ptr_null(config_file_read(cases[i].path, &errors));
+		ck_assert_ptr_null(config_file_read(cases[i].path, true, &errors, NULL));
 		ck_assert_uint_eq(error_list_count(&errors), 1);
 		ck_assert_ptr_nonnull(strstr(error_list_first(&errors), cases[i].path));
 		ck_assert_ptr_nonnull(strstr(error_list_first(&errors), cases[i].reason));
