@@ -12,8 +12,18 @@ import time
 
 import pytest
 
-from harness import BINARY, config_text, environment, free_port, pause, run_echod, seconds, settings
-from harness import wait_until
+from harness import (
+    BINARY,
+    config_text,
+    environment,
+    free_port,
+    no_reports,
+    pause,
+    run_echod,
+    seconds,
+    settings,
+    wait_until,
+)
 from harness.process import descriptors
 
 
@@ -174,7 +184,7 @@ def test_no_configuration_file_means_defaults(as_root, tmp_path):
     finally:
         process.kill()
         process.wait()
-    assert not list(tmp_path.glob("sanitizer.*"))
+    no_reports(tmp_path)
 
 
 def test_start_and_stop_are_quick(launch):

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from fake_control import FakeControl, change, connection, datagram_listener, event, source
-from harness import BINARY, PROJECT, environment, free_port, pause, seconds
+from harness import BINARY, PROJECT, environment, free_port, no_reports, pause, seconds
 from harness.terminal import Terminal
 
 ECHOCTL = pathlib.Path(os.environ.get("ECHOCTL") or BINARY.parent / "echoctl").absolute()
@@ -46,8 +46,7 @@ def echoctl(tmp_path):
             env=clean_environment(tmp_path, **(env or {})),
             **popen,
         )
-        reports = [path.read_text() for path in tmp_path.glob("sanitizer.*")]
-        assert not reports, f"sanitizer report:\n{reports[0][:8000]}"
+        no_reports(tmp_path)
         return result
 
     return run

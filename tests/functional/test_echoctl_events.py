@@ -11,7 +11,7 @@ import pytest
 
 import fake_control
 from fake_control import FakeControl, connection, event, refused
-from harness import hold, seconds, wait_until
+from harness import hold, no_reports, seconds, wait_until
 from harness.terminal import Terminal
 from test_echoctl import (
     ECHOCTL, HARMLESS, HOSTILE, UNSAFE, ask, clean_environment, control, echoctl, on_terminal, rows,
@@ -45,8 +45,7 @@ class Follower:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        reports = [path.read_text() for path in self.directory.glob("sanitizer.*")]
-        assert not reports, f"sanitizer report:\n{reports[0][:8000]}"
+        no_reports(self.directory)
 
     @property
     def output(self):

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from fake_control import FakeControl, connection, datagram_listener, source
-from harness import environment, hold, pause, seconds, wait_until
+from harness import environment, hold, no_reports, pause, seconds, wait_until
 from harness.terminal import Terminal
 from test_echoctl import ECHOCTL
 from test_echoctl_status import flooded
@@ -42,8 +42,7 @@ def top(control, tmp_path):
     for terminal in terminals:
         with terminal:
             pass
-    reports = [path.read_text() for path in tmp_path.glob("sanitizer.*")]
-    assert not reports, f"sanitizer report:\n{reports[0][:8000]}"
+    no_reports(tmp_path)
 
 
 def frames(terminal, since=0):

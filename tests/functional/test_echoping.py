@@ -21,6 +21,7 @@ from harness import (
     abstract_name,
     free_port,
     hold,
+    no_reports,
     pause,
     reset,
     scaled,
@@ -38,9 +39,9 @@ from harness.echoping import (
     DatagramServer,
     StreamServer,
     changing,
+    closing_one,
     echoping,
     figures,
-    no_reports,
     serving,
     start_echoping,
 )
@@ -372,15 +373,7 @@ def test_mismatch_outweighs_loss(serve, tmp_path):
 
 
 def test_other_connections_go_on_after_a_loss(serve, tmp_path):
-    count = 0
-
-    def talk(sock):
-        nonlocal count
-        count += 1
-        if count != 2:
-            changing(bytes)(sock)
-
-    address = serve(StreamServer(talk))
+    address = serve(StreamServer(closing_one(2)))
     result = figures(tmp_path, address, "-c", 3, "-d", "500ms", expect=LOSS)
     assert result["lost"] == 1
     assert result["received"] > 1

@@ -18,7 +18,7 @@ RULES = [
         "wait_until() something, or pause() and say why",
     ),
     (
-        r"\bwhich\(|[\"']CI[\"']",
+        r"\bwhich\(|\bimportorskip\(|[\"']CI[\"']",
         "needs.py",
         "need() the tool, or say what is lacking(): that fails where CI is set",
     ),

@@ -13,7 +13,7 @@ from .clients import (
     receive_to_end,
     reset,
 )
-from .command import run_echod
+from .command import no_reports, run_echod
 from .config_text import config_text, known_ports, settings
 from .control_client import parse_metrics
 from .daemon import Echod, environment
@@ -56,6 +56,7 @@ __all__ = [
     "free_port",
     "hold",
     "known_ports",
+    "no_reports",
     "parse_metrics",
     "pattern",
     "pause",

@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Runs the binary as a command that ends by itself."""
+"""Runs the binary as a command that ends by itself, and looks at what commands left behind."""
 
 import subprocess
 
 from .daemon import environment
 from .pace import BINARY, seconds
+
+
+def no_reports(directory):
+    """No sanitizer has written a report to the directory, see environment()."""
+    reports = [path.read_text() for path in directory.glob("sanitizer.*")]
+    assert not reports, f"sanitizer report:\n{reports[0][:8000]}"
 
 
 def run_echod(directory, *arguments, prefix=(), deadline=10, **popen):

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import threading
 
-from . import BINARY, environment, seconds
+from . import BINARY, environment, no_reports, seconds
 
 ECHOPING = pathlib.Path(os.environ.get("ECHOPING") or BINARY.with_name("echoping")).absolute()
 
@@ -22,11 +22,6 @@ def start_echoping(directory, *arguments, **popen):
     env = environment(directory, LC_ALL="C.UTF-8")
     command = [str(ECHOPING), *map(str, arguments)]
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, text=True, env=env, **popen)
-
-
-def no_reports(directory):
-    reports = [path.read_text() for path in directory.glob("sanitizer.*")]
-    assert not reports, f"sanitizer report:\n{reports[0][:8000]}"
 
 
 def echoping(directory, *arguments, expect=OK, **popen):
@@ -130,5 +125,18 @@ def changing(change):
     def talk(sock):
         while data := sock.recv(1 << 16):
             sock.sendall(change(data))
+
+    return talk
+
+
+def closing_one(number):
+    """A talk that echoes on each connection but that one, counted from 1, which it closes."""
+    count = 0
+
+    def talk(sock):
+        nonlocal count
+        count += 1
+        if count != number:
+            changing(bytes)(sock)
 
     return talk
