@@ -144,6 +144,8 @@ config_carry_over(struct config *next, const struct config *running, struct erro
 				directive_base(next, s), running->origins[s], next->origins[s] },
 			    errors);
 	}
+	/* what was looked up for the group goes with it, as nothing of the socket changes before */
+	next->control.gid = running->control.gid;
 	if (r == -ENOMEM)
 		error_list_add(errors, "out of memory");
 	return r;

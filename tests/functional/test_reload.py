@@ -418,6 +418,16 @@ def test_segment_size_goes_back_to_the_kernels(launch):
     assert document["connections"][0]["tcp"]["mss"] > 500
 
 
+def test_group_of_the_control_socket_that_waits_is_no_other_groups(launch, tmp_path, as_root):
+    """Its name stays that of before until a restart, and so does what the name stands for."""
+    local = {"name": "local", "address": f"unix:{tmp_path / 'echo.sock'}"}
+    daemon = launch(listeners=[local], control={"group": "4711"})
+    reload(daemon, settings(listeners=[local], control={"group": "4712"}))
+    local["group"] = "4711"
+    reload(daemon, settings(listeners=[local], control={"group": "4712"}))
+    assert (tmp_path / "echo.sock").stat().st_gid == 4711
+
+
 def test_unknown_group_changes_nothing(launch, tmp_path):
     path = tmp_path / "echo.sock"
     local = {"name": "local", "address": f"unix:{path}", "mode": "0600"}

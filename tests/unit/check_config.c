@@ -660,9 +660,11 @@ START_TEST(what_waits)
 	const struct directive_table *table = directive_table(CONFIG_LISTENERS);
 	const struct directive *v6only = directive_find(table, "v6only");
 
+	running->control.gid = 4711;
 	ck_assert_int_eq(config_carry_over(next, running, &errors), 0);
 	config_unref(running);
 	ck_assert_uint_eq(next->waiting_count, 3);
+	ck_assert_uint_eq(next->control.gid, 4711);
 	ck_assert_int_eq(next->workers, 2);
 	ck_assert_str_eq(config_origin_of(next, CONFIG_TOP, "workers")->file, "test.conf");
 	ck_assert_str_eq(next->control.http, "127.0.0.1:9862");
