@@ -63,8 +63,9 @@ main_check(const struct options *options)
 int
 main(int argc, char **argv)
 {
+	/* never freed: a thread that a reload left behind may still look at them */
+	static struct options options;
 	enum server_exit code = SERVER_EXIT_OK;
-	struct options options;
 	int r;
 
 	main_open_streams();
@@ -89,7 +90,6 @@ main(int argc, char **argv)
 		code = main_check(&options);
 		break;
 	}
-	options_done(&options);
 	/* what could not be printed is a failure */
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return code;

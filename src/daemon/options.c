@@ -99,18 +99,10 @@ options_parse(int argc, char **argv, struct options *ret_options)
 	else
 		r = options_check_listen(&options);
 	if (r < 0)
-		options_done(&options);
+		free(options.listen);
 	else
 		*ret_options = options;
 	return r;
-}
-
-void
-options_done(struct options *options)
-{
-	free(options->listen);
-	options->listen = NULL;
-	options->listen_count = 0;
 }
 
 const char *

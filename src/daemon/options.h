@@ -30,13 +30,10 @@ struct options {
 };
 
 /*
- * Parse the command line; options_done() releases it. Returns 0; -EINVAL after it said on stderr
- * what is wrong; or -ENOMEM.
+ * Parse the command line; what it says is for the life of the process. Returns 0; -EINVAL after it
+ * said on stderr what is wrong; or -ENOMEM.
  */
 ATTR_MUSTCHECK int options_parse(int argc, char **argv, struct options *ret_options);
-
-/* Free what OPTIONS owns. */
-void options_done(struct options *options);
 
 /* Return what the configuration is called: the file, the option, or the built-in defaults. */
 const char *options_source(const struct options *options);

@@ -378,11 +378,13 @@ reload_abandon(struct server *server)
 	(void)pthread_mutex_lock(&job->lock);
 	posted = job->posted;
 	job->loop = NULL;
+	/* under the lock: without an answer to give, the thread frees the job as soon as it can */
+	if (!posted)
+		(void)pthread_detach(job->thread);
 	(void)pthread_mutex_unlock(&job->lock);
 	/* an answer that is on its way comes with the next turn of the loop, and is refused */
 	if (posted)
 		return;
-	(void)pthread_detach(job->thread);
 	server->reload.job = NULL;
 	reload_refuse(server);
 }

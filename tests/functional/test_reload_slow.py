@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from harness import config_text, free_port, settings, wait_until
+from harness import config_text, free_port, pause, settings, wait_until
 from harness.control_client import ControlClient
 
 ECHO = {"name": "echo", "address": "tcp://127.0.0.1:0"}
@@ -172,6 +172,20 @@ def test_pipe_with_a_writer_is_a_configuration(launch):
     asking = Asking(daemon)
     daemon.config_path.write_text(config_text(settings(listeners=[listener])))
     assert asking.answer().status == 200
+
+
+def test_end_of_the_file_meets_the_end_of_the_daemon(launch):
+    """The thread is left behind, and what it had is its own: only a sanitizer sees the rest."""
+    for delay_ms in range(0, 40, 4):
+        daemon = launch()
+        os.unlink(daemon.config_path)
+        os.mkfifo(daemon.config_path)
+        daemon.signal(signal.SIGHUP)
+        writer = os.open(daemon.config_path, os.O_WRONLY)
+        daemon.signal(signal.SIGQUIT)
+        pause(delay_ms / 1000, "the two ends come at about one time")
+        os.close(writer)
+        assert daemon.wait_exit() == 0
 
 
 @pytest.mark.parametrize("path", ["/", "/dev/zero"])
