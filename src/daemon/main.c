@@ -74,7 +74,7 @@ main(int argc, char **argv)
 	r = options_parse(argc, argv, &options);
 	standard_error_limit(false);
 	if (r < 0)
-		return SERVER_EXIT_USAGE;
+		return r == -ENOMEM ? SERVER_EXIT_OS : SERVER_EXIT_USAGE;
 	switch (options.action) {
 	case OPTIONS_SERVE:
 		code = server_serve(&options);

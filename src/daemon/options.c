@@ -84,8 +84,10 @@ options_parse(int argc, char **argv, struct options *ret_options)
 	int c, r = 0;
 
 	options.listen = calloc((size_t)argc + 1, sizeof(*options.listen));
-	if (options.listen == NULL)
+	if (options.listen == NULL) {
+		(void)fputs("echod: out of memory\n", stderr);
 		return -ENOMEM;
+	}
 	while (r == 0 && (c = getopt_long(argc, argv, "c:tTvVh", long_options, NULL)) != -1)
 		r = options_parse_one(&options, c);
 	if (r == 0 && optind < argc) {

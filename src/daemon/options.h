@@ -30,8 +30,8 @@ struct options {
 };
 
 /*
- * Parse the command line; what it says is for the life of the process. Returns 0; -EINVAL after it
- * said on stderr what is wrong; or -ENOMEM.
+ * Parse the command line; what it says is for the life of the process. Returns 0; -EINVAL or
+ * -ENOMEM after it said on stderr what is wrong.
  */
 ATTR_MUSTCHECK int options_parse(int argc, char **argv, struct options *ret_options);
 

@@ -279,6 +279,15 @@ def test_reload_without_memory_says_why_it_fails(launch, faults, times):
     assert failed > 1
 
 
+@pytest.mark.parametrize("skip", [0, 1])
+def test_no_memory_at_all_is_told(launch, faults, skip):
+    """For the command line, and for what all hangs from."""
+    faults.set("alloc", errno.ENOMEM, times=FOREVER, skip=skip)
+    daemon = launch(faults.options, ready=False)
+    assert ended(daemon) == 71
+    assert daemon.stderr_path.read_text() == "echod: out of memory\n"
+
+
 def test_configuration_without_memory_is_no_mistake_of_the_file(launch, faults):
     """Its first allocations: status 71, and no word about what is in the file."""
     for skip in range(1, 20):
