@@ -3,6 +3,7 @@
 
 #include "config/config_listen.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,21 +145,27 @@ config_listen(const char *const *addresses, size_t count, struct error_list *err
 {
 	struct error_list found = ERROR_LIST_EMPTY;
 	struct config *config;
+	const char *line;
 	char *text;
+	int error;
 
 	listen_check_bytes(addresses, count, errors);
+	errno = 0;
 	if (error_list_count(errors) > 0)
 		return NULL;
 	text = listen_write(addresses, count);
 	if (text == NULL) {
 		error_list_add(errors, "out of memory");
+		errno = ENOMEM;
 		return NULL;
 	}
 	config = config_file_parse(OPTION, text, &found);
-	for (size_t i = 0; i < found.count; i++)
-		listen_report(addresses, count, found.lines[i], errors);
+	error = errno;
+	for (size_t i = 0; (line = error_list_line(&found, i)) != NULL; i++)
+		listen_report(addresses, count, line, errors);
 	errors->lost += found.lost;
 	error_list_done(&found);
 	free(text);
+	errno = error;
 	return config;
 }

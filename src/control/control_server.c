@@ -197,9 +197,8 @@ control_server_try_local(
 		log_warning("%s: serving without a control socket", error_list_first(&own));
 		r = 0;
 	}
-	for (size_t i = 0; r < 0 && i < own.count; i++)
-		error_list_add(errors, "%s", own.lines[i]);
-	errors->lost += own.lost;
+	if (r < 0)
+		error_list_move(errors, &own);
 	error_list_done(&own);
 	return r;
 }

@@ -60,7 +60,7 @@ options_check_listen(const struct options *options)
 		return -EINVAL;
 	}
 	cfg = options_read_config(options, true, &errors, NULL);
-	r = cfg != NULL ? 0 : -EINVAL;
+	r = cfg != NULL ? 0 : errno == ENOMEM ? -ENOMEM : -EINVAL;
 	standard_error_print(&errors);
 	error_list_done(&errors);
 	config_unref(cfg);

@@ -298,3 +298,20 @@ def test_configuration_without_memory_is_no_mistake_of_the_file(launch, faults):
         assert lines and all("memory" in line for line in lines)
         # the list of --listen is made before the file is read
         assert lines[0] in (f"{daemon.config_path}: out of memory", "echod: out of memory")
+
+
+def test_addresses_without_memory_are_no_mistake(faults, tmp_path):
+    """Those of --listen; its first allocations, as above."""
+    command = [str(BINARY), "-t", "--listen", "tcp://127.0.0.1:0"]
+    for skip in range(15):
+        faults.set("alloc", errno.ENOMEM, times=FOREVER, skip=skip)
+        done = subprocess.run(
+            command,
+            env=environment(tmp_path, **faults.env),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds(10),
+        )
+        assert done.returncode == 71, (skip, done)
+        assert "memory" in done.stderr, (skip, done)
