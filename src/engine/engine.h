@@ -31,7 +31,8 @@ struct engine {
 	struct endpoint_list leaving;   /* closed here, but their worker still runs them */
 	struct acceptor acceptor;
 	struct inspection inspection;
-	size_t datagram_sockets; /* ever opened: the next worker in turn has the next one */
+	const struct config *applied; /* what the sockets are of: to be compared, not looked at */
+	size_t datagram_sockets;      /* ever opened: the next worker in turn has the next one */
 	struct history history;
 	struct distribution lag; /* of the main loop; written by its timer */
 };

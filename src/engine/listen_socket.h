@@ -52,6 +52,7 @@ struct listen_socket {
 	struct address address;    /* as bound: port 0 is resolved */
 	bool inherited;            /* from the service manager: its file is not ours */
 	unsigned early;            /* connections in its backlog that are older than the options */
+	bool loss_told;            /* that nobody reaches it was logged */
 	struct address configured; /* what a reload compares */
 	struct listen_options options; /* in force */
 	struct socket_file file;       /* of a UNIX socket with a path that we bound */

@@ -230,6 +230,8 @@ plan_get_memory(struct plan *plan, struct plan_entry *entry)
 static void
 plan_replace(struct plan *plan, struct plan_entry *entry, const char *loss)
 {
+	/* without a reload it is tried again and again, and told once */
+	bool again = plan->cfg == plan->engine->applied && entry->socket->loss_told;
 	struct error_list found = ERROR_LIST_EMPTY;
 	struct plan_entry kept = *entry;
 
@@ -241,9 +243,11 @@ plan_replace(struct plan *plan, struct plan_entry *entry, const char *loss)
 	if (plan_open_socket(plan, entry, &found) == 0) {
 		log_notice("listeners.%s: %s: bound anew", entry->cfg->name, loss);
 	} else {
-		log_warning("listeners.%s: %s, and nobody reaches it: %s", entry->cfg->name, loss,
-		    error_list_first(&found));
+		if (!again)
+			log_warning("listeners.%s: %s, and nobody reaches it: %s", entry->cfg->name,
+			    loss, error_list_first(&found));
 		*entry = kept;
+		entry->socket->loss_told = true;
 	}
 	error_list_done(&found);
 }
@@ -434,6 +438,7 @@ plan_commit(struct plan *plan)
 	struct engine *engine = plan->engine;
 	struct service *service;
 
+	engine->applied = plan->cfg;
 	TAILQ_FOREACH (service, &engine->services, next)
 		service->configured = false;
 	acceptor_set(&engine->acceptor, plan->cfg);

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from harness import BINARY, exchange, settings, wait_until
+from harness import BINARY, exchange, pause, seconds, settings, wait_until
 from harness.control_client import ControlClient
 from harness.namespaces import own_network
 
@@ -119,6 +119,24 @@ def test_freebind_follows_an_interface_that_is_made_anew(launch, network):
     assert echoes(network)
     unplug(network)
     plug(network)
+    wait_until(lambda: echoes(network), 10, "the listener is bound anew")
+
+
+def test_interface_made_anew_that_somebody_else_has_is_told_once(launch, network):
+    """Tried every two seconds, and told again by a reload alone."""
+    plug(network)
+    daemon = begin(launch, network, zoned(freebind=True))
+    unplug(network)
+    plug(network)
+    with network.entered():
+        other = socket.create_server(
+            ("fe80::1", PORT, 0, socket.if_nametoindex("eth7")), family=socket.AF_INET6
+        )
+    with other:
+        pause(seconds(5), "it is tried every two seconds")
+        assert daemon.log.text().count("and nobody reaches it") == 1
+        assert daemon.local.post("/reload").status == 200
+        assert daemon.log.text().count("and nobody reaches it") == 2
     wait_until(lambda: echoes(network), 10, "the listener is bound anew")
 
 
