@@ -199,6 +199,8 @@ control_listener_on_sweep(evutil_socket_t fd ATTR_UNUSED, short what ATTR_UNUSED
 		bufferevent_data_cb reading;
 		bufferevent_event_cb served;
 
+		if (deferred_is_patient(&lis->routes->answers.deferred, client->bev))
+			client->since_ns = now_ns;
 		bufferevent_getcb(client->bev, &reading, NULL, &served, NULL);
 		if (served == NULL) {
 			control_listener_forget(lis, client);

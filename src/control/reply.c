@@ -167,9 +167,31 @@ deferred_keep(struct deferred *deferred, struct deferred_list *list, struct evht
 {
 	deferred->req = req;
 	deferred->list = list;
+	deferred->patient = false;
 	TAILQ_INSERT_TAIL(list, deferred, next);
 	evhttp_connection_set_closecb(
 	    evhttp_request_get_connection(req), deferred_on_close, deferred);
+}
+
+void
+deferred_be_patient(struct deferred *deferred)
+{
+	deferred->patient = true;
+}
+
+bool
+deferred_is_patient(const struct deferred_list *list, const struct bufferevent *bev)
+{
+	const struct deferred *deferred;
+
+	TAILQ_FOREACH (deferred, list, next) {
+		struct evhttp_connection *conn = evhttp_request_get_connection(deferred->req);
+
+		if (deferred->patient && conn != NULL &&
+		    evhttp_connection_get_bufferevent(conn) == bev)
+			return true;
+	}
+	return false;
 }
 
 void

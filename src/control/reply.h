@@ -7,10 +7,13 @@
 #ifndef ECHOD_CONTROL_REPLY_H
 #define ECHOD_CONTROL_REPLY_H
 
+#include <stdbool.h>
+
 #include <jansson.h>
 
 #include "base/attributes.h"
 
+struct bufferevent;
 struct evbuffer;
 struct evhttp_request;
 
@@ -52,11 +55,21 @@ struct deferred {
 	TAILQ_ENTRY(deferred) next; /* in list while req is not NULL */
 	struct deferred_list *list; /* borrowed; valid while req is not NULL */
 	struct evhttp_request *req; /* NULL: nobody waits */
+	bool patient;               /* see deferred_be_patient() */
 };
 
 /* Keep REQ, and note it in LIST, until deferred_take(). */
 void deferred_keep(
     struct deferred *deferred, struct deferred_list *list, struct evhttp_request *req);
+
+/*
+ * The answer takes as long as what it tells of, such as a name service at a reload: no deadline
+ * passes for the client meanwhile.
+ */
+void deferred_be_patient(struct deferred *deferred);
+
+/* Return whether a request that came over BEV waits patiently for its answer in LIST. */
+bool deferred_is_patient(const struct deferred_list *list, const struct bufferevent *bev);
 
 /* Return the request that is now to be answered, NULL if nobody waits any more. */
 struct evhttp_request *deferred_take(struct deferred *deferred);

@@ -238,6 +238,7 @@ route_act_reload(const struct route_call *call)
 	}
 	reloading->waiter.done = routes_on_reloaded;
 	deferred_keep(&reloading->deferred, &call->routes->answers.deferred, call->req);
+	deferred_be_patient(&reloading->deferred);
 	actions->reload(actions->context, &reloading->waiter);
 }
 

@@ -64,6 +64,18 @@ def test_slow_name_service_holds_up_nobody(launch, faults, tmp_path):
     assert daemon.log.wait_mentions("listeners.local.group changed")
 
 
+def test_who_asked_is_told_however_long_it_takes(launch, faults, tmp_path):
+    """The time is the name service's: no deadline of the client's passes meanwhile."""
+    control = {"timeout": "300ms"}
+    daemon = launch({"env": faults.env}, listeners=[ECHO, local(tmp_path)], control=control)
+    faults.set("getgrnam_r", delay_ms=1500)
+    daemon.configure(with_group(tmp_path, "daemon", control=control))
+    reply = Asking(daemon).answer()
+    assert reply is not None, "closed without an answer"
+    assert reply.status == 200
+    assert "listeners.local.group" in [change["key"] for change in reply.json["changed"]]
+
+
 def test_group_that_did_not_change_is_not_looked_up(launch, faults, tmp_path):
     daemon = launch(
         {"env": faults.env},
