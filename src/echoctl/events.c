@@ -122,6 +122,10 @@ follow_print_json(const struct follow *follow, const json_t *document)
 	}
 }
 
+/* For lines of any width, which show times and reasons in full: so many columns at least. */
+#define FULL_TIME 24
+#define FULL_REASON 14
+
 /* Make a table for WIDTH; on a screen of another size all begins anew, titles included. */
 static void
 follow_make_table(struct follow *follow, size_t width)
@@ -129,9 +133,14 @@ follow_make_table(struct follow *follow, size_t width)
 	echoctl_table_free(follow->table);
 	follow->view = view;
 	follow->width = width;
-	for (struct echoctl_column *c = follow->view.columns; width >= ROOMY && c->key != NULL; c++)
-		if (strcmp(c->key, "peer") == 0)
+	for (struct echoctl_column *c = follow->view.columns; c->key != NULL; c++) {
+		if (width >= ROOMY && strcmp(c->key, "peer") == 0)
 			c->least = ROOMY_PEER;
+		if (!follow->session->style.human && strcmp(c->key, "when") == 0)
+			c->least = FULL_TIME;
+		if (width == 0 && strcmp(c->key, "reason") == 0)
+			c->least = FULL_REASON;
+	}
 	follow->table = echoctl_json_table(&follow->view);
 }
 

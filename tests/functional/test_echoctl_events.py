@@ -160,6 +160,18 @@ def test_a_pipe_gets_all_of_what_comes_later(control, tmp_path):
         assert all(text in follower.output for text in (name, peer, str(2**61)))
 
 
+def test_titles_of_a_pipe_stand_above_what_comes_later(control, tmp_path):
+    """Titles are printed before the first event is known: with room for a time in full."""
+    found = tell(control)
+    with Follower(control, tmp_path) as follower:
+        wait_until(lambda: "TIME" in follower.output, 10, "the titles")
+        found.append(event(1, reason="no_descriptors"))
+        follower.wait_peers(1)
+        titles, line = follower.output.splitlines()
+    assert titles.index("EVENT") == line.index("closed")
+    assert titles.index("LASTED") + len("LASTED") == line.index("4.250") + len("4.250")
+
+
 def test_follow_asks_once_a_second(control, tmp_path):
     tell(control, event(1))
     with Follower(control, tmp_path) as follower:
