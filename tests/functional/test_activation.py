@@ -10,6 +10,7 @@ import struct
 import pytest
 
 from harness import (
+    PROJECT,
     exchange,
     free_port,
     parse_metrics,
@@ -202,6 +203,17 @@ def test_passed_socket_keeps_what_the_file_does_not_name(launch):
         assert daemon.local.post("/reload").status == 200
         assert _read_back(sock) == _UNIT
         assert daemon.is_served()
+
+
+def test_passed_socket_keeps_what_the_packaged_file_says_nothing_of(launch):
+    with listening_socket() as sock:
+        _set_as_a_unit(sock)
+        daemon = launch(passing([sock], "echo"), ready=False)
+        text = (PROJECT / "etc" / "echod.conf").read_text().replace('"127.0.0.1:9862"', '""')
+        daemon.configure(text.replace("/run/echod", str(daemon.directory)))
+        daemon.spawn()
+        wait_until(lambda: " is ready: " in daemon.log.text(), 10, "ready")
+        assert _read_back(sock) == _UNIT
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from harness import (
     KIB,
     MIB,
+    PROJECT,
     ended,
     exchange,
     hold,
@@ -53,6 +54,18 @@ def test_default_that_nobody_chose_is_lowered_to_what_fits(launch):
     for sock in clients:
         exchange(sock)
     daemon.wait_connections(most)
+
+
+@pytest.mark.needs("prlimit")
+def test_packaged_file_starts_under_a_low_hard_limit(launch):
+    """As in a container, where 4096 are usual."""
+    daemon = launch({"prefix": ["prlimit", "--nofile=4096:4096"]}, ready=False)
+    text = (PROJECT / "etc" / "echod.conf").read_text()
+    text = text.replace("tcp://*:7", "tcp://127.0.0.1:0").replace('"127.0.0.1:9862"', '""')
+    daemon.configure(text.replace("/run/echod", str(daemon.directory)))
+    daemon.spawn()
+    wait_until(lambda: " is ready: " in daemon.log.text(), 10, "ready")
+    assert "limits.connections is " in daemon.log.text()
 
 
 def test_idle_timeout_ends_in_good_order(launch):
