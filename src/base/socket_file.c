@@ -137,6 +137,12 @@ socket_file_bind(int fd, const struct address *address, const struct socket_file
 
 	memcpy(file.path, address->u.un.sun_path, sizeof(file.path));
 	r = socket_file_lock(held, &file);
+	if (r == -ENOENT) {
+		/* the lock is a file that is made: nothing but the folder can lack */
+		error_list_add(errors,
+		    "%s: cannot bind unix:%s: its folder does not exist (make it)", who, file.path);
+		return r;
+	}
 	if (r < 0) {
 		error_list_add(errors, "%s: cannot lock unix:%s" LOCK_SUFFIX ": %s", who, file.path,
 		    r == -EADDRINUSE ? "another echod serves this path" : strerror(-r));

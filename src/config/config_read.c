@@ -141,6 +141,10 @@ config_read_whole(const char *path, char *reason, size_t size, char **ret_text)
 	(void)close(fd);
 	if (fault != NULL)
 		(void)snprintf(reason, size, "%s", fault);
+	else if (r == -ETIMEDOUT)
+		(void)snprintf(reason, size,
+		    "cannot read: its writer did not end it within %d seconds",
+		    (int)(PIPE_TIMEOUT_NS / NS_PER_S));
 	else if (r < 0)
 		(void)snprintf(reason, size, "cannot read: %s", strerror(-r));
 	return r;

@@ -172,7 +172,9 @@ def test_pipe_without_a_writer_as_configuration_holds_up_nobody(launch):
         assert daemon.is_served()
         assert time.monotonic() - before < 1
     assert asking.is_alive(), "all that while the pipe is waited for"
-    assert asking.answer().status == 422
+    reply = asking.answer()
+    assert reply.status == 422
+    assert "its writer did not end it within 5 seconds" in reply.text
     assert daemon.is_served()
 
 

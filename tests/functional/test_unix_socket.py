@@ -131,6 +131,14 @@ def test_unknown_group_is_named(launch, path):
     assert "no-such-group" in daemon.log.text()
 
 
+def test_folder_that_does_not_exist_is_named(launch, tmp_path):
+    daemon = launch(ready=False, listeners=unix(tmp_path / "nowhere" / "echo.sock"))
+    daemon.spawn()
+    assert daemon.wait_exit() == 69
+    text = f"cannot bind unix:{tmp_path}/nowhere/echo.sock: its folder does not exist"
+    assert text in daemon.log.text()
+
+
 def test_abstract_name_in_use_is_refused(launch):
     with socket.socket(socket.AF_UNIX) as other:
         name = f"echod-taken-{os.getpid()}"
