@@ -160,7 +160,7 @@ def test_keys_beyond_those_of_any_group(tmp_path):
 
 
 def test_all_included_files_together_have_a_limit(tmp_path):
-    (tmp_path / "part.conf").write_text("#\n" * (MIB // 4))
+    (tmp_path / "part.conf").write_text(("#" * 1023 + "\n") * 512)
     result = check(tmp_path, LISTENERS + '@include "part.conf"\n' * 2)
     assert result.returncode == 78
     assert "echod.conf:3: @include" in result.stderr
