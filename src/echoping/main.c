@@ -74,7 +74,7 @@ main_run(void *argument)
 	if (r == 0)
 		r = options->action == ECHOPING_LOAD ? echoping_load_run(run)
 						     : echoping_ping_run(run);
-	echoping_results_finish(&run->results);
+	echoping_results_finish(&run->results, options->connections);
 	if (r == 0)
 		run->code = echoping_run_exit(run);
 	else

@@ -78,7 +78,7 @@ outage_compare(const void *a, const void *b)
 }
 
 void
-echoping_outages_join(struct echoping_outages *outages)
+echoping_outages_join(struct echoping_outages *outages, uint64_t connections)
 {
 	struct echoping_outage *last = outages->list;
 
@@ -94,4 +94,8 @@ echoping_outages_join(struct echoping_outages *outages)
 			outage_join(last, next);
 	}
 	outages->count = (size_t)(last - outages->list) + 1;
+	/* one that had several of those that are joined now was counted with each */
+	for (size_t i = 0; i < outages->count; i++)
+		if (outages->list[i].connections > connections)
+			outages->list[i].connections = connections;
 }

@@ -18,7 +18,7 @@ struct echoping_outage {
 	int64_t begin_ns;     /* CLOCK_MONOTONIC; 0: there is none */
 	int64_t end_ns;       /* of the echo that ended it; INT64_MAX: it goes on */
 	uint64_t lost;        /* messages */
-	uint64_t connections; /* that had it; one that had two joined ones counts twice */
+	uint64_t connections; /* that had it, at most: see echoping_outages_join */
 	char cause[80];       /* what happened first, in words */
 };
 
@@ -40,7 +40,10 @@ void echoping_outage_end(
 /* Add what FROM has to INTO. */
 void echoping_outages_merge(struct echoping_outages *into, const struct echoping_outages *from);
 
-/* Order by the begin, and join those that overlap. */
-void echoping_outages_join(struct echoping_outages *outages);
+/*
+ * Order by the begin, and join those that overlap. A connection that had several of them counts
+ * with each, up to the CONNECTIONS that there were in all.
+ */
+void echoping_outages_join(struct echoping_outages *outages, uint64_t connections);
 
 #endif

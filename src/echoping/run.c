@@ -69,12 +69,12 @@ results_compare_times(const void *a, const void *b)
 }
 
 void
-echoping_results_finish(struct echoping_results *results)
+echoping_results_finish(struct echoping_results *results, uint64_t connections)
 {
 	if (results->latency.count <= ECHOPING_TIMES_MAX)
 		qsort(results->times_ns, results->latency.count, sizeof(results->times_ns[0]),
 		    results_compare_times);
-	echoping_outages_join(&results->outages);
+	echoping_outages_join(&results->outages, connections);
 }
 
 int64_t

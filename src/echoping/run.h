@@ -111,8 +111,11 @@ void echoping_results_merge(struct echoping_results *into, const struct echoping
 /* Return the time that PERCENT of all do not exceed; exact of up to ECHOPING_TIMES_MAX. */
 int64_t echoping_results_percentile(const struct echoping_results *results, double percent);
 
-/* Order the times, for echoping_results_percentile(), and join the outages: the run is over. */
-void echoping_results_finish(struct echoping_results *results);
+/*
+ * Order the times, for echoping_results_percentile(), and join the outages: the run, which kept so
+ * many CONNECTIONS busy, is over.
+ */
+void echoping_results_finish(struct echoping_results *results, uint64_t connections);
 
 /* Return what a run that took place amounts to; a mismatch outweighs a loss. */
 enum echoping_exit echoping_run_exit(const struct echoping_run *run);

@@ -52,13 +52,24 @@ START_TEST(what_overlaps_is_one)
 	add(300, 400, 1, "c");
 	add(90, 110, 1, "a");
 	add(150, 350, 2, "bridge");
-	echoping_outages_join(&outages);
+	echoping_outages_join(&outages, 4);
 	ck_assert_uint_eq(outages.count, 1);
 	ck_assert_int_eq(outages.list[0].begin_ns, 90);
 	ck_assert_int_eq(outages.list[0].end_ns, 400);
 	ck_assert_uint_eq(outages.list[0].lost, 5);
 	ck_assert_uint_eq(outages.list[0].connections, 4);
 	ck_assert_str_eq(outages.list[0].cause, "a");
+}
+END_TEST
+
+START_TEST(no_more_had_it_than_there_were)
+{
+	for (int i = 0; i < 10; i++)
+		add(100 + 10 * i, 115 + 10 * i, 1, "closed");
+	echoping_outages_join(&outages, 3);
+	ck_assert_uint_eq(outages.count, 1);
+	ck_assert_uint_eq(outages.list[0].lost, 10);
+	ck_assert_uint_eq(outages.list[0].connections, 3);
 }
 END_TEST
 
@@ -72,7 +83,7 @@ START_TEST(they_come_in_the_order_of_time)
 	add(300, 301, 0, "second");
 	add(100, 101, 0, "first");
 	echoping_outages_merge(&outages, &other);
-	echoping_outages_join(&outages);
+	echoping_outages_join(&outages, 4);
 	ck_assert_uint_eq(outages.count, 3);
 	ck_assert_str_eq(outages.list[0].cause, "first");
 	ck_assert_str_eq(outages.list[2].cause, "last");
@@ -103,6 +114,7 @@ test_suite(void)
 	tcase_add_checked_fixture(tests, start, NULL);
 	tcase_add_test(tests, the_first_cause_stays);
 	tcase_add_test(tests, what_overlaps_is_one);
+	tcase_add_test(tests, no_more_had_it_than_there_were);
 	tcase_add_test(tests, they_come_in_the_order_of_time);
 	tcase_add_test(tests, a_thousand_connections_take_one_place);
 	return suite;
