@@ -223,7 +223,8 @@ datagram_pump(struct echoping_link *link, int64_t now_ns)
 	if (link->retired || worker->sending)
 		return;
 	worker->results->sent -= datagram->held;
-	worker->results->unsent += datagram->held;
+	if (worker->options->rate > 0)
+		worker->results->unsent += datagram->held;
 	datagram->held = 0;
 	if (datagram->window.outstanding == 0 && datagram->ended_ns == 0)
 		datagram->ended_ns = now_ns;

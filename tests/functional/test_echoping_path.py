@@ -327,6 +327,17 @@ def test_unix_datagrams(launch, tmp_path):
             assert result["received"] == result["sent"] > 0
 
 
+def test_closed_loop_has_nothing_due(tmp_path):
+    """A full queue of the server holds messages back; only an open loop has some that were due."""
+    path = tmp_path / "full.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
+        server.bind(str(path))
+        arguments = [f"unixgram:{path}", "-c", 4, "-p", 64, "-d", "0.3", "-w", "0.1"]
+        assert figures(tmp_path, *arguments, expect=LOSS)["unsent"] == 0
+        # the queue is still full, so that nothing is sent
+        assert figures(tmp_path, *arguments, "-r", 10000)["unsent"] > 0
+
+
 # what did not happen
 
 

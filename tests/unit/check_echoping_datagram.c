@@ -266,7 +266,8 @@ START_TEST(what_a_full_socket_keeps_in_the_end_was_not_sent)
 	worker.sending = false;
 	pump();
 	ck_assert_uint_eq(worker.results->sent, 3);
-	ck_assert_uint_eq(worker.results->unsent, PIPELINE - 3);
+	/* nothing is due in a closed loop */
+	ck_assert_uint_eq(worker.results->unsent, 0);
 	on_event(EPOLLIN | EPOLLOUT);
 	ck_assert_uint_eq(worker.results->received, 3);
 	server_finds(1, 0, false);
