@@ -218,7 +218,11 @@ ping_connect(struct ping *ping)
 	const struct address *address = &ping->run->target.addresses[0];
 
 	/* of a name's addresses the one that answered, or the first */
-	address_format_sockaddr(&address->u.sa, address->length, ping->name, sizeof(ping->name));
+	if (address->transport == ADDRESS_UNIX_DATAGRAM)
+		address_format(address, ping->name, sizeof(ping->name));
+	else
+		address_format_sockaddr(
+		    &address->u.sa, address->length, ping->name, sizeof(ping->name));
 	ping->received = 0;
 	ping->active_ns = clock_now_ns();
 	return r;

@@ -325,6 +325,8 @@ def test_unix_datagrams(launch, tmp_path):
             result = figures(tmp_path, *address, *arguments)
             assert result["transport"] == "unixgram"
             assert result["received"] == result["sent"] > 0
+    out = echoping(tmp_path, f"unixgram:{path}", "-n", 1)
+    assert f"bytes from unixgram:{path}: seq=1 " in out
 
 
 def test_closed_loop_has_nothing_due(tmp_path):
