@@ -101,6 +101,10 @@ target_parse_host(const char *text, struct error_list *errors, struct echoping_t
 	const char *host = text, *end, *port = DEFAULT_PORT;
 	const char *colon = strrchr(text, ':');
 
+	if (strstr(text, "://") != NULL)
+		return target_refuse(errors, text,
+		    "is of no transport that echoping has (write tcp://, udp://, unix: or "
+		    "unixgram:)");
 	if (text[0] == '[') {
 		host = text + 1;
 		end = strchr(host, ']');

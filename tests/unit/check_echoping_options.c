@@ -301,6 +301,8 @@ START_TEST(bad_addresses_are_refused)
 		{ NULL, "host:echo", "no valid port" },
 		{ NULL, "[::1", "[IPV6]:PORT" },
 		{ NULL, "[::1]7", "[IPV6]:PORT" },
+		{ NULL, "http://host:7", "no transport" },
+		{ "tcp", "http://host", "no transport" },
 		{ "sctp", "host", "not tcp, udp, unix or unixgram" },
 		{ "tcp", "udp://host", "contradicts" },
 		{ "unix", "tcp://host", "contradicts" },
