@@ -101,7 +101,9 @@ echoping_run_exit(const struct echoping_run *run)
 		return results->received > 0 ? ECHOPING_EXIT_OK : ECHOPING_EXIT_UNREACHABLE;
 	if (results->refused && results->received == 0)
 		return ECHOPING_EXIT_UNREACHABLE;
-	if (results->lost > 0 || results->broken > 0 || results->idle_lost > 0)
+	/* a run that was interrupted before the first echo has shown nothing */
+	if (results->lost > 0 || results->broken > 0 || results->idle_lost > 0 ||
+	    results->received == 0)
 		return ECHOPING_EXIT_LOSS;
 	return ECHOPING_EXIT_OK;
 }

@@ -337,7 +337,7 @@ def test_closed_loop_has_nothing_due(tmp_path):
         arguments = [f"unixgram:{path}", "-c", 4, "-p", 64, "-d", "0.3", "-w", "0.1"]
         assert figures(tmp_path, *arguments, expect=LOSS)["unsent"] == 0
         # the queue is still full, so that nothing is sent
-        assert figures(tmp_path, *arguments, "-r", 10000)["unsent"] > 0
+        assert figures(tmp_path, *arguments, "-r", 10000, expect=LOSS)["unsent"] > 0
 
 
 # what did not happen
@@ -447,6 +447,24 @@ def test_bytes_that_lack_are_counted(serve, tmp_path):
 
 
 # what users of ping expect
+
+
+def test_interrupted_before_the_first_echo_has_shown_nothing(serve, tmp_path):
+    asked = threading.Event()
+
+    def talk(sock):
+        while sock.recv(1 << 16):
+            asked.set()
+
+    process = start_echoping(tmp_path, serve(StreamServer(talk)), "-w", "50s")
+    try:
+        assert asked.wait(seconds(10))
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=seconds(5))
+    finally:
+        process.kill()
+    assert process.returncode == LOSS
+    assert "0 sent, 0 received" in out
 
 
 def test_percentiles_of_few_are_exact(serve, tmp_path):
